@@ -1,0 +1,139 @@
+"""Model configuration: plain dataclasses, saved as `config.json` beside the weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+EMOTION_CLASSES = 8
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    """A wav2vec2-family encoder and its attention band.
+
+    The architecture fields carry Hugging Face's names, so that a saved wav2vec2 folder maps one to one.
+    `left` / `right` / `position_right` are the band in 20 ms features; `None` means unlimited (whole clip only,
+    the original non-streaming behaviour).
+    """
+
+    hidden_size: int = 192
+    num_hidden_layers: int = 4
+    num_attention_heads: int = 4
+    intermediate_size: int = 768
+    conv_dim: tuple[int, ...] = (96,) * 7
+    conv_kernel: tuple[int, ...] = (10, 3, 3, 3, 3, 2, 2)
+    conv_stride: tuple[int, ...] = (5, 2, 2, 2, 2, 2, 2)
+    conv_bias: bool = False
+    feat_extract_norm: Literal["layer", "group"] = "layer"
+    do_stable_layer_norm: bool = True
+    num_conv_pos_embeddings: int = 64
+    num_conv_pos_embedding_groups: int = 16
+    layer_norm_eps: float = 1e-5
+    left: int | None = 100
+    right: tuple[int, ...] | None = (1, 1, 1, 1)
+    position_right: int | None = 0
+    group_norm_statistics: Literal["utterance", "fixed"] = "utterance"
+
+    @property
+    def look_ahead(self) -> int:
+        """R of the band mode: features of future context, the delay of the streamed output."""
+        if self.left is None or self.right is None or self.position_right is None:
+            raise ValueError("an unlimited band has no finite look-ahead; give left, right and position_right")
+        return self.position_right + sum(self.right)
+
+    @property
+    def streams(self) -> bool:
+        limited = self.left is not None and self.right is not None and self.position_right is not None
+        return limited and (self.feat_extract_norm == "layer" or self.group_norm_statistics == "fixed")
+
+
+@dataclass(frozen=True)
+class MeshAttentionConfig:
+    """Mesh Attention of the EmoFace paper (section 3.2, Table 4); `fusion="add"` is its ablation."""
+
+    kernel: int = 18
+    dilation: int = 2
+    delta: int = 3
+    fusion: Literal["mesh-attention", "add"] = "mesh-attention"
+
+
+@dataclass(frozen=True)
+class DecoderConfig:
+    """FaceFormer-style decoder (one post-norm layer) with a finite self-attention window.
+
+    `motion_rank=None` is the papers' dense head (d -> 3V); an integer lets heads and feedback share one basis
+    [rank, 3V], a declared deviation.
+    """
+
+    width: int = 64
+    heads: int = 4
+    period: int = 30
+    window: int = 300
+    dropout: float = 0.1
+    motion_rank: int | None = None
+
+
+@dataclass(frozen=True)
+class EmoFaceConfig:
+    """The whole two-stream model. Shapes: V vertices, n styles, D = encoder width, d = decoder width."""
+
+    vertices: int = 5023
+    styles: tuple[str, ...] = ("default",)
+    fps: int = 30
+    sample_rate: int = 16000
+    content_encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    emotion_encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    mesh_attention: MeshAttentionConfig = field(default_factory=MeshAttentionConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    family: str = "emoface"
+
+    def __post_init__(self) -> None:
+        if self.content_encoder.hidden_size != self.emotion_encoder.hidden_size:
+            raise ValueError(
+                f"both encoders must have one width, got {self.content_encoder.hidden_size} (content) and "
+                f"{self.emotion_encoder.hidden_size} (emotion)"
+            )
+        if self.width % 16:
+            raise ValueError(f"the encoder width must be a multiple of 16 (C/16 of Mesh Attention), got {self.width}")
+        if not self.styles:
+            raise ValueError("at least one style is needed")
+
+    @property
+    def width(self) -> int:
+        return self.content_encoder.hidden_size
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> EmoFaceConfig:
+        """Build from nested plain data. Raises `ValueError` naming the first unknown field."""
+        nested = {
+            "content_encoder": EncoderConfig,
+            "emotion_encoder": EncoderConfig,
+            "mesh_attention": MeshAttentionConfig,
+            "decoder": DecoderConfig,
+        }
+        values: dict[str, Any] = {}
+        for key, value in _known_fields(cls, data).items():
+            values[key] = nested[key](**_known_fields(nested[key], value)) if key in nested else value
+        return cls(**values)
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(self.to_dict(), indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> EmoFaceConfig:
+        return cls.from_dict(json.loads(path.read_text()))
+
+
+def _known_fields(cls: type, data: dict[str, Any]) -> dict[str, Any]:
+    names = {f.name for f in dataclasses.fields(cls)}
+    for key in data:
+        if key not in names:
+            raise ValueError(f"{cls.__name__} has no field {key!r}; it has {', '.join(sorted(names))}")
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
