@@ -1,0 +1,1 @@
+"""EmoFace: speech in, moving face out."""

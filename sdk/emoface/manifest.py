@@ -1,0 +1,345 @@
+"""The package manifest, format 1: what a runtime must know to run a package, and nothing about the model's family.
+
+A package is a folder or a zip with `manifest.json` at its root and flat files beside it. The manifest lists *stages*:
+pure step graphs with a cadence, named inputs bound to sources, and states. An ONNX graph has the inputs
+`<input names>, state.<x>...` and the outputs `<output names>, new_state.<x>...`, in the order listed here.
+
+Cadences:
+    block   n = block_features new features from `hop n + overlap` samples (for a stage that reads audio)
+    frames  any number n >= 1 of new frames at once
+    frame   exactly one frame per call (autoregressive)
+
+Sources of an input: `audio`, `condition.<name>` or `<earlier stage>.<output>`. A block stage's output read by a
+frames or frame stage is interpolated from the feature rate to fps; the first `delay_features` outputs of every block
+stage are dropped (the encoders' look-ahead).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from emoface.errors import ManifestError, PackageFormatError
+from emoface.manifest_schema import Reader, check_file_name, evaluate_extent
+from emoface.timing import Clock, declared_latency_samples
+
+__all__ = [
+    "FORMAT",
+    "MANIFEST_NAME",
+    "ConditionSpec",
+    "FileEntry",
+    "InputSpec",
+    "Manifest",
+    "OutputSpec",
+    "StageSpec",
+    "StateSpec",
+    "declared_latency_samples",
+]
+
+FORMAT = 1
+MANIFEST_NAME = "manifest.json"
+MAX_MANIFEST_BYTES = 4 << 20
+MAX_FILE_BYTES = 4 << 30
+MAX_VERTICES = 1 << 20
+CADENCES = ("block", "frames", "frame")
+PRECISIONS = ("fp32", "fp16", "int8")
+DTYPES = ("float32", "float16", "int64", "int32")
+REEXPORT = "Export the package again with `emoface export`, or fetch an undamaged copy."
+
+Shape = tuple[int | str, ...]
+
+
+def concrete_shape(shape: Shape, n: int, batch: int = 1) -> tuple[int, ...]:
+    """The shape with "B" = `batch` and "n" = `n` put in; extents may read `a*n+b`."""
+    return tuple(evaluate_extent(extent, {"B": batch, "n": n}) for extent in shape)
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One graph input that the driver feeds. `shape` holds ints, "B", "n" or `a*n+b`."""
+
+    name: str
+    source: str
+    shape: Shape
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """One graph output."""
+
+    name: str
+    shape: Shape
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True)
+class StateSpec:
+    """One state tensor: graph input `state.<name>`, graph output `new_state.<name>`, same shape, replaced whole."""
+
+    name: str
+    shape: Shape
+    dtype: str = "float32"
+    initial: float = 0.0
+    batch_axis: int = 0
+
+
+@dataclass(frozen=True)
+class StageSpec:
+    """One exported step graph. `files` maps precision to file name; `fp32` is always there."""
+
+    name: str
+    cadence: str
+    files: Mapping[str, str]
+    inputs: tuple[InputSpec, ...]
+    outputs: tuple[OutputSpec, ...]
+    state: tuple[StateSpec, ...] = ()
+
+    def file(self, precision: str) -> str:
+        """The stage's file for `precision`, the fp32 file where it has none of its own."""
+        return self.files.get(precision, self.files["fp32"])
+
+    def output(self, name: str) -> OutputSpec:
+        """The output called `name`."""
+        return next(output for output in self.outputs if output.name == name)
+
+
+@dataclass(frozen=True)
+class ConditionSpec:
+    """A float vector steering the animation: shape without the batch axis, and its default."""
+
+    shape: tuple[int, ...]
+    default: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """SHA-256 (hex) and size of a file of the package."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Format 1 of `manifest.json`. Build it in code (export) or with `from_json`; both are checked the same way."""
+
+    name: str
+    family: str
+    licence: str
+    fps: int
+    block_features: int
+    allowed_block_features: tuple[int, int]
+    delay_features: int
+    latency_samples: int
+    vertices: int
+    faces_sha256: str
+    styles: tuple[str, ...]
+    emotions: tuple[str, ...]
+    levels: tuple[str, ...]
+    default_precision: str
+    conditions: Mapping[str, ConditionSpec]
+    stages: tuple[StageSpec, ...]
+    outputs: Mapping[str, str]
+    motion_range_m: float
+    files: Mapping[str, FileEntry]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    verification: Mapping[str, Any] = field(default_factory=dict)
+    sample_rate: int = 16000
+    feature_rate: int = 50
+    hop: int = 320
+    overlap: int = 80
+    unit_in_metres: float = 1.0
+    axes: str = "+Y up, +Z front"
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        _check(self)
+
+    def stage(self, name: str) -> StageSpec:
+        """The stage called `name`."""
+        return next(stage for stage in self.stages if stage.name == name)
+
+    def precisions(self) -> tuple[str, ...]:
+        """Precisions for which at least one stage has a file of its own."""
+        return tuple(p for p in PRECISIONS if any(p in stage.files for stage in self.stages))
+
+    def choices(self, condition: str) -> tuple[str, ...]:
+        """Names of a condition's entries; `emotion` ends with "auto" where the vector has the unknown class."""
+        names = {"style": self.styles, "emotion": self.emotions, "level": self.levels}.get(condition, ())
+        spec = self.conditions.get(condition)
+        if condition == "emotion" and spec is not None and spec.shape == (len(names) + 1,):
+            return (*names, "auto")
+        return names
+
+    def clock(self, block_features: int | None = None) -> Clock:
+        """The integer clock at `block_features` features per block (default: the package's)."""
+        return Clock(
+            fps=self.fps,
+            sample_rate=self.sample_rate,
+            feature_rate=self.feature_rate,
+            hop=self.hop,
+            overlap=self.overlap,
+            block_features=self.block_features if block_features is None else block_features,
+            delay_features=self.delay_features,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The manifest as plain JSON values, keys in the order of the format's description."""
+        top = ("format", "name", "family", "licence", "fps", "sample_rate", "feature_rate", "hop", "overlap")
+        data: dict[str, Any] = {key: getattr(self, key) for key in top}
+        data["block_features"] = self.block_features
+        data["allowed_block_features"] = list(self.allowed_block_features)
+        for key in ("delay_features", "latency_samples", "vertices", "faces_sha256", "unit_in_metres", "axes"):
+            data[key] = getattr(self, key)
+        for key in ("styles", "emotions", "levels"):
+            data[key] = list(getattr(self, key))
+        data["default_precision"] = self.default_precision
+        data["conditions"] = {
+            name: {"shape": list(spec.shape), "default": list(spec.default)} for name, spec in self.conditions.items()
+        }
+        data["stages"] = [_stage_to_json(stage) for stage in self.stages]
+        data["outputs"] = dict(self.outputs)
+        data["motion_range_m"] = self.motion_range_m
+        data["provenance"] = dict(self.provenance)
+        data["verification"] = dict(self.verification)
+        data["files"] = {name: {"sha256": entry.sha256, "bytes": entry.bytes} for name, entry in self.files.items()}
+        return data
+
+    def to_text(self) -> str:
+        """The bytes to write as `manifest.json` (UTF-8), the same for the same manifest."""
+        return json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+    @classmethod
+    def from_json(cls, source: str | bytes | Mapping[str, Any]) -> Manifest:
+        """Read and check a manifest.
+
+        Args:
+            source: the text of `manifest.json`, or its parsed object.
+
+        Raises:
+            PackageFormatError: the format is newer (or older) than this SDK reads.
+            ManifestError: a field is missing, of the wrong type, unknown or inconsistent.
+        """
+        if isinstance(source, (str, bytes)):
+            source = _parse(source)
+        reader = Reader(source, "")
+        version = reader.integer("format", 1)
+        if version != FORMAT:
+            raise PackageFormatError(
+                f"{MANIFEST_NAME}: format = {version}",
+                f"format {FORMAT}",
+                "Update the SDK with `pip install -U emoface`, or export the package again in format 1.",
+            )
+        low_high = reader.integers("allowed_block_features", 1, length=2)
+        manifest = cls(
+            format=version,
+            name=reader.text("name"),
+            family=reader.text("family"),
+            licence=reader.text("licence"),
+            fps=reader.integer("fps", 1, 1000),
+            sample_rate=reader.integer("sample_rate", 1),
+            feature_rate=reader.integer("feature_rate", 1),
+            hop=reader.integer("hop", 1),
+            overlap=reader.integer("overlap", 0),
+            block_features=reader.integer("block_features", 1),
+            allowed_block_features=(low_high[0], low_high[1]),
+            delay_features=reader.integer("delay_features", 0, 1000),
+            latency_samples=reader.integer("latency_samples", 0),
+            vertices=reader.integer("vertices", 1, MAX_VERTICES),
+            faces_sha256=reader.sha256("faces_sha256"),
+            unit_in_metres=reader.number("unit_in_metres"),
+            axes=reader.text("axes"),
+            styles=reader.texts("styles"),
+            emotions=reader.texts("emotions"),
+            levels=reader.texts("levels"),
+            default_precision=reader.text("default_precision"),
+            conditions={name: _condition(item) for name, item in reader.children("conditions")},
+            stages=tuple(_stage(item) for item in reader.items("stages")),
+            outputs=reader.text_map("outputs"),
+            motion_range_m=reader.number("motion_range_m"),
+            provenance=reader.mapping("provenance", optional=True),
+            verification=reader.mapping("verification", optional=True),
+            files={
+                name: FileEntry(item.sha256("sha256"), item.integer("bytes", 0, MAX_FILE_BYTES))
+                for name, item in reader.children("files")
+            },
+        )
+        reader.refuse_unknown()
+        return manifest
+
+
+def _parse(source: str | bytes) -> Mapping[str, Any]:
+    if len(source) > MAX_MANIFEST_BYTES:
+        raise ManifestError(MANIFEST_NAME, "size", str(len(source)), f"at most {MAX_MANIFEST_BYTES} bytes", REEXPORT)
+    try:
+        data = json.loads(source)
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(MANIFEST_NAME, "JSON", repr(str(error)), "a valid JSON object", REEXPORT) from None
+    if not isinstance(data, dict):
+        raise ManifestError(MANIFEST_NAME, "JSON", type(data).__name__, "a JSON object", REEXPORT)
+    return data
+
+
+def _condition(reader: Reader) -> ConditionSpec:
+    spec = ConditionSpec(shape=reader.integers("shape", 1), default=reader.numbers("default"))
+    reader.refuse_unknown()
+    return spec
+
+
+def _stage(reader: Reader) -> StageSpec:
+    inputs, outputs, states = [], [], []
+    for item in reader.items("inputs"):
+        inputs.append(InputSpec(item.text("name"), item.text("source"), item.shape("shape"), item.text("dtype")))
+        item.refuse_unknown()
+    for item in reader.items("outputs"):
+        outputs.append(OutputSpec(item.text("name"), item.shape("shape"), item.text("dtype")))
+        item.refuse_unknown()
+    for item in reader.items("state"):
+        shape, axis = item.shape("shape"), item.integer("batch_axis", 0)
+        states.append(StateSpec(item.text("name"), shape, item.text("dtype"), item.number("initial"), axis))
+        item.refuse_unknown()
+    stage = StageSpec(
+        name=reader.text("name"),
+        cadence=reader.text("cadence"),
+        files=reader.text_map("files"),
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        state=tuple(states),
+    )
+    reader.refuse_unknown()
+    return stage
+
+
+def _stage_to_json(stage: StageSpec) -> dict[str, Any]:
+    return {
+        "name": stage.name,
+        "cadence": stage.cadence,
+        "files": dict(stage.files),
+        "inputs": [
+            {"name": i.name, "source": i.source, "shape": list(i.shape), "dtype": i.dtype} for i in stage.inputs
+        ],
+        "outputs": [{"name": o.name, "shape": list(o.shape), "dtype": o.dtype} for o in stage.outputs],
+        "state": [
+            {
+                "name": s.name,
+                "shape": list(s.shape),
+                "dtype": s.dtype,
+                "initial": s.initial,
+                "batch_axis": s.batch_axis,
+            }
+            for s in stage.state
+        ],
+    }
+
+
+def _check(manifest: Manifest) -> None:
+    """Check everything that relates several fields; the single source of truth for what format 1 allows."""
+    # Imported here: the checks need the dataclasses above.
+    from emoface.manifest_checks import check_manifest
+
+    for name in manifest.files:
+        check_file_name(name, f"files.{name}")
+    check_manifest(manifest)

@@ -1,0 +1,185 @@
+"""What relates the fields of a manifest to each other: sources, cadences, shapes, files, latency."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+
+from emoface import manifest as m
+from emoface.manifest_schema import check_file_name, fault
+from emoface.timing import declared_latency_samples
+
+_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_REQUIRED_FILES = ("face.npz", "golden.npz")
+_OUTPUTS = ("offsets", "emotion", "emotion_weight")
+
+
+def check_manifest(manifest: m.Manifest) -> None:
+    """Raise ManifestError for the first inconsistency."""
+    _check_clock(manifest)
+    _check_conditions(manifest)
+    _check_stages(manifest)
+    _check_outputs(manifest)
+    for name in _REQUIRED_FILES:
+        if name not in manifest.files:
+            raise fault(f"files.{name}", "nothing", "an entry with sha256 and bytes")
+
+
+def _check_clock(manifest: m.Manifest) -> None:
+    if manifest.hop * manifest.feature_rate != manifest.sample_rate:
+        got = f"{manifest.hop} (x feature_rate {manifest.feature_rate})"
+        raise fault("hop", got, f"sample_rate / feature_rate = {manifest.sample_rate / manifest.feature_rate:g}")
+    low, high = manifest.allowed_block_features
+    if not low <= manifest.block_features <= high:
+        raise fault("block_features", str(manifest.block_features), f"{low} to {high} (allowed_block_features)")
+    if high > 1000:
+        raise fault("allowed_block_features[1]", str(high), "at most 1000")
+    latency = declared_latency_samples(
+        manifest.block_features,
+        manifest.delay_features,
+        manifest.fps,
+        sample_rate=manifest.sample_rate,
+        feature_rate=manifest.feature_rate,
+        overlap=manifest.overlap,
+    )
+    if manifest.latency_samples != latency:
+        raise fault("latency_samples", str(manifest.latency_samples), f"{latency} (emoface.manifest's formula)")
+    if not manifest.unit_in_metres > 0:
+        raise fault("unit_in_metres", str(manifest.unit_in_metres), "a positive number")
+    if not manifest.motion_range_m > 0:
+        raise fault("motion_range_m", str(manifest.motion_range_m), "a positive number of metres")
+    if manifest.default_precision not in m.PRECISIONS:
+        raise fault("default_precision", repr(manifest.default_precision), f"one of {', '.join(m.PRECISIONS)}")
+
+
+def _check_conditions(manifest: m.Manifest) -> None:
+    for name, spec in manifest.conditions.items():
+        _check_name(name, f"conditions.{name}")
+        if math.prod(spec.shape) != len(spec.default) or len(spec.shape) != 1:
+            raise fault(f"conditions.{name}.default", f"{len(spec.default)} values", f"shape {list(spec.shape)}, 1-D")
+    for name, names, extra in (
+        ("style", manifest.styles, 0),
+        ("emotion", manifest.emotions, 1),
+        ("level", manifest.levels, 0),
+    ):
+        condition = manifest.conditions.get(name)
+        if condition is not None and not len(names) <= condition.shape[0] <= len(names) + extra:
+            raise fault(f"conditions.{name}.shape", str(list(condition.shape)), f"as many entries as names: {names}")
+
+
+def _check_stages(manifest: m.Manifest) -> None:
+    if not manifest.stages:
+        raise fault("stages", "an empty list", "at least one stage")
+    seen: dict[str, m.StageSpec] = {}
+    for index, stage in enumerate(manifest.stages):
+        path = f"stages[{index}]"
+        _check_name(stage.name, f"{path}.name")
+        if stage.name in seen or stage.name in ("audio", "condition"):
+            raise fault(f"{path}.name", repr(stage.name), "a name that is not taken")
+        if stage.cadence not in m.CADENCES:
+            raise fault(f"{path}.cadence", repr(stage.cadence), f"one of {', '.join(m.CADENCES)}")
+        _check_files(manifest, stage, path)
+        for kind, specs in (("inputs", stage.inputs), ("outputs", stage.outputs), ("state", stage.state)):
+            _check_tensors(specs, f"{path}.{kind}")
+        for position, item in enumerate(stage.inputs):
+            _check_source(manifest, seen, stage, item, f"{path}.inputs[{position}]")
+        for position, output in enumerate(stage.outputs):
+            _check_time_axis(stage, output.shape, f"{path}.outputs[{position}].shape")
+        for position, state in enumerate(stage.state):
+            where = f"{path}.state[{position}]"
+            if state.batch_axis >= len(state.shape) or state.shape[state.batch_axis] != "B":
+                raise fault(f"{where}.batch_axis", str(state.batch_axis), f'the axis of "B" in {list(state.shape)}')
+            if any(isinstance(e, str) for axis, e in enumerate(state.shape) if axis != state.batch_axis):
+                raise fault(f"{where}.shape", str(list(state.shape)), 'integers and one "B": a state has a fixed size')
+        seen[stage.name] = stage
+
+
+def _check_name(name: str, field: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise fault(field, repr(name), "a lower-case identifier")
+
+
+def _check_files(manifest: m.Manifest, stage: m.StageSpec, path: str) -> None:
+    if "fp32" not in stage.files:
+        raise fault(f"{path}.files.fp32", "nothing", "the stage's fp32 graph")
+    for precision, name in stage.files.items():
+        field = f"{path}.files.{precision}"
+        if precision not in m.PRECISIONS:
+            raise fault(field, repr(precision), f"one of {', '.join(m.PRECISIONS)}")
+        check_file_name(name, field)
+        if name not in manifest.files:
+            raise fault(field, repr(name), "a file listed under `files`")
+
+
+def _check_tensors(specs: Iterable[m.InputSpec | m.OutputSpec | m.StateSpec], path: str) -> None:
+    names: set[str] = set()
+    for position, spec in enumerate(specs):
+        _check_name(spec.name, f"{path}[{position}].name")
+        if spec.name in names:
+            raise fault(f"{path}[{position}].name", repr(spec.name), "distinct names")
+        if spec.dtype not in m.DTYPES:
+            raise fault(f"{path}[{position}].dtype", repr(spec.dtype), f"one of {', '.join(m.DTYPES)}")
+        if not spec.shape or "B" not in spec.shape:
+            raise fault(f"{path}[{position}].shape", str(list(spec.shape)), 'a shape with the batch axis "B"')
+        names.add(spec.name)
+
+
+def _check_time_axis(stage: m.StageSpec, shape: m.Shape, field: str) -> None:
+    time: int | str = 1 if stage.cadence == "frame" else "n"
+    if len(shape) < 2 or shape[0] != "B" or shape[1] != time:
+        raise fault(field, str(list(shape)), f'["B", {time!r}, ...]: batch first, then time')
+    if any(isinstance(extent, str) for extent in shape[2:]):
+        raise fault(field, str(list(shape)), "integers after batch and time")
+
+
+def _check_source(
+    manifest: m.Manifest, seen: dict[str, m.StageSpec], stage: m.StageSpec, item: m.InputSpec, path: str
+) -> None:
+    field = f"{path}.source"
+    if item.source == "audio":
+        samples = f"{manifest.hop}*n+{manifest.overlap}" if manifest.overlap else f"{manifest.hop}*n"
+        if stage.cadence != "block":
+            raise fault(field, "'audio'", "a block stage: only block stages read audio")
+        if item.shape != ("B", samples) or item.dtype != "float32":
+            raise fault(f"{path}.shape", f"{list(item.shape)} {item.dtype}", f'["B", "{samples}"] float32')
+        return
+    owner, _, name = item.source.partition(".")
+    if owner == "condition":
+        if name not in manifest.conditions:
+            raise fault(field, repr(item.source), f"one of the conditions {sorted(manifest.conditions)}")
+        if item.shape != ("B", *manifest.conditions[name].shape) or item.dtype != "float32":
+            raise fault(f"{path}.shape", str(list(item.shape)), f'["B", {manifest.conditions[name].shape[0]}] float32')
+        return
+    source = seen.get(owner)
+    if source is None or name not in [output.name for output in source.outputs]:
+        raise fault(field, repr(item.source), "audio, condition.<name> or <earlier stage>.<output>")
+    if m.CADENCES.index(source.cadence) > m.CADENCES.index(stage.cadence):
+        raise fault(field, f"{item.source!r} ({source.cadence})", f"an output that a {stage.cadence} stage can follow")
+    output = source.output(name)
+    _check_time_axis(stage, item.shape, f"{path}.shape")
+    if item.shape[2:] != output.shape[2:] or item.dtype != output.dtype:
+        raise fault(f"{path}.shape", f"{list(item.shape)} {item.dtype}", f"{list(output.shape)} {output.dtype}")
+    if source.cadence == "block" and stage.cadence != "block" and output.dtype != "float32":
+        raise fault(field, f"{item.source!r} ({output.dtype})", "float32: features are interpolated to the frame rate")
+
+
+def _check_outputs(manifest: m.Manifest) -> None:
+    expected = {
+        "offsets": (manifest.vertices, 3),
+        "emotion": (len(manifest.emotions),),
+        "emotion_weight": (manifest.vertices,),
+    }
+    if "offsets" not in manifest.outputs:
+        raise fault("outputs.offsets", "nothing", "<stage>.<output>")
+    for key, source in manifest.outputs.items():
+        if key not in expected:
+            raise fault(f"outputs.{key}", "an unknown output", f"only {', '.join(_OUTPUTS)}")
+        owner, _, name = source.partition(".")
+        stages = [s for s in manifest.stages if s.name == owner and name in [o.name for o in s.outputs]]
+        if not stages:
+            raise fault(f"outputs.{key}", repr(source), "<stage>.<output> of a stage in the list")
+        output = stages[0].output(name)
+        if output.shape[2:] != expected[key] or output.dtype != "float32":
+            got = f"{source} {list(output.shape)} {output.dtype}"
+            raise fault(f"outputs.{key}", got, f"time, then {list(expected[key])}, float32")
