@@ -204,7 +204,8 @@ class StreamingWav2Vec2(nn.Module):
         self.feature_projection = FeatureProjection(config)
         self.encoder = TransformerEncoder(config)
 
-    def initial_state(self, batch: int) -> State:
+    def initial_state(self, batch: int, cache: int | None = None) -> State:
+        """Zero state for `batch` streams; `cache` keys per layer (default: what a stream needs; 0 for one call)."""
         c = self.config
         if not c.streams:
             raise ValueError(
@@ -212,7 +213,7 @@ class StreamingWav2Vec2(nn.Module):
                 "and position_right, and group_norm_statistics='fixed' after calibration"
             )
         position = self.encoder.pos_conv_embed
-        cache = c.left + max(c.right)
+        cache = c.left + max(c.right) if cache is None else cache
         weight = self.feature_projection.projection.weight
         zeros = weight.new_zeros
         return {
@@ -249,7 +250,6 @@ class StreamingWav2Vec2(nn.Module):
         if not c.do_stable_layer_norm:
             z = encoder.layer_norm(z)
         cache = state["keys"].shape[3]
-        farthest = max(c.right)
         query = torch.arange(n, device=z.device)[:, None]
         key = torch.arange(cache + n, device=z.device)[None]
         first = state["position"] - position_conv.right  # index of z[:, 0]
@@ -266,7 +266,7 @@ class StreamingWav2Vec2(nn.Module):
                 queries.append(pending[:, n:])
                 z = pending[:, :n]
                 used += right
-            offset = key - query - (farthest - right)  # 0 ... left + right are inside the band
+            offset = key - query - (cache - c.left - right)  # 0 ... left + right are inside the band
             inside = (offset >= 0) & (offset <= c.left + right)
             started = (first[:, None, None] + key - cache) >= 0  # keys before the stream are padding
             mask = torch.where(inside[None] & started, 0.0, MASKED).to(z.dtype)[:, None]
@@ -292,7 +292,7 @@ class StreamingWav2Vec2(nn.Module):
 
     def whole_local(self, local: Tensor) -> Tensor:
         """`whole` from the front end's output of the padded clip [B, T + R, conv_dim[-1]] -> [B, T, D]."""
-        features, _ = self.step_local(local, self.initial_state(local.shape[0]))
+        features, _ = self.step_local(local, self.initial_state(local.shape[0], cache=0))
         return features[:, self.config.look_ahead :]
 
     def forward(self, audio: Tensor) -> Tensor:

@@ -1,0 +1,94 @@
+"""Training losses of EmoFace (Liu et al., section 3.3, equations 5 to 9).
+
+Norms are L1. A vertex's error is the sum of its three absolute coordinate errors; losses are means over vertices
+and over the frames that the mask keeps. Offsets are in metres, so the paper's weights (1000, 1000, 500, 1e-4) apply
+as printed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of equation 9."""
+
+    self_reconstruction: float = 1000.0
+    cross_reconstruction: float = 1000.0
+    velocity: float = 500.0
+    classification: float = 1e-4
+
+
+def frame_mean(error: Tensor, mask: Tensor, vertex_weights: Tensor | None = None) -> Tensor:
+    """Mean L1 error over vertices and kept frames.
+
+    error: [B, T, V, 3] signed differences in metres. mask: bool [B, T], True for frames that count.
+    vertex_weights: optional [V] with mean 1, a declared deviation from the paper (1 everywhere).
+    Returns a scalar; zero when no frame counts.
+    """
+    per_vertex = error.abs().sum(-1)
+    per_frame = per_vertex.mean(-1) if vertex_weights is None else (per_vertex * vertex_weights).mean(-1)
+    keep = mask.to(per_frame.dtype)
+    return (per_frame * keep).sum() / keep.sum().clamp(min=1)
+
+
+def reconstruction(
+    fused: Tensor,
+    emotion_branch: Tensor,
+    content_branch: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    vertex_weights: Tensor | None = None,
+) -> dict[str, Tensor]:
+    """The three terms of equation 5 (or 6, for swapped features): each branch and the fusion against the target.
+
+    Arguments as in `frame_mean`; offsets [B, T, V, 3] in metres. Returns `fused`, `emotion`, `content`; their sum is
+    the equation's loss.
+    """
+    return {
+        "fused": frame_mean(fused - target, mask, vertex_weights),
+        "emotion": frame_mean(emotion_branch - target, mask, vertex_weights),
+        "content": frame_mean(content_branch - target, mask, vertex_weights),
+    }
+
+
+def velocity(fused: Tensor, target: Tensor, mask: Tensor, vertex_weights: Tensor | None = None) -> Tensor:
+    """One term of equation 7: L1 between frame-to-frame changes; a change counts when both of its frames do."""
+    change = (fused[:, 1:] - fused[:, :-1]) - (target[:, 1:] - target[:, :-1])
+    return frame_mean(change, mask[:, 1:] & mask[:, :-1], vertex_weights)
+
+
+def classification(logits: Tensor, emotion: Tensor) -> Tensor:
+    """Equation 8 as a mean over clips. logits [B, 8] before softmax; emotion int64 [B]."""
+    return functional.cross_entropy(logits, emotion)
+
+
+def total(terms: dict[str, Tensor], weights: LossWeights) -> Tensor:
+    """Equation 9. terms: `self`, `velocity`, and optionally `cross` and `classification` (absent terms are off)."""
+    loss = weights.self_reconstruction * terms["self"] + weights.velocity * terms["velocity"]
+    if "cross" in terms:
+        loss = loss + weights.cross_reconstruction * terms["cross"]
+    if "classification" in terms:
+        loss = loss + weights.classification * terms["classification"]
+    return loss
+
+
+def region_weights(
+    vertex_count: int, masks: dict[str, object], extra: dict[str, float], dtype: torch.dtype = torch.float32
+) -> Tensor:
+    """Per-vertex weights with mean 1 from named regions, for `frame_mean` (a deviation from the paper).
+
+    masks: name -> vertex indices; extra: name -> how much weight the region gains on top of 1.
+    Raises KeyError naming the unknown region.
+    """
+    weights = torch.ones(vertex_count, dtype=dtype)
+    for name, gain in extra.items():
+        if name not in masks:
+            raise KeyError(f"got region {name!r}, expected one of {sorted(masks)}: correct loss_regions in the config")
+        weights[torch.as_tensor(masks[name], dtype=torch.long)] += gain
+    return weights / weights.mean()

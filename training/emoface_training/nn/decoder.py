@@ -1,0 +1,217 @@
+"""The two autoregressive decoders (FaceFormer's layer with a finite window) and the fusion of their offsets.
+
+Per branch: the fused offsets of the previous frame -> d, plus the conditions, plus periodic position; causal
+self-attention over the last `window` frames with FaceFormer's periodic bias; cross-attention aligned frame to frame,
+which with one key per frame is `out(value(memory))` whatever the query; feed-forward; head d -> 3V.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from emoface_training.config import EMOTION_CLASSES, EmoFaceConfig
+from emoface_training.nn.stage import Stage, State
+
+MASKED = -1e9
+
+
+class MotionOutputs(NamedTuple):
+    """Offsets in metres, each [B, T, V, 3]."""
+
+    fused: Tensor
+    emotion_branch: Tensor
+    content_branch: Tensor
+
+
+class BranchDecoder(nn.Module):
+    """One branch: tokens and audio features -> hidden [B, n, d]. Post-norm, as FaceFormer."""
+
+    def __init__(self, config: EmoFaceConfig, motion_size: int, with_emotion: bool) -> None:
+        super().__init__()
+        d, width = config.decoder, config.decoder.width
+        self.heads = d.heads
+        self.audio_feature_map = nn.Linear(config.width, width)
+        self.motion_map = nn.Linear(motion_size, width)
+        self.motion_head = nn.Linear(width, motion_size)
+        nn.init.zeros_(self.motion_head.weight)
+        nn.init.zeros_(self.motion_head.bias)
+        self.style_embedding = nn.Linear(len(config.styles), width, bias=False)
+        self.with_emotion = with_emotion
+        if with_emotion:
+            self.level_embedding = nn.Linear(2, width, bias=False)
+            self.emotion_embedding = nn.Linear(EMOTION_CLASSES + 1, width, bias=False)
+        self.self_in = nn.Linear(width, 3 * width)
+        self.self_out = nn.Linear(width, width)
+        self.cross_value = nn.Linear(width, width)
+        self.cross_out = nn.Linear(width, width)
+        self.linear1 = nn.Linear(width, 2 * width)
+        self.linear2 = nn.Linear(2 * width, width)
+        self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
+        self.dropout = nn.Dropout(d.dropout)
+
+    def condition(self, style: Tensor, level: Tensor, emotion_class: Tensor) -> Tensor:
+        """Sum of the condition embeddings, [B, d] for conditions [B, ...]."""
+        total = self.style_embedding(style)
+        if self.with_emotion:
+            total = total + self.level_embedding(level) + self.emotion_embedding(emotion_class)
+        return total
+
+    def forward(self, tokens: Tensor, features: Tensor, keys: Tensor, values: Tensor, bias: Tensor) -> tuple:
+        """tokens [B, n, d], features [B, n, D], keys/values [B, H, cache, d/H], bias [B, H, n, cache + n]."""
+        q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in self.self_in(tokens).chunk(3, -1))
+        k, v = torch.cat([keys, k], 2), torch.cat([values, v], 2)
+        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        x = self.norm1(tokens + self.dropout(self.self_out(attended.transpose(1, 2).flatten(2))))
+        memory = self.cross_out(self.cross_value(self.audio_feature_map(features)))
+        x = self.norm2(x + self.dropout(memory))
+        x = self.norm3(x + self.dropout(self.linear2(self.dropout(F.relu(self.linear1(x))))))
+        return x, k, v
+
+
+class TwoBranchDecoder(Stage):
+    """content, emotion [B, 1, D], emotion_weight [B, 1, V], conditions -> offsets [B, 1, V, 3] of one frame."""
+
+    cadence = "frame"
+    input_names = ("content", "emotion", "emotion_weight", "style", "level", "emotion_class")
+    output_names = ("offsets",)
+
+    def __init__(self, config: EmoFaceConfig, basis: Tensor | None = None) -> None:
+        super().__init__()
+        d = config.decoder
+        self.config = config
+        self.adds = config.mesh_attention.fusion == "add"
+        motion_size = 3 * config.vertices if d.motion_rank is None else d.motion_rank
+        if d.motion_rank is None:
+            self.basis = None
+        else:
+            basis = torch.zeros(d.motion_rank, 3 * config.vertices) if basis is None else basis
+            if basis.shape != (d.motion_rank, 3 * config.vertices):
+                raise ValueError(
+                    f"the motion basis must be [{d.motion_rank}, {3 * config.vertices}], got {list(basis.shape)}"
+                )
+            # Half-precision values, so that the exported package can store the basis in half the bytes, exactly
+            self.register_buffer("basis", basis.half().float())
+        self.emotion_branch = BranchDecoder(config, motion_size, with_emotion=True)
+        self.content_branch = BranchDecoder(config, motion_size, with_emotion=False)
+        self.register_buffer("slopes", _head_slopes(d.heads), persistent=False)
+        self.register_buffer("positions", _periodic_positions(d.period, d.width), persistent=False)
+
+    @property
+    def branches(self) -> tuple[BranchDecoder, BranchDecoder]:
+        return self.emotion_branch, self.content_branch
+
+    def initial_state(self, batch: int, cache: int | None = None) -> State:
+        """`cache` frames of keys (default: the window less one, what a stream needs; 0 for one whole-clip call)."""
+        d = self.config.decoder
+        cache = d.window - 1 if cache is None else cache
+        zeros = self.emotion_branch.linear1.weight.new_zeros
+        return {
+            "feedback": zeros(batch, 2, d.width),
+            "keys": zeros(batch, 2, d.heads, cache, d.width // d.heads),
+            "values": zeros(batch, 2, d.heads, cache, d.width // d.heads),
+            "frame": torch.zeros(batch, dtype=torch.int64, device=self.positions.device),
+        }
+
+    def motion_code(self, offsets: Tensor) -> Tensor:
+        """What is fed back of offsets [B, n, V, 3]: the offsets themselves or their coordinates in the basis."""
+        flat = offsets.flatten(2)
+        if self.basis is None:
+            return flat
+        return flat @ self.basis.T / self.basis.square().sum(1)
+
+    def embed_feedback(self, code: Tensor) -> Tensor:
+        """Feedback tokens [B, n, 2, d] of motion codes [B, n, 3V or rank]."""
+        return torch.stack([branch.motion_map(code) for branch in self.branches], 2)
+
+    def step(self, inputs: State, state: State) -> tuple[State, State]:
+        hidden, new_state = self._hidden(
+            state["feedback"][:, None], inputs["content"], inputs["emotion"], self._conditions(inputs), state
+        )
+        offsets = self._fuse(hidden, inputs["emotion_weight"]).fused
+        new_state["feedback"] = self.embed_feedback(self.motion_code(offsets))[:, 0]
+        return {"offsets": offsets}, new_state
+
+    def given(self, inputs: State, code: Tensor) -> MotionOutputs:
+        """Whole clip in parallel with given motion codes [B, T, 3V or rank] (frame t is fed at t + 1)."""
+        state = self.initial_state(code.shape[0], cache=0)
+        tokens = self.embed_feedback(code[:, :-1])
+        tokens = torch.cat([state["feedback"][:, None], tokens], 1)
+        hidden, _ = self._hidden(tokens, inputs["content"], inputs["emotion"], self._conditions(inputs), state)
+        return self._fuse(hidden, inputs["emotion_weight"])
+
+    def autoregressive(self, inputs: State, state: State | None = None) -> Tensor:
+        """Whole clip, frame by frame on its own output: offsets [B, T, V, 3]. Conditions [B, ...] hold throughout."""
+        frames = inputs["content"].shape[1]
+        state = self.initial_state(inputs["content"].shape[0]) if state is None else state
+        per_frame = ("content", "emotion", "emotion_weight")
+        out = []
+        for t in range(frames):
+            now = {key: value[:, t : t + 1] if key in per_frame else value for key, value in inputs.items()}
+            outputs, state = self.step(now, state)
+            out.append(outputs["offsets"])
+        return torch.cat(out, 1)
+
+    def _conditions(self, inputs: State) -> Tensor:
+        style, level, emotion_class = inputs["style"], inputs["level"], inputs["emotion_class"]
+        return torch.stack([branch.condition(style, level, emotion_class) for branch in self.branches], 1)
+
+    def _hidden(
+        self, feedback: Tensor, content: Tensor, emotion: Tensor, conditions: Tensor, state: State
+    ) -> tuple[tuple[Tensor, Tensor], State]:
+        """feedback [B, n, 2, d], conditions [B, 2, d] -> hidden of both branches [B, n, d]."""
+        n, cache = feedback.shape[1], state["keys"].shape[3]
+        frame = state["frame"][:, None] + torch.arange(n, device=feedback.device)
+        position = self.positions[frame % self.config.decoder.period]  # [B, n, d]
+        bias = self._attention_bias(state["frame"], n, cache)
+        hidden, keys, values = [], [], []
+        for index, (branch, features) in enumerate(zip(self.branches, (emotion, content), strict=True)):
+            tokens = feedback[:, :, index] + conditions[:, None, index] + position
+            x, k, v = branch(tokens, features, state["keys"][:, index], state["values"][:, index], bias)
+            hidden.append(x)
+            keys.append(k[:, :, n:])
+            values.append(v[:, :, n:])
+        new_state = {"feedback": feedback[:, -1], "keys": torch.stack(keys, 1), "values": torch.stack(values, 1)}
+        return (hidden[0], hidden[1]), new_state | {"frame": state["frame"] + n}
+
+    def _attention_bias(self, frame: Tensor, n: int, cache: int) -> Tensor:
+        """FaceFormer's temporal bias -slope * floor(age / period), causal, within the window, [B, H, n, cache + n]."""
+        d = self.config.decoder
+        age = (
+            torch.arange(n, device=frame.device)[:, None]
+            + cache
+            - torch.arange(cache + n, device=frame.device)[None]
+        )
+        penalty = -self.slopes[:, None, None] * torch.div(age, d.period, rounding_mode="floor").to(self.slopes.dtype)
+        key_frame = frame[:, None, None] - cache + torch.arange(cache + n, device=frame.device)
+        visible = ((age >= 0) & (age < d.window))[None] & (key_frame >= 0)
+        return torch.where(visible[:, None], penalty, MASKED)
+
+    def _fuse(self, hidden: tuple[Tensor, Tensor], emotion_weight: Tensor) -> MotionOutputs:
+        """dM = w_e dM_e + w_c dM_c with w_c = 1 - w_e per vertex; the ablation "add" is w = 1, 1."""
+        emotion, content = (self._offsets(b, h) for b, h in zip(self.branches, hidden, strict=True))
+        fused = emotion + content if self.adds else content + emotion_weight[..., None] * (emotion - content)
+        return MotionOutputs(fused, emotion, content)
+
+    def _offsets(self, branch: BranchDecoder, hidden: Tensor) -> Tensor:
+        code = branch.motion_head(hidden)
+        flat = code if self.basis is None else code @ self.basis
+        return flat.unflatten(-1, (self.config.vertices, 3))
+
+
+def _head_slopes(heads: int) -> Tensor:
+    """ALiBi's slopes as FaceFormer uses them: 1/4, 1/16, 1/64, 1/256 for four heads."""
+    return torch.tensor([2.0 ** (-8.0 * (i + 1) / heads) for i in range(heads)])
+
+
+def _periodic_positions(period: int, width: int) -> Tensor:
+    position = torch.arange(period, dtype=torch.float32)[:, None]
+    rate = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10000.0) / width))
+    table = torch.zeros(period, width)
+    table[:, 0::2] = torch.sin(position * rate)
+    table[:, 1::2] = torch.cos(position * rate)
+    return table

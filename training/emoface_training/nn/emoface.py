@@ -1,0 +1,125 @@
+"""EmoFace: two audio streams, Mesh Attention, two decoders (Figure 1 of the paper)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from emoface_training.config import EmoFaceConfig
+from emoface_training.nn.audio_stages import ContentEncoder, EmotionEncoder
+from emoface_training.nn.decoder import MotionOutputs, TwoBranchDecoder
+from emoface_training.nn.interpolation import features_needed, frame_count, interpolate
+from emoface_training.nn.mesh_attention import MeshAttention
+from emoface_training.nn.stage import Stage
+from emoface_training.nn.wav2vec2 import HOP, OVERLAP
+
+
+class EmoFace(nn.Module):
+    """The model as four stages; whole-clip calls below are the same code from zero state.
+
+    `spiral` int32 [V, kernel] comes from `spiral.build_spirals` and is stored with the weights, like the motion
+    `basis` [rank, 3V] of the low-rank option.
+    """
+
+    def __init__(self, config: EmoFaceConfig, spiral: Tensor | None = None, basis: Tensor | None = None) -> None:
+        super().__init__()
+        self.config = config
+        kernel = config.mesh_attention.kernel
+        spiral = torch.zeros(config.vertices, kernel, dtype=torch.int32) if spiral is None else spiral.to(torch.int32)
+        if spiral.shape != (config.vertices, kernel):
+            raise ValueError(f"spirals must be [{config.vertices}, {kernel}], got {list(spiral.shape)}")
+        self.register_buffer("spiral", spiral)
+        self.content_encoder = ContentEncoder(config.content_encoder)
+        self.emotion_encoder = EmotionEncoder(config.emotion_encoder)
+        self.mesh_attention = MeshAttention(config, spiral)
+        self.decoder = TwoBranchDecoder(config, basis)
+
+    def load_state_dict(self, state_dict, strict: bool = True, assign: bool = False):  # type: ignore[no-untyped-def]
+        result = super().load_state_dict(state_dict, strict, assign)
+        self._share_spiral()
+        return result
+
+    def _share_spiral(self) -> None:
+        """The layers hold the model's spirals without storing them again."""
+        for module in self.mesh_attention.modules():
+            if "spiral" in module._buffers:
+                module._buffers["spiral"] = self.spiral
+
+    @property
+    def stages(self) -> dict[str, Stage]:
+        """The exported parts, in the order of the data."""
+        return {
+            "content_encoder": self.content_encoder,
+            "emotion_encoder": self.emotion_encoder,
+            "mesh_attention": self.mesh_attention,
+            "decoder": self.decoder,
+        }
+
+    def pad_audio(self, audio: Tensor) -> tuple[Tensor, int]:
+        """Zero-pad audio [B, N] to whole features; returns it and the number of frames floor(N fps / rate)."""
+        frames = frame_count(audio.shape[1], self.config.fps, self.config.sample_rate)
+        needed = features_needed(frames, self.config.fps) * HOP + OVERLAP
+        return F.pad(audio, (0, max(0, needed - audio.shape[1])))[:, :needed], frames
+
+    def encode(self, audio: Tensor, speaker_mean: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        """audio [B, N] at 16 kHz -> content, emotion [B, M, D] at frame rate, emotion class logits [B, 8]."""
+        padded, frames = self.pad_audio(audio)
+        content = self.content_encoder.encoder.whole(padded)
+        emotion = self.emotion_encoder.encoder.whole(padded)
+        if speaker_mean is not None:
+            emotion = emotion - speaker_mean[:, None]
+        logits = self.emotion_encoder.logits(emotion)
+        return (
+            interpolate(content, frames, self.config.fps),
+            interpolate(emotion, frames, self.config.fps),
+            logits,
+        )
+
+    def decode_given(
+        self,
+        content: Tensor,
+        emotion: Tensor,
+        emotion_weight: Tensor,
+        code: Tensor,
+        style: Tensor,
+        level: Tensor,
+        emotion_class: Tensor,
+    ) -> MotionOutputs:
+        """Parallel decoding with given motion codes (see `TwoBranchDecoder.motion_code`) [B, T, 3V or rank]."""
+        return self.decoder.given(
+            _decoder_inputs(content, emotion, emotion_weight, style, level, emotion_class), code
+        )
+
+    def decode_autoregressive(
+        self,
+        content: Tensor,
+        emotion: Tensor,
+        emotion_weight: Tensor,
+        style: Tensor,
+        level: Tensor,
+        emotion_class: Tensor,
+    ) -> Tensor:
+        """Offsets [B, T, V, 3] in metres, each frame fed with the model's own previous one."""
+        return self.decoder.autoregressive(
+            _decoder_inputs(content, emotion, emotion_weight, style, level, emotion_class)
+        )
+
+    def forward(self, audio: Tensor, style: Tensor, level: Tensor, emotion_class: Tensor) -> Tensor:
+        """Inference on whole clips: audio [B, N], conditions [B, n], [B, 2], [B, 9] -> offsets [B, M, V, 3]."""
+        content, emotion, _ = self.encode(audio)
+        weight = self.mesh_attention.whole(content, emotion)
+        return self.decode_autoregressive(content, emotion, weight, style, level, emotion_class)
+
+
+def _decoder_inputs(
+    content: Tensor, emotion: Tensor, emotion_weight: Tensor, style: Tensor, level: Tensor, emotion_class: Tensor
+) -> dict[str, Tensor]:
+    return {
+        "content": content,
+        "emotion": emotion,
+        "emotion_weight": emotion_weight,
+        "style": style,
+        "level": level,
+        "emotion_class": emotion_class,
+    }

@@ -1,0 +1,58 @@
+"""What the decoders are fed during training: ground truth, own predictions, or a growing mixture (equation 4)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+SCHEMES = ("self-growing", "teacher-forcing", "autoregressive")
+GUIDED_FRACTION = 0.1  # theta / N
+PEAK_AT = 0.1  # where the learning rate of `one_cycle` peaks
+START_DIVISOR = 25.0
+END_DIVISOR = 1e4
+
+
+def ground_truth_probability(progress: float, scheme: str = "self-growing", guided: float = GUIDED_FRACTION) -> float:
+    """Chance that a frame fed back is ground truth.
+
+    progress: n / N in 0..1, the share of training done. Self-growing (equation 4): 1 before theta, then
+    max(0, cos(pi (n - theta) / (N - theta))), so the second half of the rest sees only predictions.
+    Raises ValueError for an unknown scheme.
+    """
+    if scheme == "teacher-forcing":
+        return 1.0
+    if scheme == "autoregressive":
+        return 0.0
+    if scheme != "self-growing":
+        raise ValueError(f"got scheme {scheme!r}, expected one of {SCHEMES}: correct training.scheme")
+    if progress < guided:
+        return 1.0
+    return max(0.0, math.cos(math.pi * (progress - guided) / (1.0 - guided)))
+
+
+def mix(ground_truth: Tensor, predicted: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+    """Per-frame mixture I(n, t) of equation 4.
+
+    ground_truth, predicted: [B, T, ...]; each frame is ground truth with the given probability. `predicted` is
+    detached: the first pass carries no gradient.
+    """
+    if probability >= 1.0:
+        return ground_truth
+    predicted = predicted.detach()
+    if probability <= 0.0:
+        return predicted
+    batch, frames = ground_truth.shape[:2]
+    keep = torch.rand(batch, frames, generator=generator) < probability
+    return torch.where(keep.view(batch, frames, *([1] * (ground_truth.dim() - 2))), ground_truth, predicted)
+
+
+def one_cycle(progress: float, peak: float) -> float:
+    """Learning rate: cosine up from peak / 25 over the first tenth, cosine down to peak / 1e4 at the end."""
+    progress = min(max(progress, 0.0), 1.0)
+    if progress < PEAK_AT:
+        low, high, share = peak / START_DIVISOR, peak, progress / PEAK_AT
+    else:
+        low, high, share = peak, peak / END_DIVISOR, (progress - PEAK_AT) / (1.0 - PEAK_AT)
+    return high + (low - high) * 0.5 * (1.0 + math.cos(math.pi * share))
