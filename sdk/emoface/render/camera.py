@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from emoface.errors import TemplateError
+
 FloatArray = NDArray[np.float32]
 
 
@@ -47,7 +49,9 @@ class Camera:
         low, high = points.min(axis=0), points.max(axis=0)
         extent = float(np.max(high - low))
         if not np.isfinite(extent) or extent <= 0:
-            raise ValueError(f"cannot frame a template of size {extent}; need finite vertices that are not one point")
+            raise TemplateError(
+                f"a template of size {extent}", "finite vertices that are not all one point", "Check the template."
+            )
         target = (low + high) / 2
         target[1] += crop_below * (high[1] - low[1]) / 2
         view = (points - target) @ _rotation(yaw, pitch).T

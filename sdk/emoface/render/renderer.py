@@ -59,7 +59,7 @@ class Renderer:
         lit = self._lit_vertices(points, normals)
 
         fragments = rasterise(triangles, self.width, self.height)
-        x, y = _centres(fragments.pixel, self.width, 1)
+        x, y = _centres(fragments.pixel, self.width)
         image = self._background_encoded.copy()
         image[fragments.pixel] = encode_srgb(self._shade(triangles, fragments.triangle, x, y, lit, normals))
         if self.samples > 1:
@@ -97,16 +97,12 @@ class Renderer:
                 part, u, v = triangle[shiny], w1[shiny], w2[shiny]
                 packed = np.concatenate([normals, self._gloss[:, None]], axis=1)
                 first = packed[corner[:, 0]]
-                value = _interpolate(
-                    first, packed[corner[:, 1]] - first, packed[corner[:, 2]] - first, part, u, v
-                )
+                value = _interpolate(first, packed[corner[:, 1]] - first, packed[corner[:, 2]] - first, part, u, v)
                 normal = value[:, :3] / (np.linalg.norm(value[:, :3], axis=1, keepdims=True) + 1e-9)
                 colour[shiny] += value[:, 3:] * self.lighting.specular(normal, 90.0)
         return colour
 
-    def _refine(
-        self, image: NDArray[np.uint8], triangles: Triangles, lit: FloatArray, normals: FloatArray
-    ) -> None:
+    def _refine(self, image: NDArray[np.uint8], triangles: Triangles, lit: FloatArray, normals: FloatArray) -> None:
         """Replaces the pixels of `image` (H * W, 3) that lie on visible edges by the mean of a finer grid."""
         mask = _edges(image.reshape(self.height, self.width, 3))
         chosen = triangles.take(np.flatnonzero(_touching(triangles, mask))).scaled(self.samples)
@@ -114,13 +110,11 @@ class Renderer:
             return
         width, height = self.width * self.samples, self.height * self.samples
         fine = rasterise(chosen, width, height, mask=mask, mask_scale=self.samples)
-        x, y = _centres(fine.pixel, width, 1)
+        x, y = _centres(fine.pixel, width)
         colour = np.minimum(self._shade(chosen, fine.triangle, x, y, lit, normals), 1)
         self._average(image, mask, fine, colour)
 
-    def _average(
-        self, image: NDArray[np.uint8], mask: NDArray[np.bool_], fine: Fragments, colour: FloatArray
-    ) -> None:
+    def _average(self, image: NDArray[np.uint8], mask: NDArray[np.bool_], fine: Fragments, colour: FloatArray) -> None:
         edge = np.flatnonzero(mask)
         slot = np.zeros(mask.size, np.int64)
         slot[edge] = np.arange(len(edge))
@@ -158,7 +152,8 @@ def _interpolate(
     return np.asarray(first[triangle] + w1[:, None] * second[triangle] + w2[:, None] * third[triangle], np.float32)
 
 
-def _centres(pixel: IntArray, width: int, _: int) -> tuple[FloatArray, FloatArray]:
+def _centres(pixel: IntArray, width: int) -> tuple[FloatArray, FloatArray]:
+    """Positions x, y (P,) of the centres of the pixels with flat index `pixel`."""
     row = pixel // width
     return (pixel - row * width).astype(np.float32) + np.float32(0.5), row.astype(np.float32) + np.float32(0.5)
 
@@ -166,9 +161,9 @@ def _centres(pixel: IntArray, width: int, _: int) -> tuple[FloatArray, FloatArra
 def _edges(image: NDArray[np.uint8], threshold: int = 14) -> NDArray[np.bool_]:
     """Pixels that differ from a direct neighbour by more than `threshold` grey levels in a channel, (H, W)."""
     mask = np.zeros(image.shape[:2], np.bool_)
-    green = image.astype(np.int16)
-    across = (np.abs(green[:, 1:] - green[:, :-1]) > threshold).any(axis=2)
-    down = (np.abs(green[1:] - green[:-1]) > threshold).any(axis=2)
+    levels = image.astype(np.int16)
+    across = (np.abs(levels[:, 1:] - levels[:, :-1]) > threshold).any(axis=2)
+    down = (np.abs(levels[1:] - levels[:-1]) > threshold).any(axis=2)
     mask[:, 1:] |= across
     mask[:, :-1] |= across
     mask[1:] |= down
