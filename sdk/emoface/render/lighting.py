@@ -71,7 +71,7 @@ class Lighting:
 def encode_srgb(linear: FloatArray) -> NDArray[np.uint8]:
     """Linear values, 1 is white, to 8-bit sRGB of the same shape; values outside 0..1 are clipped."""
     index = np.clip(linear * np.float32(_STEPS - 1) + np.float32(0.5), 0, _STEPS - 1)
-    return _TABLE[index.astype(np.uint16)]
+    return np.asarray(_TABLE[index.astype(np.uint16)], np.uint8)
 
 
 def decode_srgb(encoded: tuple[int, int, int]) -> FloatArray:
@@ -87,4 +87,4 @@ def _srgb_table(steps: int) -> NDArray[np.uint8]:
 
 
 _STEPS = 16384
-_TABLE = _srgb_table(_STEPS)
+_TABLE: NDArray[np.uint8] = _srgb_table(_STEPS)

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from emoface.render.camera import Camera
 from emoface.render.lighting import Lighting, decode_srgb, encode_srgb
+from emoface.render.occlusion import ambient_occlusion
 from emoface.render.raster import Fragments, IntArray, Triangles, rasterise
 
 FloatArray = NDArray[np.float32]
@@ -18,7 +19,8 @@ class Renderer:
     faces: (F, 3) vertex indices, counter-clockwise seen from outside.
     colours: (V, 3) linear albedo 0..1, or None for plain clay.
     size: (width, height) in pixels.
-    camera: by default the first frame's mesh is framed from the front (`Camera.fit`); the camera then stays.
+    camera: by default the template is framed from the front (`Camera.fit`).
+    template: (V, 3) the face at rest, for the camera and the ambient occlusion; the first frame if not given.
     gloss: (V,) strength of the sharp highlight, 0 for skin, about 1 for eyes; None for none.
 
     Pixels where neighbours differ visibly are sampled `samples` x `samples` times, the others once.
@@ -31,6 +33,7 @@ class Renderer:
         size: tuple[int, int] = (512, 512),
         camera: Camera | None = None,
         *,
+        template: NDArray[np.floating] | None = None,
         gloss: NDArray[np.floating] | None = None,
         lighting: Lighting | None = None,
         samples: int = 3,
@@ -44,19 +47,20 @@ class Renderer:
         self._colours = None if colours is None else np.asarray(colours, np.float32)
         self._gloss = None if gloss is None else np.asarray(gloss, np.float32)
         self._occlusion: FloatArray | None = None
+        if template is not None:
+            self._prepare(np.asarray(template, np.float32))
         self._background = _backdrop(self.width, self.height, background)
         self._background_encoded = encode_srgb(self._background)
 
     def frame(self, vertices: NDArray[np.floating]) -> NDArray[np.uint8]:
         """The picture (height, width, 3) uint8 sRGB of `vertices` (V, 3)."""
         points = np.asarray(vertices, np.float32)
-        camera = self.camera
-        if camera is None:
-            camera = self.camera = Camera.fit(points, self.width / self.height)
+        camera, colours, occlusion = self._prepare(points)
         pixels, depth = camera.project(points, self.width, self.height)
         triangles = Triangles.project(pixels, depth, self.faces)
         normals = vertex_normals(points, self.faces) @ camera.rotation.T
-        lit = self._lit_vertices(points, normals)
+        lit = colours * self.lighting.diffuse(normals, occlusion)
+        lit += self.lighting.specular(normals, 14.0) * (self.lighting.sheen * occlusion)[:, None]
 
         fragments = rasterise(triangles, self.width, self.height)
         x, y = _centres(fragments.pixel, self.width)
@@ -66,15 +70,15 @@ class Renderer:
             self._refine(image, triangles, lit, normals)
         return image.reshape(self.height, self.width, 3)
 
-    def _lit_vertices(self, points: FloatArray, normals: FloatArray) -> FloatArray:
-        colours = self._colours
-        if colours is None:
-            colours = self._colours = np.full((len(points), 3), 0.55, np.float32)
+    def _prepare(self, points: FloatArray) -> tuple[Camera, FloatArray, FloatArray]:
+        """Camera, colours and occlusion; what is still missing is made from `points` (V, 3)."""
+        if self.camera is None:
+            self.camera = Camera.fit(points, self.width / self.height)
+        if self._colours is None:
+            self._colours = np.full((len(points), 3), 0.55, np.float32)
         if self._occlusion is None:
-            self._occlusion = np.ones(len(points), np.float32)
-        light = self.lighting.diffuse(normals, self._occlusion)
-        sheen = self.lighting.specular(normals, 14.0) * (self.lighting.sheen * self._occlusion)[:, None]
-        return colours * light + sheen
+            self._occlusion = ambient_occlusion(points, vertex_normals(points, self.faces), self.faces)
+        return self.camera, self._colours, self._occlusion
 
     def _shade(
         self,
