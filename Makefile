@@ -1,0 +1,36 @@
+# Two commands for a newcomer: `make demo` and `make test`. Both need only Python 3.11+ with its venv module.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# More than one thread per process only slows small tensors down.
+export OMP_NUM_THREADS := 1
+
+.PHONY: demo test lint reference clean
+
+demo: $(VENV)/.runtime
+	$(BIN)/emoface demo --out out
+
+test: $(VENV)/.dev lint
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+reference: $(VENV)/.dev
+	$(BIN)/python docs/build_reference.py
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: pyproject.toml setup.py | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[view]'
+	touch $@
+
+$(VENV)/.dev: pyproject.toml setup.py | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	touch $@ $(VENV)/.runtime
+
+clean:
+	rm -rf $(VENV) out
