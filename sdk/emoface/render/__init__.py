@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from emoface.render.camera import Camera
 from emoface.render.lighting import Light, Lighting
+from emoface.render.portrait import portrait
 from emoface.render.renderer import Renderer
 
-__all__ = ["Camera", "Light", "Lighting", "Renderer"]
+__all__ = ["Camera", "Light", "Lighting", "Renderer", "portrait"]

@@ -1,0 +1,22 @@
+"""Files made of animations: `write(path, animation)` chooses the format by the suffix."""
+
+from __future__ import annotations
+
+from emoface.writers.dispatch import SUFFIXES, check, write
+from emoface.writers.glb import write_glb
+from emoface.writers.mp4 import write_mp4
+from emoface.writers.npz import write_npz
+from emoface.writers.png import write_png
+from emoface.writers.progress import Progress, progress_line
+
+__all__ = [
+    "SUFFIXES",
+    "Progress",
+    "check",
+    "progress_line",
+    "write",
+    "write_glb",
+    "write_mp4",
+    "write_npz",
+    "write_png",
+]
