@@ -172,3 +172,18 @@ def test_configuration_round_trips_and_names_unknown_fields(tmp_path):
         EmoFaceConfig.from_dict({"decoder": {"widht": 3}})
     with pytest.raises(ValueError, match="multiple of 16"):
         EmoFaceConfig(content_encoder=EncoderConfig(hidden_size=40), emotion_encoder=EncoderConfig(hidden_size=40))
+
+
+def test_listed_vertices_give_the_same_offsets_and_codes():
+    net = model(4)
+    vertices = torch.tensor([5, 1, 29, 12, 7])
+    with torch.no_grad():
+        content, emotion, _ = net.encode(torch.randn(1, 16000) * 0.1)
+        weight, code = net.mesh_attention.whole(content, emotion), torch.randn(1, 30, 4)
+        whole = net.decode_given(content, emotion, weight, code, **conditions(1))
+        listed = net.decode_given(content, emotion, weight[:, :, vertices], code, **conditions(1), vertices=vertices)
+        spanned = (code @ net.decoder.basis).unflatten(-1, (30, 3))[:, :, vertices]
+        estimate = net.decoder.motion_code(spanned, vertices)
+    for part, full in zip(listed, whole, strict=True):
+        assert (part - full[:, :, vertices]).abs().max() <= 1e-6
+    assert (estimate - code).abs().max() <= 1e-3

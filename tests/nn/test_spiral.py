@@ -150,3 +150,30 @@ def test_mesh_attention_in_steps_equals_the_whole_clip(size):
         out, state = model.step(inputs, state)
         parts.append(out["emotion_weight"])
     assert (torch.cat(parts, 1) - whole).abs().max() <= 1e-12
+
+
+def test_projected_form_has_the_gathers_gradients():
+    torch.manual_seed(2)
+    spiral = torch.randint(0, 9, (9, 5), dtype=torch.int32)
+    arguments = [
+        torch.randn(2, 4, 9, 3, dtype=torch.float64, requires_grad=True),
+        torch.randn(2, 2, 9, 2, dtype=torch.float64, requires_grad=True),
+        torch.randn(2, 45, dtype=torch.float64, requires_grad=True),
+        torch.randn(2, dtype=torch.float64, requires_grad=True),
+    ]
+
+    def gradients(form):
+        x, partial, weight, bias = arguments
+        y, rest = form(x, partial, spiral, weight, bias, 3)
+        return torch.autograd.grad(y.square().sum() + rest.sin().sum(), arguments)
+
+    for got, want in zip(gradients(spiral_conv3d_projected), gradients(spiral_conv3d_gather), strict=True):
+        assert (got - want).abs().max() <= 1e-10
+
+
+def test_weights_at_listed_vertices_are_those_of_the_whole_mesh():
+    model = attention()
+    content, emotion = torch.randn(2, 6, 64, dtype=torch.float64), torch.randn(2, 6, 64, dtype=torch.float64)
+    vertices = torch.tensor([3, 0, 17])
+    listed = model.whole(content, emotion, vertices)
+    assert (listed - model.whole(content, emotion)[:, :, vertices]).abs().max() <= 1e-12

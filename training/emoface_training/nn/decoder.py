@@ -117,12 +117,24 @@ class TwoBranchDecoder(Stage):
             "frame": torch.zeros(batch, dtype=torch.int64, device=self.positions.device),
         }
 
-    def motion_code(self, offsets: Tensor) -> Tensor:
-        """What is fed back of offsets [B, n, V, 3]: the offsets themselves or their coordinates in the basis."""
+    def motion_code(self, offsets: Tensor, vertices: Tensor | None = None) -> Tensor:
+        """What is fed back of offsets [B, n, V, 3]: the offsets themselves or their coordinates in the basis.
+
+        With `vertices` int64 [S], offsets [B, n, S, 3] are given there alone and the coordinates are their
+        least-squares estimate (training on vertex samples; only with a motion basis).
+        """
         flat = offsets.flatten(2)
         if self.basis is None:
+            if vertices is not None:
+                raise ValueError("vertex samples need a motion basis (motion_rank); the dense head needs all vertices")
             return flat
-        return flat @ self.basis.T / self.basis.square().sum(1)
+        if vertices is None:
+            return flat @ self.basis.T / self.basis.square().sum(1)
+        basis = self._basis_at(vertices)
+        return torch.linalg.solve(basis @ basis.T, basis @ flat.flatten(0, 1).T).T.unflatten(0, flat.shape[:2])
+
+    def _basis_at(self, vertices: Tensor) -> Tensor:
+        return self.basis.unflatten(1, (-1, 3))[:, vertices].flatten(1)
 
     def embed_feedback(self, code: Tensor) -> Tensor:
         """Feedback tokens [B, n, 2, d] of motion codes [B, n, 3V or rank]."""
@@ -136,13 +148,16 @@ class TwoBranchDecoder(Stage):
         new_state["feedback"] = self.embed_feedback(self.motion_code(offsets))[:, 0]
         return {"offsets": offsets}, new_state
 
-    def given(self, inputs: State, code: Tensor) -> MotionOutputs:
-        """Whole clip in parallel with given motion codes [B, T, 3V or rank] (frame t is fed at t + 1)."""
+    def given(self, inputs: State, code: Tensor, vertices: Tensor | None = None) -> MotionOutputs:
+        """Whole clip in parallel with given motion codes [B, T, 3V or rank] (frame t is fed at t + 1).
+
+        With `vertices` int64 [S], weights and offsets are those of the listed vertices alone.
+        """
         state = self.initial_state(code.shape[0], cache=0)
         tokens = self.embed_feedback(code[:, :-1])
         tokens = torch.cat([state["feedback"][:, None], tokens], 1)
         hidden, _ = self._hidden(tokens, inputs["content"], inputs["emotion"], self._conditions(inputs), state)
-        return self._fuse(hidden, inputs["emotion_weight"])
+        return self._fuse(hidden, inputs["emotion_weight"], vertices)
 
     def autoregressive(self, inputs: State, state: State | None = None) -> Tensor:
         """Whole clip, frame by frame on its own output: offsets [B, T, V, 3]. Conditions [B, ...] hold throughout."""
@@ -191,16 +206,21 @@ class TwoBranchDecoder(Stage):
         visible = ((age >= 0) & (age < d.window))[None] & (key_frame >= 0)
         return torch.where(visible[:, None], penalty, MASKED)
 
-    def _fuse(self, hidden: tuple[Tensor, Tensor], emotion_weight: Tensor) -> MotionOutputs:
+    def _fuse(
+        self, hidden: tuple[Tensor, Tensor], emotion_weight: Tensor, vertices: Tensor | None = None
+    ) -> MotionOutputs:
         """dM = w_e dM_e + w_c dM_c with w_c = 1 - w_e per vertex; the ablation "add" is w = 1, 1."""
-        emotion, content = (self._offsets(b, h) for b, h in zip(self.branches, hidden, strict=True))
+        emotion, content = (self._offsets(b, h, vertices) for b, h in zip(self.branches, hidden, strict=True))
         fused = emotion + content if self.adds else content + emotion_weight[..., None] * (emotion - content)
         return MotionOutputs(fused, emotion, content)
 
-    def _offsets(self, branch: BranchDecoder, hidden: Tensor) -> Tensor:
+    def _offsets(self, branch: BranchDecoder, hidden: Tensor, vertices: Tensor | None) -> Tensor:
         code = branch.motion_head(hidden)
-        flat = code if self.basis is None else code @ self.basis
-        return flat.unflatten(-1, (self.config.vertices, 3))
+        if self.basis is not None:
+            code = code @ (self.basis if vertices is None else self._basis_at(vertices))
+            return code.unflatten(-1, (-1, 3))
+        offsets = code.unflatten(-1, (self.config.vertices, 3))
+        return offsets if vertices is None else offsets[:, :, vertices]
 
 
 def _head_slopes(heads: int) -> Tensor:

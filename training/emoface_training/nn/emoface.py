@@ -85,11 +85,14 @@ class EmoFace(nn.Module):
         style: Tensor,
         level: Tensor,
         emotion_class: Tensor,
+        vertices: Tensor | None = None,
     ) -> MotionOutputs:
-        """Parallel decoding with given motion codes (see `TwoBranchDecoder.motion_code`) [B, T, 3V or rank]."""
-        return self.decoder.given(
-            _decoder_inputs(content, emotion, emotion_weight, style, level, emotion_class), code
-        )
+        """Parallel decoding with given motion codes (see `TwoBranchDecoder.motion_code`) [B, T, 3V or rank].
+
+        With `vertices` int64 [S], `emotion_weight` [B, T, S] and the offsets are those of the listed vertices.
+        """
+        inputs = _decoder_inputs(content, emotion, emotion_weight, style, level, emotion_class)
+        return self.decoder.given(inputs, code, vertices)
 
     def decode_autoregressive(
         self,

@@ -100,6 +100,7 @@ class MeshAttention(Stage):
         return self
 
     def _derived(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Vertex constants of the first layer; weight and bias of the second for the logit difference."""
         weight, bias = self.second.weight, self.second.bias
         return self.first.constants(self.position), weight[0:1] - weight[1:2], bias[0:1] - bias[1:2]
 
@@ -113,24 +114,37 @@ class MeshAttention(Stage):
         batch, n = content.shape[:2]
         if self.adds:
             return {"emotion_weight": content.new_ones(batch, n, self.vertices)}, {}
-        constants, weight, bias = self._frozen or self._derived()
-        audio = self.audio_features(content, emotion)
-        available = state["available"][:, None] + torch.arange(n, device=audio.device)
-        hidden = self.first(audio, state["past"], available.clamp(max=self.delta - 1), constants)
-        difference, partial = _operator()(
-            F.elu(hidden), state["partial"], self.second.spiral, weight, bias, self.delta
-        )
-        past = torch.cat([state["past"], audio], 1)[:, n:]
+        hidden, past = self._first_layer(inputs, state)
+        _, weight, bias = self._frozen or self._derived()
+        difference, partial = _operator()(hidden, state["partial"], self.second.spiral, weight, bias, self.delta)
         return {"emotion_weight": torch.sigmoid(difference[..., 0])}, {
             "past": past,
             "partial": partial,
             "available": (state["available"] + n).clamp(max=self.delta - 1),
         }
 
-    def whole(self, content: Tensor, emotion: Tensor) -> Tensor:
-        """Weights of a whole clip, [B, T, V]."""
-        outputs, _ = self.step({"content": content, "emotion": emotion}, self.initial_state(content.shape[0]))
-        return outputs["emotion_weight"]
+    def _first_layer(self, inputs: State, state: State) -> tuple[Tensor, Tensor]:
+        """Hidden [B, n, V, C / 16] after ELU, and the new past audio features."""
+        audio = self.audio_features(inputs["content"], inputs["emotion"])
+        n = audio.shape[1]
+        constants = (self._frozen or self._derived())[0]
+        available = state["available"][:, None] + torch.arange(n, device=audio.device)
+        hidden = self.first(audio, state["past"], available.clamp(max=self.delta - 1), constants)
+        return F.elu(hidden), torch.cat([state["past"], audio], 1)[:, n:]
+
+    def whole(self, content: Tensor, emotion: Tensor, vertices: Tensor | None = None) -> Tensor:
+        """Weights of a whole clip, [B, T, V], or [B, T, S] at the listed `vertices` int64 [S] alone (training)."""
+        state = self.initial_state(content.shape[0])
+        inputs = {"content": content, "emotion": emotion}
+        if vertices is None:
+            return self.step(inputs, state)[0]["emotion_weight"]
+        if self.adds:
+            return content.new_ones(*content.shape[:2], len(vertices))
+        hidden, (weight, bias) = self._first_layer(inputs, state)[0], self._derived()[1:]
+        partial = state["partial"][:, :, vertices]
+        spiral = self.second.spiral[vertices]
+        difference, _ = spiral_conv3d_projected(hidden, partial, spiral, weight, bias, self.delta)
+        return torch.sigmoid(difference[..., 0])
 
 
 def _operator():

@@ -26,25 +26,58 @@ def spiral_conv3d_gather(
     return _overlap_add(newest_first, partial, bias)
 
 
+class _NeighbourSum(torch.autograd.Function):
+    """sum_k taps[k] x[spiral[s, k]] for every listed vertex s: project each vertex for every k, then sum neighbours.
+
+    One frame at a time, so that the projections stay in cache, and without a scatter in the backward pass, which
+    sums over the transposed spirals instead. x [N, V, Cin], taps [K, F, Cin], spiral [S, K] -> [N, S, F].
+    """
+
+    @staticmethod
+    def forward(ctx, x: Tensor, taps: Tensor, spiral: Tensor) -> Tensor:  # type: ignore[no-untyped-def]
+        kernel, outputs = taps.shape[:2]
+        x = x.contiguous()
+        rows = spiral.long() * kernel + torch.arange(kernel, device=spiral.device)
+        projection = taps.flatten(0, 1).T.contiguous()
+        y = torch.empty(x.shape[0], spiral.shape[0], outputs, dtype=x.dtype, device=x.device)
+        for frame in range(x.shape[0]):
+            table = (x[frame] @ projection).view(-1, outputs)
+            y[frame] = F.embedding_bag(rows, table, mode="sum")
+        ctx.save_for_backward(x, taps, rows)
+        return y
+
+    @staticmethod
+    def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[no-untyped-def]
+        x, taps, rows = ctx.saved_tensors
+        kernel, outputs = taps.shape[:2]
+        flat = rows.reshape(-1)
+        listed = torch.argsort(flat, stable=True) // kernel
+        counts = torch.bincount(flat, minlength=x.shape[1] * kernel)
+        offsets = counts.cumsum(0) - counts
+        back = taps.flatten(0, 1)
+        gradient = gradient.contiguous()
+        to_x, to_taps = torch.empty_like(x), torch.zeros_like(back)
+        for frame in range(x.shape[0]):
+            table = F.embedding_bag(listed, gradient[frame], offsets, mode="sum").view(x.shape[1], -1)
+            to_x[frame] = table @ back
+            to_taps += table.T @ x[frame]
+        return to_x, to_taps.view_as(taps), None
+
+
 def spiral_conv3d_projected(
     x: Tensor, partial: Tensor, spiral: Tensor, weight: Tensor, bias: Tensor, delta: int
 ) -> tuple[Tensor, Tensor]:
-    """Project every vertex for every spiral position first, then sum the neighbours' projections.
+    """The same by projecting every vertex for every spiral position first, then summing the neighbours' projections.
 
-    Equal to the gather up to rounding; moves delta * Cout / Cin of its memory and is differentiable without a
-    scatter over unfolded neighbours.
+    Equal to the gather up to rounding; it moves delta * Cout / Cin of its memory and is the form that trains.
+    `spiral` may list fewer vertices [S, K] than x has: then y and partial are [..., S, Cout] for those alone.
     """
     batch, frames, vertices, channels_in = x.shape
-    kernel = spiral.shape[1]
     channels_out = weight.shape[0]
-    taps = weight.reshape(channels_out, delta, kernel, channels_in).permute(2, 1, 0, 3).reshape(-1, channels_in)
-    columns = x.permute(2, 3, 0, 1).reshape(vertices, channels_in, batch * frames)
-    projected = torch.matmul(taps, columns)  # [V, K * delta * Cout, B * n]
-    table = projected.reshape(vertices * kernel, -1)
-    rows = spiral.long() * kernel + torch.arange(kernel, device=spiral.device)
-    summed = F.embedding_bag(rows, table, mode="sum")  # [V, delta * Cout * B * n]
-    summed = summed.reshape(vertices, delta, channels_out, batch, frames).permute(1, 3, 4, 0, 2)
-    return _overlap_add([summed[delta - 1 - age] for age in range(delta)], partial, bias)
+    taps = weight.reshape(channels_out, delta, -1, channels_in).permute(2, 1, 0, 3).flatten(1, 2)
+    summed = _NeighbourSum.apply(x.reshape(batch * frames, vertices, channels_in), taps, spiral)
+    summed = summed.reshape(batch, frames, spiral.shape[0], delta, channels_out)
+    return _overlap_add([summed[..., delta - 1 - age, :] for age in range(delta)], partial, bias)
 
 
 def _overlap_add(newest_first: list[Tensor], partial: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
