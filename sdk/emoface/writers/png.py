@@ -25,20 +25,20 @@ def write_png(
     animation: Animation,
     *,
     columns: int = 6,
-    tile: int = 224,
+    tile: tuple[int, int] = (208, 248),
     progress: Progress | None = None,
 ) -> None:
     """Writes a contact sheet: a row of evenly spaced frames, a row at the widest open mouth, the waveform below.
 
-    Every frame carries its time and, where the package has emotions and the metadata name them (`emotions`), the
-    most probable one; coloured ticks mark the frames in the waveform. OutputError for an animation without frames,
-    and as in `write`.
+    tile: (width, height) of one frame in pixels. Every frame carries its time and, where the metadata name the
+    package's emotions (`emotions`), the most probable one; coloured ticks mark the frames in the waveform.
+    OutputError for an animation without frames, and as in `write`.
     """
     if not len(animation):
         raise OutputError("an animation of 0 frames", "at least one frame for a picture", "Give longer audio.")
     require("PIL.Image", ".png")
     face = animation.face
-    renderer = portrait(face.template, face.faces, face.colours, face.masks, (tile, tile))
+    renderer = portrait(face.template, face.faces, face.colours, face.masks, tile)
     rows = [
         ("evenly spaced", _EVEN, even_frames(len(animation), columns)),
         ("mouth widest open", _WIDE, widest_frames(mouth_opening(animation), columns)),
@@ -53,13 +53,14 @@ def _draw(
     renderer: Renderer,
     rows: list[tuple[str, tuple[int, int, int], list[int]]],
     columns: int,
-    tile: int,
+    tile: tuple[int, int],
     progress: Progress | None,
 ) -> Any:
     from PIL import Image, ImageDraw, ImageFont
 
-    width = columns * (tile + _GAP) + _GAP
-    row_height = _CAPTION + tile + _GAP
+    wide, high = tile
+    width = columns * (wide + _GAP) + _GAP
+    row_height = _CAPTION + high + _GAP
     sheet = Image.new("RGB", (width, len(rows) * row_height + _GAP + _STRIP + _CAPTION + _GAP), _PAPER)
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(12)
@@ -67,11 +68,11 @@ def _draw(
     for row, (title, colour, frames) in enumerate(rows):
         top = _GAP // 2 + row * row_height
         for column, index in enumerate(frames):
-            left = _GAP + column * (tile + _GAP)
+            left = _GAP + column * (wide + _GAP)
             sheet.paste(Image.fromarray(renderer.frame(animation.vertices[index])), (left, top + _CAPTION))
             draw.text((left + 2, top + 4), f"{animation.time[index]:.2f} s", fill=colour, font=font)
             note = _note(animation, index)
-            draw.text((left + tile - 2, top + 4), note, fill=_FAINT, font=font, anchor="ra")
+            draw.text((left + wide - 2, top + 4), note, fill=_FAINT, font=font, anchor="ra")
             if column == 0:
                 draw.text((left + 62, top + 4), title, fill=_INK, font=font)
             done += 1
