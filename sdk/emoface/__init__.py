@@ -1,1 +1,68 @@
-"""EmoFace: speech in, moving face out."""
+"""EmoFace: speech in, moving face out.
+
+    import emoface
+
+    package = emoface.Package.load("default")
+    with package.animator(sample_rate=48000, emotion="happy") as animator:
+        for chunk in microphone:
+            frames = animator.step(chunk)  # frames.vertices: (n, V, 3)
+        frames = animator.flush()
+
+Importing this module imports neither numpy, onnxruntime nor anything else heavy: names load when first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from emoface.animation import animate as animate
+    from emoface.animation import animate_file as animate_file
+    from emoface.animator import Animator as Animator
+    from emoface.animator import Latency as Latency
+    from emoface.errors import EmoFaceError as EmoFaceError
+    from emoface.frames import Animation as Animation
+    from emoface.frames import FrameBatch as FrameBatch
+    from emoface.manifest import Manifest as Manifest
+    from emoface.package import Face as Face
+    from emoface.package import Package as Package
+
+__version__ = "0.1.0"
+__all__ = [
+    "Animation",
+    "Animator",
+    "EmoFaceError",
+    "Face",
+    "FrameBatch",
+    "Latency",
+    "Manifest",
+    "Package",
+    "animate",
+    "animate_file",
+]
+
+_HOME = {
+    "Animation": "frames",
+    "Animator": "animator",
+    "EmoFaceError": "errors",
+    "Face": "package",
+    "FrameBatch": "frames",
+    "Latency": "animator",
+    "Manifest": "manifest",
+    "Package": "package",
+    "animate": "animation",
+    "animate_file": "animation",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,339 @@
+"""The animator: one voice's stream, `step(audio chunk)` -> frames."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emoface.audio.chunk import check_policy, check_rate, to_mono
+from emoface.errors import (
+    AudioFormatError,
+    ClosedError,
+    ConcurrentUseError,
+    ConditionError,
+    EmoFaceError,
+    RuntimeFailure,
+    StreamEndedError,
+    UsageError,
+)
+from emoface.frames import FrameBatch
+from emoface.package import DEFAULT, Face, Package
+from emoface.stream.conditions import ConditionTimeline, condition_vector
+from emoface.stream.driver import Driver, Motion, Probe
+from emoface.stream.state import load_state, save_state
+
+_LONGEST_TAIL_S = 60.0
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Declared latency: frame m is returned once m / fps + `seconds` of audio have been fed.
+
+    Attributes:
+        samples: at the stream's own sample rate, resampler included.
+        seconds, ms: the same as time.
+    """
+
+    samples: int
+    seconds: float
+    ms: float
+
+
+class Animator:
+    """Audio of one voice in, frames out. Cheap to make; not thread-safe; weights are shared through the package.
+
+    Args:
+        package: the loaded package.
+        style: speaking style: a name, a dict of name -> weight, an array, or None for the mean of the styles.
+        emotion: an emotion's name, a dict of weights, an array, or "auto" (follow the voice).
+        level: emotional level: "normal" or "strong", a dict of weights or an array.
+        template: another neutral face of the same topology: (V, 3) array, or a .ply, .obj or .npz file.
+        sample_rate: rate of the audio that will be fed, 4000 to 384000 Hz.
+        channels: channels of the audio; None lets the first chunk decide. Several are averaged.
+        block_ms: audio per step of the encoders in ms, a multiple of 20 ms for 50 features per second; None takes
+            the package's. Longer is cheaper and later.
+        backend: "auto", "ort-cpu", ...; see `emoface doctor`.
+        precision: "fp32", "fp16" or "int8"; None takes the package's default.
+        on_bad_audio: "error" refuses NaN, infinite and out-of-scale samples, "silence" mutes them.
+        speaker_mean: calibration on an unknown voice, float (D,); None is the package's default.
+        threads: threads per graph. One is best unless the model is large.
+        probe: called with every stage's outputs, for verification; see `emoface.stream.driver.Driver`.
+
+    Raises:
+        ConditionError, TemplateError, UsageError, AudioFormatError, BackendError, PackageError.
+    """
+
+    def __init__(
+        self,
+        package: Package,
+        *,
+        style: Any = None,
+        emotion: Any = "auto",
+        level: Any = "normal",
+        template: npt.ArrayLike | str | Path | None = None,
+        sample_rate: int = 16000,
+        channels: int | None = None,
+        block_ms: float | None = None,
+        backend: str = "auto",
+        precision: str | None = None,
+        on_bad_audio: str = "error",
+        speaker_mean: npt.ArrayLike | None = None,
+        threads: int = 1,
+        probe: Probe | None = None,
+    ) -> None:
+        manifest = package.manifest
+        self.package = package
+        self.sample_rate = check_rate(sample_rate)
+        self._given_channels = self._channels = _check_channels(channels)
+        self._on_bad_audio = check_policy(on_bad_audio)
+        self.face = _face(package, template)
+        clock = manifest.clock(_block_features(package, block_ms))
+        given = {"style": style, "emotion": emotion, "level": level, "speaker_mean": speaker_mean}
+        initial = _initial_conditions(package, given)
+        engine = package.engine(backend, precision, threads)
+        self.backend = engine.backend
+        self.precision = engine.precision
+        self.fps = manifest.fps
+        self._timeline = ConditionTimeline(initial)
+        self._driver = Driver(manifest, engine, clock, self.sample_rate, self._timeline, probe)
+        samples = self._driver.latency
+        self.latency = Latency(samples, samples / self.sample_rate, 1000 * samples / self.sample_rate)
+        self._template = self.face.template
+        self._ended = self._failed = self._closed = False
+        self._lock = threading.Lock()
+
+    @classmethod
+    def load(cls, path_or_name: str | Path = DEFAULT, **options: Any) -> Animator:
+        """`Package.load(path_or_name).animator(**options)`; load the package once where there are many voices."""
+        return cls(Package.load(path_or_name), **options)
+
+    def step(self, chunk: npt.ArrayLike, sample_rate: int | None = None) -> FrameBatch:
+        """Feed the next audio and return the frames that are complete.
+
+        Args:
+            chunk: (n,) or (n, channels), n >= 0; float32, float64, int16, int32 or uint8.
+            sample_rate: the chunk's rate where the caller knows it; checked against the stream's.
+
+        Returns:
+            FrameBatch of n >= 0 frames.
+
+        Raises:
+            AudioError, AudioFormatError: the chunk is refused; the stream's state is untouched.
+            StreamEndedError, ClosedError, ConcurrentUseError, RuntimeFailure.
+        """
+        with self._use():
+            if self._ended:
+                raise StreamEndedError("step() after flush()", "reset() first", "Call reset() to begin a new stream.")
+            if sample_rate is not None and check_rate(sample_rate) != self.sample_rate:
+                raise AudioFormatError(
+                    f"a chunk at {sample_rate} Hz",
+                    f"{self.sample_rate} Hz, as the animator was made",
+                    f"Make another animator with sample_rate={sample_rate}.",
+                )
+            samples, channels = to_mono(chunk, self._channels, self._on_bad_audio)
+            with self._running():
+                motion = self._driver.feed(samples)
+            self._channels = channels
+            return self._batch(motion)
+
+    def flush(self, tail_s: float = 0.0) -> FrameBatch:
+        """End the audio and return the frames still due: in all floor(samples fps / rate), as promised.
+
+        Args:
+            tail_s: seconds of further frames in which the face returns to the template, 0 to 60.
+        """
+        if isinstance(tail_s, bool) or not isinstance(tail_s, (int, float)) or not 0 <= tail_s <= _LONGEST_TAIL_S:
+            raise UsageError(f"tail_s={tail_s!r}", f"seconds from 0 to {_LONGEST_TAIL_S:g}", "Pass a number.")
+        with self._use():
+            if self._ended:
+                raise StreamEndedError("a second flush()", "reset() first", "Call reset() to begin a new stream.")
+            tail = math.ceil(tail_s * self.fps - 1e-9)
+            promised = self._driver.clock.frames_of(self._driver.fed, self.sample_rate)
+            with self._running():
+                motion = self._driver.finish(tail)
+            self._ended = True
+            _fade(motion, promised, tail)
+            return self._batch(motion)
+
+    def reset(self) -> None:
+        """Begin a new stream with the conditions the animator was made with; the same audio gives the same bits."""
+        with self._use(failed_too=True):
+            self._driver.reset()
+            self._channels = self._given_channels
+            self._ended = self._failed = False
+
+    def snapshot(self) -> bytes:
+        """The stream's whole state: continue with `restore` here or on another machine, bit for bit."""
+        with self._use():
+            return save_state(self._driver, self._identity(), {"ended": self._ended, "channels": self._channels})
+
+    def restore(self, data: bytes) -> None:
+        """Continue from a snapshot.
+
+        Raises:
+            SnapshotError: damaged, or of another package, backend, precision, rate or block size; nothing changes.
+        """
+        with self._use(failed_too=True):
+            header = load_state(data, self._driver, self._identity())
+            self._ended, self._channels, self._failed = bool(header["ended"]), header["channels"], False
+
+    def set_style(self, value: Any, at: float | None = None) -> None:
+        """Change the style from audio time `at` (seconds; None: the audio fed so far) on. See `set_condition`."""
+        self.set_condition("style", value, at)
+
+    def set_emotion(self, value: Any, at: float | None = None) -> None:
+        """Change the emotion ("auto" follows the voice) from audio time `at` on. See `set_condition`."""
+        self.set_condition("emotion", value, at)
+
+    def set_level(self, value: Any, at: float | None = None) -> None:
+        """Change the emotional level from audio time `at` on. See `set_condition`."""
+        self.set_condition("level", value, at)
+
+    def set_condition(self, name: str, value: Any, at: float | None = None) -> None:
+        """Let a condition hold for all frames with time >= `at`, the same frames however the audio is cut.
+
+        Args:
+            name: a condition of the package.
+            value: a name, a dict of name -> weight, an array, or None for the package's default.
+            at: seconds of audio time; None means the audio fed so far.
+
+        Raises:
+            ConditionError: unknown name, wrong shape, or `at` lies before a frame that was already computed.
+        """
+        with self._use():
+            vector = condition_vector(self.package.manifest, name, value)
+            moment = self._driver.fed / self.sample_rate if at is None else at
+            if isinstance(moment, bool) or not isinstance(moment, (int, float)) or not math.isfinite(moment):
+                raise ConditionError(f"at={at!r}", "seconds of audio time", "Pass a number or None.")
+            if moment < (earliest := self._driver.earliest_change(name)):
+                raise ConditionError(
+                    f"{name} at {moment:g} s",
+                    f"a time from {earliest:g} s on: earlier frames were already computed",
+                    "Announce changes before feeding the audio they belong to, or leave `at` out.",
+                )
+            self._timeline.set(name, vector, float(moment))
+
+    def close(self) -> None:
+        """Release the stream; every later call raises ClosedError. Closing twice is harmless."""
+        self._closed = True
+
+    def __enter__(self) -> Animator:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _use(self, failed_too: bool = False) -> Iterator[None]:
+        """Guard every call: closed, failed, or used by two threads at once."""
+        if not self._lock.acquire(blocking=False):
+            raise ConcurrentUseError(
+                "two calls on one Animator at the same time",
+                "one thread per Animator",
+                "Make one animator per voice (weights are shared), or guard it with a lock of your own.",
+            )
+        try:
+            if self._closed:
+                raise ClosedError("a call after close()", "an open animator", "Make a new one: package.animator().")
+            if self._failed and not failed_too:
+                raise RuntimeFailure(
+                    "a call after a failed step: the state is incomplete", "a sound state", "Call reset() or restore()."
+                )
+            yield
+        finally:
+            self._lock.release()
+
+    @contextmanager
+    def _running(self) -> Iterator[None]:
+        """Mark the stream as failed if it is interrupted between blocks."""
+        self._failed = True
+        try:
+            yield
+        except EmoFaceError:
+            raise
+        except MemoryError:
+            raise RuntimeFailure("out of memory", "room for the frames of one chunk", "Feed shorter chunks.") from None
+        self._failed = False
+
+    def _batch(self, motion: Motion) -> FrameBatch:
+        vertices = np.add(motion.offsets, self._template, out=motion.offsets)
+        time = np.arange(motion.first, motion.first + len(vertices)) / self.fps
+        return FrameBatch(time, vertices, motion.emotion, motion.emotion_weight)
+
+    def _identity(self) -> dict[str, Any]:
+        return {
+            "package": self.package.digest,
+            "backend": self.backend,
+            "precision": self.precision,
+            "sample_rate": self.sample_rate,
+            "block_features": self._driver.clock.block_features,
+        }
+
+
+def _fade(motion: Motion, first: int, count: int) -> None:
+    """Blend the offsets of frames `first` ... to zero over `count` frames (smoothstep; the last is the template)."""
+    for index in range(max(0, first - motion.first), len(motion.offsets)):
+        t = (motion.first + index - first + 1) / count
+        motion.offsets[index] *= np.float32(1.0 - t * t * (3.0 - 2.0 * t))
+
+
+def _check_channels(channels: int | None) -> int | None:
+    if channels is None or (isinstance(channels, int) and not isinstance(channels, bool) and 1 <= channels <= 64):
+        return channels
+    raise AudioFormatError(f"channels={channels!r}", "1 to 64, or None", "Pass the number of channels of the audio.")
+
+
+def _initial_conditions(package: Package, given: dict[str, Any]) -> dict[str, npt.NDArray[np.float32]]:
+    """Vectors of all the package's conditions: what was given, defaults for the rest."""
+    manifest = package.manifest
+    # What a package cannot be steered by may only be left as it is.
+    neutral = {"style": None, "emotion": "auto", "level": "normal", "speaker_mean": None}
+    for name, value in given.items():
+        left = value is None or (isinstance(value, str) and value == neutral[name])
+        if name not in manifest.conditions and not left:
+            condition_vector(manifest, name, value)  # raises, listing the conditions there are
+        if left and isinstance(value, str) and value not in manifest.choices(name):
+            given = {**given, name: None}
+    return {name: condition_vector(manifest, name, given.get(name)) for name in manifest.conditions}
+
+
+def _block_features(package: Package, block_ms: float | None) -> int:
+    manifest = package.manifest
+    if block_ms is None:
+        return manifest.block_features
+    low, high = manifest.allowed_block_features
+    unit = 1000 / manifest.feature_rate
+    try:
+        count = round(block_ms / unit)
+        fits = low <= count <= high and math.isclose(count * unit, block_ms)
+    except (TypeError, ValueError, OverflowError):
+        fits = False
+    if not fits:
+        raise UsageError(
+            f"block_ms={block_ms!r}",
+            f"a multiple of {unit:g} ms from {low * unit:g} to {high * unit:g}",
+            f"The package's own block is {manifest.block_features * unit:g} ms.",
+        )
+    return count
+
+
+def _face(package: Package, template: Any) -> Face:
+    if template is None:
+        return package.face
+    if isinstance(template, (str, Path)):
+        # Imported here: mesh readers are needed by few.
+        from emoface.template_files import read_template
+
+        template = read_template(Path(template), package.face)
+    return package.face.with_template(template)

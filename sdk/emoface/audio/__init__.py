@@ -1,0 +1,1 @@
+"""Audio input: chunks of any dtype, streaming resampling, sound files."""

@@ -1,0 +1,119 @@
+"""One chunk of caller audio -> mono float32, checked before anything is touched."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from emoface.errors import AudioError, AudioFormatError, UsageError
+
+BadAudio = Literal["error", "silence"]
+LOWEST_RATE = 4000
+HIGHEST_RATE = 384000
+# Float audio is nominally within +-1. Beyond 16 (24 dB over full scale) it is integer data cast to float, or garbage
+# that would overflow float32 inside a network.
+LOUDEST = 16.0
+_INTEGER_SCALE = {"int16": 2.0**-15, "int32": 2.0**-31, "uint8": 2.0**-7}
+
+
+def check_rate(sample_rate: object) -> int:
+    """The sample rate as an int; AudioFormatError outside 4 to 384 kHz or when not whole."""
+    rate = 0
+    if isinstance(sample_rate, (int, float, np.integer, np.floating)) and not isinstance(sample_rate, bool):
+        value = float(sample_rate)
+        rate = int(value) if value.is_integer() else 0
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise AudioFormatError(
+            f"sample_rate={sample_rate!r}",
+            f"a whole number of hertz from {LOWEST_RATE} to {HIGHEST_RATE}",
+            "Pass the rate the audio was recorded at, for example sample_rate=48000.",
+        )
+    return rate
+
+
+def check_policy(on_bad_audio: str) -> BadAudio:
+    """The policy for NaN, infinite and out-of-scale samples."""
+    if on_bad_audio == "error":
+        return "error"
+    if on_bad_audio == "silence":
+        return "silence"
+    raise UsageError(f"on_bad_audio={on_bad_audio!r}", '"error" or "silence"', "Pass one of the two.")
+
+
+def to_mono(chunk: npt.ArrayLike, channels: int | None, on_bad_audio: BadAudio = "error") -> tuple[Any, int | None]:
+    """Convert one chunk to mono float32 in [-1, 1] full scale.
+
+    Args:
+        chunk: shape (n,) or (n, channels), n >= 0; float32, float64, int16, int32 or uint8 (128 is silence). Several
+            channels are averaged.
+        channels: the stream's number of channels; None when no chunk has fixed it yet.
+        on_bad_audio: "error" refuses NaN, infinite and |x| > 16 samples; "silence" replaces each with 0.
+
+    Returns:
+        samples: float32 (n,), never sharing memory that the caller may write to later.
+        channels: the stream's number of channels after this chunk; an empty chunk does not fix it.
+
+    Raises:
+        AudioError: wrong dtype or shape, or bad samples under "error".
+        AudioFormatError: the number of channels differs from the stream's.
+    """
+    array = np.asarray(chunk)
+    if array.size == 0 and array.ndim in (1, 2):
+        # np.asarray([]) and np.empty((0, 2)) alike are a pause: no samples, whatever their dtype.
+        return np.zeros(0, np.float32), channels
+    if array.ndim not in (1, 2):
+        raise AudioError(
+            f"a chunk of shape {array.shape}", "shape (n,) or (n, channels)", "Pass samples along the first axis."
+        )
+    found = 1 if array.ndim == 1 else array.shape[1]
+    if channels is not None and found != channels:
+        raise AudioFormatError(
+            f"a chunk of {found} channel(s), shape {array.shape}",
+            f"{channels} channel(s), as the stream began",
+            "Call reset() and use another animator for audio of another layout; samples lie along the first axis.",
+        )
+    if found > 64:
+        raise AudioError(
+            f"{found} channels, shape {array.shape}", "at most 64", "Samples lie along the first axis: transpose."
+        )
+    return _mix(_to_float(array, on_bad_audio)), found
+
+
+def _to_float(array: npt.NDArray[Any], on_bad_audio: BadAudio) -> npt.NDArray[np.float32]:
+    name = array.dtype.name
+    if name in _INTEGER_SCALE:
+        # float64 holds every int32; the product is rounded to float32 once.
+        centred = array.astype(np.float64) - (128.0 if name == "uint8" else 0.0)
+        return (centred * _INTEGER_SCALE[name]).astype(np.float32)
+    if name not in ("float32", "float64"):
+        raise AudioError(
+            f"samples of dtype {name}",
+            "float32, float64, int16, int32 or uint8",
+            "Convert the samples, for example with chunk.astype('float32') / full_scale.",
+        )
+    good = np.abs(array) <= LOUDEST  # False for NaN
+    if good.all():
+        return array.astype(np.float32)
+    if on_bad_audio == "error":
+        worst = array[~good].ravel()[0]
+        raise AudioError(
+            f"{int((~good).sum())} unusable sample(s), the first {worst!r}",
+            f"finite samples within full scale +-1 (at most +-{LOUDEST:g})",
+            'Scale integer audio to +-1, repair the source, or pass on_bad_audio="silence" to mute such samples.',
+        )
+    return np.where(good, array, 0.0).astype(np.float32)
+
+
+def _mix(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    if samples.ndim == 1:
+        return samples
+    if samples.shape[1] == 1:
+        return np.ascontiguousarray(samples[:, 0])
+    # Channel by channel: the order of additions does not depend on how the audio was cut.
+    total = samples[:, 0].copy()
+    for channel in range(1, samples.shape[1]):
+        total += samples[:, channel]
+    total *= np.float32(1.0 / samples.shape[1])
+    return total

@@ -1,0 +1,100 @@
+"""Backends by name. Each turns a package's graphs into an engine; engines open per-stream stages.
+
+A backend that is asked for and cannot run here is an error that says why; nothing falls back silently. `auto` takes
+the first available of `AUTO_ORDER`, and the engine says which one it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from emoface.errors import BackendError
+from emoface.manifest import StageSpec
+
+if TYPE_CHECKING:
+    from emoface.package import Package
+
+Array = npt.NDArray[np.generic]
+
+
+class StageStream(Protocol):
+    """One stage with the state of one stream."""
+
+    def run(self, inputs: Mapping[str, Array], n: int) -> Mapping[str, Array]:
+        """One step over n features or frames. The returned arrays hold until the second next call."""
+
+    def reset(self) -> None:
+        """Initial state."""
+
+    def state(self) -> dict[str, Array]:
+        """A copy of every state tensor."""
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """Continue from `state()`."""
+
+
+class Engine(Protocol):
+    """A package's graphs loaded for one backend and precision: shared, immutable, thread-safe."""
+
+    backend: str
+    precision: str
+
+    def open_stage(self, stage: StageSpec) -> StageStream:
+        """A stage with fresh state."""
+
+
+EngineFactory = Callable[["Package", str, int], Engine]
+
+
+def _ort_cpu(package: Package, precision: str, threads: int) -> Engine:
+    from emoface.backends.ort import OrtEngine
+
+    return OrtEngine(package, precision, threads)
+
+
+_FACTORIES: dict[str, EngineFactory] = {"ort-cpu": _ort_cpu}
+# Backends that a build or an extra provides; why they are missing and what brings them.
+_ABSENT = {
+    "ort-cpu-native": ("the native SpiralConv3D library is not part of this build", "Use backend='ort-cpu'."),
+    "ort-cuda": ("this build has no CUDA backend", "Use backend='ort-cpu'; it needs one CPU core."),
+    "tensorrt": ("this build has no TensorRT backend", "Use backend='ort-cpu'; it needs one CPU core."),
+    "tensorrt-rtx": ("this build has no TensorRT for RTX backend", "Use backend='ort-cpu'; it needs one CPU core."),
+}
+AUTO_ORDER = ("ort-cpu",)
+
+
+def register_backend(name: str, factory: EngineFactory) -> None:
+    """Make a backend known under `name`: `factory(package, precision, threads)` returns an Engine."""
+    _FACTORIES[name] = factory
+
+
+def available_backends() -> tuple[str, ...]:
+    """Names of the backends of this installation."""
+    return tuple(_FACTORIES)
+
+
+def absent_backends() -> dict[str, str]:
+    """Names of known backends that are not here, and why."""
+    return {name: reason for name, (reason, _) in _ABSENT.items() if name not in _FACTORIES}
+
+
+def resolve_backend(name: str) -> str:
+    """The backend that `name` ("auto" or a backend's name) stands for; BackendError if it is not here."""
+    if name == "auto":
+        return next(candidate for candidate in AUTO_ORDER if candidate in _FACTORIES)
+    if name in _FACTORIES:
+        return name
+    expected = f"auto or one of {', '.join(_FACTORIES)}"
+    if name in _ABSENT:
+        reason, remedy = _ABSENT[name]
+        raise BackendError(f"backend={name!r}: {reason}", expected, remedy)
+    raise BackendError(f"backend={name!r}: no such backend", expected, "Check the name; `emoface doctor` lists them.")
+
+
+def create_engine(package: Package, backend: str, precision: str, threads: int) -> Engine:
+    """Load the graphs; callers use `Package.engine`, which caches."""
+    return _FACTORIES[backend](package, precision, threads)

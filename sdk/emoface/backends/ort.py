@@ -1,0 +1,191 @@
+"""ONNX Runtime on the CPU, with IO binding and double-buffered state.
+
+The arrays a graph reads and writes are allocated once per stream and bound by address. A stage has two sets of state
+buffers: a call reads one and writes the other, and the next call swaps them, so state is never copied.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emoface.backends import Array
+from emoface.errors import BackendError, ManifestError, UsageError
+from emoface.manifest import StageSpec, concrete_shape
+
+if TYPE_CHECKING:
+    from emoface.package import Package
+
+_PROVIDER = "CPUExecutionProvider"
+_ORT_TYPES = {
+    "float32": "tensor(float)",
+    "float16": "tensor(float16)",
+    "int64": "tensor(int64)",
+    "int32": "tensor(int32)",
+}
+_REEXPORT = "Export the package again."
+
+
+def _import_onnxruntime() -> Any:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise BackendError(
+            f"onnxruntime cannot be imported ({error})", "onnxruntime installed", "Run `pip install onnxruntime`."
+        ) from None
+    if not hasattr(onnxruntime, "InferenceSession"):
+        # What is left of the module after one of onnxruntime and onnxruntime-gpu was uninstalled over the other.
+        raise BackendError(
+            "a broken onnxruntime module",
+            "onnxruntime installed",
+            "Run `pip uninstall -y onnxruntime onnxruntime-gpu`, then `pip install onnxruntime`.",
+        )
+    return onnxruntime
+
+
+class OrtEngine:
+    """The sessions of one package; shared by all its streams."""
+
+    backend = "ort-cpu"
+
+    def __init__(self, package: Package, precision: str, threads: int = 1) -> None:
+        if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
+            raise UsageError(f"threads={threads!r}", "an integer from 1 to 1024", "One thread is enough in most cases.")
+        self.precision = precision
+        ort = _import_onnxruntime()
+        options = ort.SessionOptions()
+        # One thread: the graphs are small, and a second core serves the next stream better than this one.
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        options.log_severity_level = 3
+        if threads > 1:
+            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._sessions = {
+            stage.name: self._load(ort, options, package, stage, stage.file(precision))
+            for stage in package.manifest.stages
+        }
+
+    @staticmethod
+    def _load(ort: Any, options: Any, package: Package, stage: StageSpec, file: str) -> Any:
+        try:
+            session = ort.InferenceSession(package.file(file), options, providers=[_PROVIDER])
+        except Exception as error:  # onnxruntime's exceptions share no base class but Exception
+            text = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+            raise BackendError(
+                f"{file}: {text}",
+                f"a graph that onnxruntime {ort.__version__} loads",
+                "Update onnxruntime, or export the package again.",
+            ) from None
+        # ONNX Runtime falls back to another provider with only a warning.
+        if session.get_providers() != [_PROVIDER]:
+            raise BackendError(f"{file}: providers {session.get_providers()}", _PROVIDER, "Reinstall onnxruntime.")
+        _check_signature(file, stage, session)
+        return session
+
+    def open_stage(self, stage: StageSpec) -> OrtStage:
+        """A stage with fresh state."""
+        return OrtStage(self._sessions[stage.name], stage)
+
+
+class OrtStage:
+    """One stage of one stream."""
+
+    def __init__(self, session: Any, stage: StageSpec) -> None:
+        self._session = session
+        self._stage = stage
+        self._states = tuple(
+            {spec.name: np.empty(concrete_shape(spec.shape, 1), spec.dtype) for spec in stage.state} for _ in range(2)
+        )
+        self._calls: dict[int, tuple[_Call, _Call]] = {}
+        self._read = 0
+        self.reset()
+
+    def reset(self) -> None:
+        self._read = 0
+        for spec in self._stage.state:
+            self._states[0][spec.name].fill(spec.initial)
+
+    def state(self) -> dict[str, Array]:
+        return {name: array.copy() for name, array in self._states[self._read].items()}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        self._read = 0
+        for name, array in self._states[0].items():
+            array[...] = state[name]
+
+    def run(self, inputs: Mapping[str, Array], n: int) -> Mapping[str, Array]:
+        calls = self._calls.get(n)
+        if calls is None:
+            calls = self._calls[n] = (self._bind(n, 0), self._bind(n, 1))
+        call = calls[self._read]
+        for name, buffer in call.inputs:
+            buffer[...] = inputs[name]
+        try:
+            self._session.run_with_iobinding(call.binding)
+        except Exception as error:  # onnxruntime's exceptions share no base class but Exception
+            text = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+            raise BackendError(f"stage {self._stage.name}: {text}", "a graph that runs", _REEXPORT) from None
+        self._read = 1 - self._read
+        return call.outputs
+
+    def _bind(self, n: int, read: int) -> _Call:
+        binding = self._session.io_binding()
+        inputs = []
+        for item in self._stage.inputs:
+            buffer = np.zeros(concrete_shape(item.shape, n), item.dtype)
+            _bind(binding.bind_input, item.name, buffer)
+            inputs.append((item.name, buffer))
+        outputs: dict[str, Array] = {}
+        for output in self._stage.outputs:
+            outputs[output.name] = np.zeros(concrete_shape(output.shape, n), output.dtype)
+            _bind(binding.bind_output, output.name, outputs[output.name])
+        for name, array in self._states[read].items():
+            _bind(binding.bind_input, f"state.{name}", array)
+        for name, array in self._states[1 - read].items():
+            _bind(binding.bind_output, f"new_state.{name}", array)
+        return _Call(binding, inputs, outputs)
+
+
+class _Call:
+    """One binding with the arrays it points into; holding them keeps the addresses valid."""
+
+    __slots__ = ("binding", "inputs", "outputs")
+
+    def __init__(self, binding: Any, inputs: list[tuple[str, npt.NDArray[Any]]], outputs: dict[str, Array]) -> None:
+        self.binding = binding
+        self.inputs = inputs
+        self.outputs = outputs
+
+
+def _bind(bind: Any, name: str, array: npt.NDArray[Any]) -> None:
+    bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
+
+
+def _check_signature(file: str, stage: StageSpec, session: Any) -> None:
+    """Compare a graph's inputs and outputs with the manifest, fixed extents included."""
+    states = [(f"state.{s.name}", f"new_state.{s.name}", s.shape, s.dtype) for s in stage.state]
+    wanted = {
+        "inputs": [(i.name, i.shape, i.dtype) for i in stage.inputs] + [(a, s, d) for a, _, s, d in states],
+        "outputs": [(o.name, o.shape, o.dtype) for o in stage.outputs] + [(b, s, d) for _, b, s, d in states],
+    }
+    for kind, found in (("inputs", session.get_inputs()), ("outputs", session.get_outputs())):
+        graph = {item.name: item for item in found}
+        names = [name for name, _, _ in wanted[kind]]
+        if sorted(graph) != sorted(names):
+            raise ManifestError(file, kind, ", ".join(graph), ", ".join(names), _REEXPORT)
+        for name, shape, dtype in wanted[kind]:
+            item = graph[name]
+            if item.type != _ORT_TYPES[dtype] or not _fits(item.shape, shape):
+                raise ManifestError(
+                    file, f"{kind}.{name}", f"{item.shape} {item.type}", f"{list(shape)} {_ORT_TYPES[dtype]}", _REEXPORT
+                )
+
+
+def _fits(graph: list[Any], shape: tuple[int | str, ...]) -> bool:
+    if len(graph) != len(shape):
+        return False
+    return all(not (isinstance(g, int) and isinstance(s, int)) or g == s for g, s in zip(graph, shape, strict=True))

@@ -1,0 +1,86 @@
+"""What the SDK hands out: batches of frames, and whole animations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from emoface.package import Face
+
+Floats = npt.NDArray[np.float32]
+Times = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class FrameBatch:
+    """n >= 0 consecutive frames.
+
+    Attributes:
+        time: (n,) float64, seconds of audio time; frame m lies at m / fps.
+        vertices: (n, V, 3) float32 in the package's unit (metres for the bundled face), +Y up, +Z front.
+        emotion: (n, E) float32, running probabilities of the package's emotions; E = 0 where it has none.
+        emotion_weight: (n, V) float32, share of the emotion branch per vertex; (n, 0) where the package has none.
+    """
+
+    time: Times
+    vertices: Floats
+    emotion: Floats
+    emotion_weight: Floats
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @classmethod
+    def empty(cls, vertices: int, emotions: int, weights: int) -> FrameBatch:
+        """A batch of no frames: vertices (0, V, 3)."""
+        return cls(
+            time=np.zeros(0, np.float64),
+            vertices=np.zeros((0, vertices, 3), np.float32),
+            emotion=np.zeros((0, emotions), np.float32),
+            emotion_weight=np.zeros((0, weights), np.float32),
+        )
+
+    @classmethod
+    def concat(cls, batches: Iterable[FrameBatch]) -> FrameBatch:
+        """Consecutive batches as one; ValueError for none at all."""
+        items = list(batches)
+        if len(items) == 1:
+            return items[0]
+        return cls(
+            time=np.concatenate([batch.time for batch in items]),
+            vertices=np.concatenate([batch.vertices for batch in items]),
+            emotion=np.concatenate([batch.emotion for batch in items]),
+            emotion_weight=np.concatenate([batch.emotion_weight for batch in items]),
+        )
+
+
+@dataclass(frozen=True)
+class Animation:
+    """A finished clip with its face and sound: what writers turn into files.
+
+    Attributes:
+        time, vertices, emotion, emotion_weight: as in FrameBatch, T frames.
+        face: topology, masks and colours; `face.template` is the template that was animated.
+        fps: frames per second.
+        audio: (N,) float32 mono, the sound the animation belongs to.
+        audio_rate: its sample rate in Hz.
+        metadata: what a file should say about itself; always holds {"synthetic": True}.
+    """
+
+    time: Times
+    vertices: Floats
+    emotion: Floats
+    emotion_weight: Floats
+    face: Face
+    fps: int
+    audio: Floats
+    audio_rate: int
+    metadata: Mapping[str, Any] = field(default_factory=lambda: {"synthetic": True})
+
+    def __len__(self) -> int:
+        return len(self.time)

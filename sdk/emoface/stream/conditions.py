@@ -1,0 +1,123 @@
+"""Conditions that change in time: from which moment of the audio each value holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emoface.errors import ConditionError
+from emoface.manifest import Manifest
+
+Vector = npt.NDArray[np.float32]
+
+
+def condition_vector(manifest: Manifest, name: str, value: Any) -> Vector:
+    """A caller's value as the condition's float vector, read-only.
+
+    Args:
+        manifest: the package's manifest.
+        name: condition, for example "style".
+        value: None (the package's default, for `style` the mean of the styles), a name, a dict of name -> weight
+            (others 0), or an array of the condition's shape.
+
+    Raises:
+        ConditionError: no such condition, an unknown name (the choices are listed), a wrong shape or NaN.
+    """
+    spec = manifest.conditions.get(name)
+    if spec is None:
+        raise ConditionError(
+            f"condition {name!r}",
+            f"one of {', '.join(manifest.conditions) or 'none'}",
+            "This package cannot be steered by it; leave it out.",
+        )
+    if value is None:
+        vector = np.array(spec.default, np.float32)
+    elif isinstance(value, str):
+        vector = _weights(manifest, name, {value: 1.0}, spec.shape[0])
+    elif isinstance(value, Mapping):
+        vector = _weights(manifest, name, value, spec.shape[0])
+    else:
+        vector = _array(name, value, spec.shape)
+    vector.setflags(write=False)
+    return vector
+
+
+def _weights(manifest: Manifest, name: str, weights: Mapping[Any, Any], size: int) -> Vector:
+    choices = manifest.choices(name)
+    vector = np.zeros(size, np.float32)
+    if not weights:
+        raise ConditionError(f"{name}={{}}", "at least one weight", f"Use one of: {', '.join(choices)}.")
+    for key, weight in weights.items():
+        if key not in choices:
+            raise ConditionError(
+                f"{name} {key!r}",
+                f"one of {', '.join(choices)}" if choices else f"an array of shape ({size},)",
+                "Names are case-sensitive; `emoface inspect` lists them.",
+            )
+        if isinstance(weight, bool) or not isinstance(weight, (int, float, np.number)) or not math.isfinite(weight):
+            raise ConditionError(f"{name} {key!r}: {weight!r}", "a finite weight", "Pass numbers, for example 0.5.")
+        vector[choices.index(key)] = weight
+    return vector
+
+
+def _array(name: str, value: Any, shape: tuple[int, ...]) -> Vector:
+    try:
+        vector = np.array(value, dtype=np.float32)
+    except (TypeError, ValueError):
+        raise ConditionError(
+            f"{name}={value!r}", "a name, a dict of weights or an array", "Pass one of the three."
+        ) from None
+    if vector.shape != shape or not np.isfinite(vector).all():
+        raise ConditionError(
+            f"{name} of shape {vector.shape}" if vector.shape != shape else f"{name}={value!r}",
+            f"finite values of shape {shape}",
+            "Pass one weight per entry, in the manifest's order.",
+        )
+    return vector
+
+
+class ConditionTimeline:
+    """Per condition the values and the audio time, in seconds, from which each holds."""
+
+    def __init__(self, initial: Mapping[str, Vector]) -> None:
+        self._initial = dict(initial)
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the values the stream was made with."""
+        self._changes: dict[str, list[tuple[float, Vector]]] = {k: [(-math.inf, v)] for k, v in self._initial.items()}
+
+    def set(self, name: str, vector: Vector, at: float) -> None:
+        """Let `vector` hold from `at` on; a later call wins where two name the same moment."""
+        changes = self._changes[name]
+        position = len(changes)
+        while changes[position - 1][0] > at:
+            position -= 1
+        changes.insert(position, (at, vector))
+
+    def value(self, name: str, time: float) -> Vector:
+        """The vector that holds at `time`."""
+        for at, vector in reversed(self._changes[name]):
+            if at <= time:
+                return vector
+        raise AssertionError("the first value holds from minus infinity")
+
+    def forget_before(self, time: float) -> None:
+        """Drop values that were replaced before `time`: a stream of hours keeps only what it still needs."""
+        for changes in self._changes.values():
+            while len(changes) > 1 and changes[1][0] <= time:
+                del changes[0]
+
+    def state(self) -> list[tuple[str, float, Vector]]:
+        """All changes, for a snapshot."""
+        return [(name, at, vector) for name, changes in self._changes.items() for at, vector in changes]
+
+    def restore(self, changes: list[tuple[str, float, Vector]]) -> None:
+        """Continue from `state()`."""
+        self._changes = {name: [] for name in self._initial}
+        for name, at, vector in changes:
+            self._changes[name].append((at, vector))

@@ -1,0 +1,235 @@
+"""The driver: runs a manifest's stages over a stream of audio, whatever the model's family.
+
+Audio is gathered into a fixed grid of blocks, so the caller's cuts cannot reach the graphs: every graph sees the same
+arrays in the same order for the same audio, and gives the same bits. A block yields new features; features that
+complete new frames are interpolated to the frame rate; `frames` stages run once over them and `frame` stages frame by
+frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from emoface.audio.resampler import Resampler
+from emoface.backends import Array, Engine
+from emoface.errors import RuntimeFailure
+from emoface.manifest import Manifest
+from emoface.stream.conditions import ConditionTimeline
+from emoface.stream.features import FeatureTrack, Floats, Interpolation
+from emoface.stream.plan import PlannedStage, make_plan
+from emoface.timing import Clock
+
+Probe = Callable[[str, str, int, Floats], None]
+RESULTS = ("offsets", "emotion", "emotion_weight")
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Frames [first, first + n): offsets (n, V, 3), emotion (n, E), emotion_weight (n, W); W is V or 0."""
+
+    first: int
+    offsets: Floats
+    emotion: Floats
+    emotion_weight: Floats
+
+
+class Driver:
+    """One stream.
+
+    Args:
+        manifest: the package's manifest.
+        engine: loaded graphs.
+        clock: the manifest's clock at the stream's block size.
+        rate: sample rate of the audio fed, in Hz.
+        timeline: the conditions.
+        probe: called with (stage, output, first index, array (k, ...)) after every stage call: for verification. The
+            index counts features after the dropped look-ahead, or frames.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        engine: Engine,
+        clock: Clock,
+        rate: int,
+        timeline: ConditionTimeline,
+        probe: Probe | None = None,
+    ) -> None:
+        self.clock = clock
+        self.plan = make_plan(manifest, engine)
+        self.timeline = timeline
+        self.resampler = Resampler(rate, clock.sample_rate)
+        self._probe = probe
+        shapes = {
+            "offsets": (manifest.vertices, 3),
+            "emotion": (len(manifest.emotions),),
+            "emotion_weight": (manifest.vertices,),
+        }
+        self._shapes = {role: shapes[role] if role in self.plan.results else (0,) for role in RESULTS}
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the start of a stream; conditions too."""
+        self.fed = 0
+        self.blocks = 0
+        self.frames = 0
+        self.overlap = np.zeros(0, np.float32)
+        self.tracks = {key: FeatureTrack() for key in self.plan.interpolated}
+        self.resampler.reset()
+        self.timeline.reset()
+        for stage in self.plan.stages:
+            stage.stream.reset()
+
+    @property
+    def latency(self) -> int:
+        """Declared latency in samples at the caller's rate, the resampler's delay included."""
+        return self.clock.latency(self.resampler.rate, self.resampler.needed)
+
+    def earliest_change(self, condition: str) -> float:
+        """The earliest audio time, in seconds, from which `condition` can still change."""
+        moments = [0.0]
+        if self.plan.reads_in_frames(condition):
+            moments.append(np.nextafter((self.frames - 1) / self.clock.fps, np.inf) if self.frames else -np.inf)
+        if self.plan.reads_in_blocks(condition) and self.blocks:
+            moments.append(np.nextafter(self._block_time(self.blocks - 1), np.inf))
+        return float(max(moments))
+
+    def feed(self, samples: Floats) -> Motion:
+        """Add mono samples and run every block that is due."""
+        self.resampler.append(samples)
+        self.fed += len(samples)
+        blocks = self.blocks
+        while self.clock.due(blocks, self.resampler.rate, self.resampler.needed) <= self.fed:
+            blocks += 1
+        return self._run(blocks, self.clock.frames_after_blocks(blocks))
+
+    def finish(self, extra_frames: int = 0) -> Motion:
+        """Feed zeros until all promised frames, and `extra_frames` more, are out."""
+        total = self.clock.frames_of(self.fed, self.resampler.rate) + extra_frames
+        blocks = self.blocks
+        while self.clock.frames_after_blocks(blocks) < total:
+            blocks += 1
+        if blocks > self.blocks:
+            needed = self.resampler.needed(self.clock.samples_for_block(blocks - 1))
+            self.resampler.append_silence(max(0, needed - self.resampler.received))
+        return self._run(blocks, total)
+
+    def _run(self, blocks: int, total_frames: int) -> Motion:
+        """Run blocks up to `blocks` and return frames up to `total_frames`."""
+        first = self.frames
+        count = max(0, total_frames - first)
+        results = {role: np.empty((count, *shape), np.float32) for role, shape in self._shapes.items()}
+        motion = Motion(first, **results)
+        while self.blocks < blocks:
+            self._run_block(motion)
+        if not np.isfinite(motion.offsets).all():
+            raise RuntimeFailure(
+                "NaN or infinite vertex offsets from the graphs",
+                "finite offsets",
+                "Call reset(). If it happens again, verify the package with `emoface verify`.",
+            )
+        return motion
+
+    def _run_block(self, motion: Motion) -> None:
+        block, clock = self.blocks, self.clock
+        already = clock.samples_for_block(block - 1) if block else 0
+        fresh = self.resampler.read(clock.samples_for_block(block) - already)
+        audio = np.concatenate((self.overlap, fresh))
+        self.overlap = audio[len(audio) - clock.overlap :]
+        self._run_block_stages(block, audio[None])
+        first, last = self.frames, clock.frames_after_blocks(block + 1)
+        if last > first:
+            self._run_frames(first, last, motion)
+        self.blocks, self.frames = block + 1, last
+        next_feature = clock.feature_rate * last // clock.fps
+        for track in self.tracks.values():
+            track.forget_before(next_feature)
+        self.timeline.forget_before(min(last / clock.fps, self._block_time(block + 1)))
+
+    def _block_time(self, block: int) -> float:
+        return block * self.clock.block_features / self.clock.feature_rate
+
+    def _run_block_stages(self, block: int, audio: Floats) -> None:
+        size, values = self.clock.block_features, dict[str, Array]()
+        first = block * size - self.clock.delay_features
+        for stage in self.plan.block:
+            inputs: dict[str, Array] = {name: audio for name in stage.audio}
+            for name, condition in stage.conditions:
+                inputs[name] = self.timeline.value(condition, self._block_time(block))
+            for name, key in stage.links:
+                inputs[name] = values[key]
+            outputs = stage.stream.run(inputs, size)
+            for name, key in stage.outputs:
+                values[key] = outputs[name]
+                if key in self.tracks and first + size > 0:
+                    self.tracks[key].append(outputs[name][0, max(0, -first) :])  # type: ignore[arg-type]
+            self._report(stage, outputs, max(0, first), max(0, -first))
+
+    def _run_frames(self, first: int, last: int, motion: Motion) -> None:
+        """Run the stages of frame cadence over frames [first, last) and store the results `motion` has room for."""
+        interpolation = Interpolation(self.clock, first, last)
+        values: dict[str, npt.NDArray[np.generic]] = {
+            key: interpolation.apply(track) for key, track in self.tracks.items()
+        }
+        for stage in self.plan.frames:
+            self._run_frames_stage(stage, first, last, values)
+        begin = first - motion.first
+        wanted = min(last - first, len(motion.offsets) - begin)
+        for index in range(wanted):
+            latest = self._run_frame_stages(first + index, index, values)
+            for role, key in self.plan.results.items():
+                if key in latest:
+                    getattr(motion, role)[begin + index] = latest[key][0, 0]
+        for role, key in self.plan.results.items():
+            if key in values:
+                getattr(motion, role)[begin : begin + wanted] = values[key][0, :wanted]
+
+    def _run_frames_stage(self, stage: PlannedStage, first: int, last: int, values: dict[str, Array]) -> None:
+        """One call for all frames, or one per stretch of frames between condition changes."""
+        parts: list[dict[str, Array]] = []
+        begin = first
+        while begin < last:
+            held = [self.timeline.value(condition, begin / self.clock.fps) for _, condition in stage.conditions]
+            end = begin + 1
+            while end < last and all(
+                self.timeline.value(condition, end / self.clock.fps) is vector
+                for (_, condition), vector in zip(stage.conditions, held, strict=True)
+            ):
+                end += 1
+            inputs: dict[str, Array] = {key: values[link][:, begin - first : end - first] for key, link in stage.links}
+            inputs.update((name, vector) for (name, _), vector in zip(stage.conditions, held, strict=True))
+            outputs = stage.stream.run(inputs, end - begin)
+            self._report(stage, outputs, begin, 0)
+            # A second call overwrites the buffers of the first but one.
+            whole = begin == first and end == last
+            parts.append({key: outputs[name] if whole else outputs[name].copy() for name, key in stage.outputs})
+            begin = end
+        for _, key in stage.outputs:
+            values[key] = parts[0][key] if len(parts) == 1 else np.concatenate([part[key] for part in parts], axis=1)
+
+    def _run_frame_stages(self, frame: int, index: int, values: dict[str, Array]) -> dict[str, Array]:
+        """All autoregressive stages for one frame; returns their outputs (1, 1, ...)."""
+        latest: dict[str, Array] = {}
+        time = frame / self.clock.fps
+        for stage in self.plan.frame:
+            inputs: dict[str, Array] = {
+                name: latest[key] if key in latest else values[key][:, index : index + 1] for name, key in stage.links
+            }
+            for name, condition in stage.conditions:
+                inputs[name] = self.timeline.value(condition, time)
+            outputs = stage.stream.run(inputs, 1)
+            for name, key in stage.outputs:
+                latest[key] = outputs[name]
+            self._report(stage, outputs, frame, 0)
+        return latest
+
+    def _report(self, stage: PlannedStage, outputs: object, first: int, skip: int) -> None:
+        if self._probe is not None:
+            for name, _ in stage.outputs:
+                array = outputs[name][0, skip:]  # type: ignore[index]
+                if len(array):
+                    self._probe(stage.spec.name, name, first, array.copy())

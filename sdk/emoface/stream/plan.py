@@ -1,0 +1,95 @@
+"""The manifest's stage list, made ready to run: where every input comes from, stages grouped by cadence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from emoface.backends import Engine, StageStream
+from emoface.manifest import Manifest, StageSpec
+
+
+@dataclass(frozen=True)
+class PlannedStage:
+    """One stage of one stream with its inputs sorted by source.
+
+    Attributes:
+        spec: the manifest's entry.
+        stream: the stage's graph and state.
+        audio: input names fed with audio.
+        conditions: (input name, condition name).
+        links: (input name, "stage.output").
+        outputs: (output name, "stage.output").
+    """
+
+    spec: StageSpec
+    stream: StageStream
+    audio: tuple[str, ...]
+    conditions: tuple[tuple[str, str], ...]
+    links: tuple[tuple[str, str], ...]
+    outputs: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All stages of one stream.
+
+    Attributes:
+        block, frames, frame: stages by cadence, in the manifest's order.
+        interpolated: block outputs ("stage.output") that stages of a frame cadence, or the caller, read.
+        results: output role ("offsets", "emotion", "emotion_weight") -> "stage.output".
+    """
+
+    block: tuple[PlannedStage, ...]
+    frames: tuple[PlannedStage, ...]
+    frame: tuple[PlannedStage, ...]
+    interpolated: tuple[str, ...]
+    results: dict[str, str]
+
+    @property
+    def stages(self) -> tuple[PlannedStage, ...]:
+        """Every stage."""
+        return (*self.block, *self.frames, *self.frame)
+
+    def reads_in_blocks(self, condition: str) -> bool:
+        """Whether a block stage reads this condition."""
+        return any(condition == name for stage in self.block for _, name in stage.conditions)
+
+    def reads_in_frames(self, condition: str) -> bool:
+        """Whether a frames or frame stage reads this condition."""
+        return any(condition == name for stage in (*self.frames, *self.frame) for _, name in stage.conditions)
+
+
+def make_plan(manifest: Manifest, engine: Engine) -> Plan:
+    """Open every stage on `engine` and resolve sources."""
+    groups: dict[str, list[PlannedStage]] = {"block": [], "frames": [], "frame": []}
+    for stage in manifest.stages:
+        groups[stage.cadence].append(_planned(stage, engine))
+    of_blocks = {key for stage in groups["block"] for _, key in stage.outputs}
+    wanted = [key for stage in (*groups["frames"], *groups["frame"]) for _, key in stage.links]
+    wanted += list(manifest.outputs.values())
+    return Plan(
+        block=tuple(groups["block"]),
+        frames=tuple(groups["frames"]),
+        frame=tuple(groups["frame"]),
+        interpolated=tuple(dict.fromkeys(key for key in wanted if key in of_blocks)),
+        results=dict(manifest.outputs),
+    )
+
+
+def _planned(stage: StageSpec, engine: Engine) -> PlannedStage:
+    audio, conditions, links = [], [], []
+    for item in stage.inputs:
+        if item.source == "audio":
+            audio.append(item.name)
+        elif item.source.startswith("condition."):
+            conditions.append((item.name, item.source.removeprefix("condition.")))
+        else:
+            links.append((item.name, item.source))
+    return PlannedStage(
+        spec=stage,
+        stream=engine.open_stage(stage),
+        audio=tuple(audio),
+        conditions=tuple(conditions),
+        links=tuple(links),
+        outputs=tuple((output.name, f"{stage.name}.{output.name}") for output in stage.outputs),
+    )

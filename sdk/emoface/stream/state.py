@@ -1,0 +1,71 @@
+"""A driver's state to snapshot bytes and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emoface.errors import SnapshotError
+from emoface.stream.driver import Driver
+from emoface.stream.snapshot import pack, require_same, unpack
+
+_DAMAGED = "Take the snapshot again with Animator.snapshot(), or start over with reset()."
+
+
+def save_state(driver: Driver, identity: Mapping[str, Any], extra: Mapping[str, Any]) -> bytes:
+    """Everything `driver` needs to go on, with `identity` (checked on loading) and `extra` values."""
+    base, produced, held = driver.resampler.state()
+    changes = driver.timeline.state()
+    header = {
+        "identity": dict(identity),
+        "fed": driver.fed,
+        "blocks": driver.blocks,
+        "frames": driver.frames,
+        "resampler": [base, produced],
+        "tracks": {key: [track.start, track.values is not None] for key, track in driver.tracks.items()},
+        # Minus infinity, the time of the first value, has no JSON form.
+        "conditions": [[name, None if at == -np.inf else at] for name, at, _ in changes],
+        **extra,
+    }
+    arrays: dict[str, npt.NDArray[Any]] = {"pending": held, "overlap": driver.overlap}
+    arrays.update((f"track.{key}", track.values) for key, track in driver.tracks.items() if track.values is not None)
+    arrays.update((f"condition.{index}", vector) for index, (_, _, vector) in enumerate(changes))
+    for stage in driver.plan.stages:
+        arrays.update((f"state.{stage.spec.name}.{name}", array) for name, array in stage.stream.state().items())
+    return pack(header, arrays)
+
+
+def load_state(data: bytes, driver: Driver, identity: Mapping[str, Any]) -> dict[str, Any]:
+    """Put a snapshot into `driver`; returns the header. Checked whole before anything is changed."""
+    header, arrays = unpack(data)
+    require_same(header.get("identity", {}), identity)
+    wanted = {
+        f"state.{stage.spec.name}.{name}": array
+        for stage in driver.plan.stages
+        for name, array in stage.stream.state().items()
+    }
+    for name, array in wanted.items():
+        found = arrays.get(name)
+        if found is None or found.shape != array.shape or found.dtype != array.dtype:
+            got = "nothing" if found is None else f"{found.shape} {found.dtype}"
+            raise SnapshotError(f"{name}: {got}", f"{array.shape} {array.dtype}", _DAMAGED)
+    driver.fed, driver.blocks, driver.frames = header["fed"], header["blocks"], header["frames"]
+    driver.overlap = arrays["overlap"]
+    base, produced = header["resampler"]
+    driver.resampler.restore(base, produced, arrays["pending"])
+    for key, (start, filled) in header["tracks"].items():
+        driver.tracks[key].start = start
+        driver.tracks[key].values = arrays[f"track.{key}"] if filled else None
+    driver.timeline.restore(
+        [
+            (name, -np.inf if at is None else at, arrays[f"condition.{index}"])
+            for index, (name, at) in enumerate(header["conditions"])
+        ]
+    )
+    for stage in driver.plan.stages:
+        prefix = f"state.{stage.spec.name}."
+        stage.stream.restore({name[len(prefix) :]: arrays[name] for name in wanted if name.startswith(prefix)})
+    return header
