@@ -1,0 +1,193 @@
+"""A stage -> one ONNX model with symbolic batch and length, checked against PyTorch."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import onnx
+import onnxscript
+import torch
+from emoface.errors import EmoFaceError
+from emoface_training.nn.stage import Stage
+from onnx import numpy_helper
+
+from emoface_export import spiral_onnx
+from emoface_export.step_module import Shape, StageSignature, StepModule
+
+OPSET = 20  # the first with Gelu as one operator
+IR_VERSION = 10
+# Folded once here instead of at every load; larger results would only swell the file.
+_FOLD_LIMIT = 1 << 26
+
+
+class ExportError(EmoFaceError):
+    """A model that cannot be exported, or an export that does not reproduce the model (exit code 3)."""
+
+    exit_code = 3
+
+
+@dataclass(frozen=True)
+class ExportedStage:
+    """An ONNX model with the signature that the manifest lists."""
+
+    name: str
+    cadence: str
+    signature: StageSignature
+    model: onnx.ModelProto
+
+
+def export_stage(name: str, stage: Stage, input_shapes: Mapping[str, Shape]) -> ExportedStage:
+    """Export a stage; the model passes the ONNX checker and has been compared with the stage (`check_graph`)."""
+    module = StepModule(copy.deepcopy(stage))
+    signature = module.signature(input_shapes)
+    program = torch_export(module, signature, input_shapes)
+    model = _finish(program.model_proto, signature)
+    exported = ExportedStage(name, stage.cadence, signature, model)
+    check_graph(exported, module, input_shapes)
+    return exported
+
+
+def torch_export(
+    module: StepModule, signature: StageSignature, input_shapes: Mapping[str, Shape]
+) -> torch.onnx.ONNXProgram:
+    frame = module.stage.cadence == "frame"
+    example = module.example(input_shapes, batch=2, n=1 if frame else 4, seed=1)
+    batch, items = torch.export.Dim("B", min=1, max=4096), torch.export.Dim("n", min=1, max=1 << 20)
+    shapes = [*(t.shape for t in signature.inputs), *(t.shape for t in signature.state)]
+    dynamic = tuple(_dynamic_axes(shape, batch, items) for shape in shapes)
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")
+        return torch.onnx.export(
+            module,
+            example,
+            dynamo=True,
+            input_names=signature.graph_inputs,
+            output_names=signature.graph_outputs,
+            dynamic_shapes=(dynamic,),
+            opset_version=OPSET,
+            custom_translation_table=spiral_onnx.translation_table(),
+            optimize=True,
+            verbose=False,
+        )
+
+
+def _dynamic_axes(shape: Shape, batch: torch.export.Dim, items: torch.export.Dim) -> dict[int, object]:
+    axes: dict[int, object] = {}
+    for axis, extent in enumerate(shape):
+        if extent == "B":
+            axes[axis] = batch
+        elif extent == "n":
+            axes[axis] = items
+        elif isinstance(extent, str):  # a*n+b, the audio of n features
+            factor, _, offset = extent.partition("*n+")
+            axes[axis] = int(factor) * items + int(offset)
+    return axes
+
+
+def _finish(model: onnx.ModelProto, signature: StageSignature) -> onnx.ModelProto:
+    """Names, the operator's body, a checked model without traces of the machine that made it."""
+    clean = onnx.ModelProto()
+    clean.CopyFrom(model)
+    clean.ir_version = IR_VERSION
+    clean.producer_name, clean.producer_version, clean.doc_string = "emoface", "", ""
+    for holder in (clean, clean.graph, *clean.graph.node, *clean.graph.initializer, *clean.graph.input):
+        holder.ClearField("metadata_props")
+    for node in clean.graph.node:
+        node.ClearField("doc_string")
+    clean.graph.ClearField("value_info")
+    clean.graph.name = "step"
+    del clean.functions[:]
+    _name_axes(clean, signature)
+    _fold(clean)
+    spiral_onnx.attach_function(clean)
+    onnx.checker.check_model(clean, full_check=False)
+    return clean
+
+
+def _name_axes(model: onnx.ModelProto, signature: StageSignature) -> None:
+    """Give every graph input and output the axis names of the manifest."""
+    wanted = {t.name: t for t in (*signature.inputs, *signature.outputs)}
+    for prefix in ("state.", "new_state."):
+        wanted |= {prefix + t.name: t for t in signature.state}
+    for value in (*model.graph.input, *model.graph.output):
+        spec = wanted[value.name]
+        shape = onnx.helper.make_tensor_value_info(value.name, value.type.tensor_type.elem_type, spec.shape)
+        if np.dtype(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)).name != spec.dtype:
+            raise ExportError(
+                f"{value.name} of type {value.type.tensor_type.elem_type}", spec.dtype, "Report this as a bug."
+            )
+        value.CopyFrom(shape)
+
+
+def _fold(model: onnx.ModelProto) -> None:
+    """Evaluate what depends on weights alone, so that weights are plain initialisers (quantisable, loaded as they are)."""
+    folded = onnxscript.optimizer.optimize(
+        model, input_size_limit=_FOLD_LIMIT, output_size_limit=_FOLD_LIMIT, inline=False
+    )
+    model.CopyFrom(folded)
+
+
+def check_graph(exported: ExportedStage, module: StepModule, input_shapes: Mapping[str, Shape]) -> float:
+    """Run the graph against the stage for several batches and lengths; the worst relative error of any output.
+
+    A Python number that was frozen while tracing shows here as a wrong shape or a large error. Raises `ExportError`.
+    """
+    session = cpu_session(exported.model)
+    lengths = (1,) if exported.cadence == "frame" else (1, 2, 5, 9)
+    worst = 0.0
+    for seed, (batch, n) in enumerate((b, n) for b in (1, 3) for n in lengths):
+        tensors = module.example(input_shapes, batch, n, seed=10 + seed)
+        with torch.no_grad():
+            expected = [t.numpy() for t in module(*tensors)]
+        feeds = {
+            name: tensor.numpy() for name, tensor in zip(exported.signature.graph_inputs, tensors, strict=True)
+        }
+        got = session.run(exported.signature.graph_outputs, feeds)
+        for name, a, b in zip(exported.signature.graph_outputs, got, expected, strict=True):
+            if a.shape != b.shape:
+                raise ExportError(
+                    f"stage {exported.name}, output {name}: shape {a.shape} for batch {batch}, n {n}",
+                    f"{b.shape}, as in PyTorch",
+                    "A size was frozen while tracing; keep sizes symbolic in the stage's step.",
+                )
+            worst = max(worst, relative_error(a, b))
+    if not worst <= GRAPH_TOLERANCE:
+        raise ExportError(
+            f"stage {exported.name}: the graph differs from PyTorch by {worst:.2e} of the output's range",
+            f"at most {GRAPH_TOLERANCE:g}",
+            "Check the stage for operations that the exporter translates inexactly.",
+        )
+    return worst
+
+
+GRAPH_TOLERANCE = 2e-5
+
+
+def relative_error(got: np.ndarray, expected: np.ndarray) -> float:
+    """Largest absolute difference over the largest absolute expected value (infinite for NaN)."""
+    if expected.size == 0:
+        return 0.0
+    if not np.isfinite(got).all():
+        return float("inf")
+    scale = float(np.abs(expected).max())
+    return float(np.abs(got.astype(np.float64) - expected).max()) / max(scale, 1e-12)
+
+
+def cpu_session(model: onnx.ModelProto | bytes, threads: int = 1):  # type: ignore[no-untyped-def]
+    """ONNX Runtime on one thread, as the SDK runs it."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    data = model if isinstance(model, bytes) else model.SerializeToString()
+    return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+
+
+def initialisers(model: onnx.ModelProto) -> dict[str, np.ndarray]:
+    return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
