@@ -19,7 +19,7 @@ Array = NDArray[np.float64]
 AXIS_Z = -1.0  # the axis the rays leave from
 DOME_Y = 2.5  # centre of the fan of rays over the cranium
 NECK_TILT = np.deg2rad(38.0)  # downward tilt of the rays below the chin
-LEVEL_TOP, LEVEL_BOTTOM = 1.0, -1.02
+LEVEL_TOP, LEVEL_BOTTOM = 1.0, -1.0
 _START = 22.0  # rays are traced inwards from this distance
 
 
@@ -53,22 +53,21 @@ def distance(points: Array) -> Array:
     p = np.array(points, dtype=np.float64)
     p[..., 0] = np.abs(p[..., 0])
     d = _ellipsoid(p, (0, 3.3, -1.1), (7.3, 8.0, 9.3))
-    d = _join(d, _ellipsoid(p, (0, -2.2, 1.9), (6.35, 7.6, 6.5)), 1.6)
-    d = _join(d, _capsule(p, (4.6, -5.6, 0.6), (1.5, -8.9, 6.0), 1.25, 1.3), 1.6)
-    d = _join(d, _capsule(p, (5.1, -2.0, 0.2), (4.6, -5.6, 0.6), 1.3, 1.25), 1.6)
-    d = _join(d, _ellipsoid(p, (0, -9.0, 6.9), (2.2, 1.35, 1.75)), 1.0)
-    d = _join(d, _ellipsoid(p, (4.3, -1.9, 5.0), (2.1, 1.5, 1.9)), 1.5)
-    d = _join(d, _ellipsoid(p, (0, -6.1, 5.3), (3.5, 2.6, 3.75)), 1.4)
-    d = _join(d, _capsule(p, (0.9, 2.0, 7.55), (4.2, 2.25, 6.0), 0.75, 0.75), 1.2)
-    neck = _capsule(p, (0, -4.0, -2.6), (0, -19.0, -3.4), 4.7, 5.2)
-    d = _join(d, neck, 1.2)
-    d = _carve(d, _ellipsoid(p, (3.15, 0.1, 8.7), (1.9, 1.15, 1.7)), 1.1)
-    d = _carve(d, _ellipsoid(p, (0, -8.0, 9.35), (1.9, 0.55, 0.95)), 0.7)
-    nose = _capsule(p, (0, 1.4, 7.55), (0, -3.0, 9.65), 0.5, 0.72)
-    nose = _join(nose, _ellipsoid(p, (0, -3.35, 9.75), (0.85, 0.78, 0.95)), 0.6)
-    nose = _join(nose, _ellipsoid(p, (1.15, -3.75, 8.75), (0.62, 0.62, 0.95)), 0.45)
-    d = _join(d, nose, 0.75)
-    d = _carve(d, _capsule(p, (0.0, -4.9, 9.75), (0.0, -5.3, 9.7), 0.22, 0.3), 0.35)
+    d = _join(d, _ellipsoid(p, (0, -2.2, 1.8), (6.25, 7.6, 6.5)), 1.6)
+    d = _join(d, _capsule(p, (4.35, -5.6, 0.6), (1.3, -8.9, 6.0), 1.15, 1.2), 1.6)
+    d = _join(d, _capsule(p, (4.8, -2.0, -0.2), (4.35, -5.6, 0.6), 1.1, 1.15), 1.6)
+    d = _join(d, _ellipsoid(p, (0, -9.05, 7.0), (1.75, 1.35, 1.7)), 1.0)
+    d = _join(d, _ellipsoid(p, (4.2, -1.9, 5.0), (2.0, 1.5, 1.85)), 1.6)
+    d = _join(d, _ellipsoid(p, (0, -6.1, 5.2), (3.4, 2.5, 3.7)), 1.5)
+    d = _join(d, _capsule(p, (1.2, 2.1, 7.2), (3.9, 2.35, 6.0), 0.7, 0.7), 1.9)
+    d = _join(d, _capsule(p, (0, -4.0, -2.6), (0, -19.0, -3.4), 4.6, 5.2), 1.3)
+    d = _carve(d, _ellipsoid(p, (3.15, 0.1, 8.9), (2.0, 1.2, 1.7)), 1.5)
+    d = _carve(d, _ellipsoid(p, (0, -8.0, 9.35), (1.7, 0.5, 0.95)), 0.8)
+    nose = _capsule(p, (0, 1.4, 7.55), (0, -3.0, 9.5), 0.45, 0.62)
+    nose = _join(nose, _ellipsoid(p, (0, -3.35, 9.7), (0.78, 0.72, 0.9)), 0.6)
+    nose = _join(nose, _ellipsoid(p, (0.98, -3.72, 8.8), (0.58, 0.55, 0.9)), 0.6)
+    d = _join(d, nose, 0.8)
+    d = _carve(d, _capsule(p, (0.0, -4.9, 9.7), (0.0, -5.2, 9.65), 0.2, 0.3), 0.35)
     return d
 
 
@@ -84,10 +83,14 @@ def _ray(level: Array) -> tuple[Array, Array]:
     """Height on the axis (cm) and elevation (radians) of the rays at `level`."""
     up = np.clip(level / LEVEL_TOP, 0.0, 1.0)
     down = np.clip(-level, 0.0, None)
-    elevation = up * (np.pi / 2)
-    height = DOME_Y - 11.0 * down
-    t = np.clip((down - 0.30) / 0.32, 0.0, 1.0)
-    return height, elevation - NECK_TILT * t * t * (3.0 - 2.0 * t)
+    height = DOME_Y - 16.0 * down
+
+    def ramp(a: float, b: float) -> Array:
+        t = np.clip((down - a) / (b - a), 0.0, 1.0)
+        return t * t * (3.0 - 2.0 * t)
+
+    # the tilt comes back slowly on the neck, so that the rays never cross and the neck ends level
+    return height, up * (np.pi / 2) - NECK_TILT * ramp(0.20, 0.42) + 0.75 * NECK_TILT * ramp(0.50, 1.05)
 
 
 def skin(azimuth: Array, level: Array) -> Array:
