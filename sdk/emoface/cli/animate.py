@@ -1,0 +1,98 @@
+"""`emoface animate`: a sound file to animation files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emoface.cli import options
+
+if TYPE_CHECKING:
+    from emoface.frames import Animation
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("animate", help="animate a sound file", description="Animate a sound file.")
+    parser.add_argument("input", metavar="IN", help="sound file: wav, flac, ogg, ...")
+    parser.add_argument(
+        "-o", "--out", action="append", required=True, metavar="OUT", help=".glb, .npz, .mp4 or .png; repeatable"
+    )
+    options.add_package(parser)
+    parser.add_argument("--style", metavar="S", help="style, or weights: anna=0.5,ben=0.5 (default: mean of all)")
+    parser.add_argument("--emotion", default="auto", metavar="E", help="emotion, weights, or auto (follow the voice)")
+    parser.add_argument("--level", default="normal", metavar="L", help="normal or strong")
+    parser.add_argument("--template", metavar="F", help="your own neutral face: .ply, .obj or .npz, same topology")
+    parser.add_argument("--tail", type=float, default=0.0, metavar="S", help="seconds in which the face comes to rest")
+    parser.add_argument("--block-ms", type=float, metavar="MS", help="audio per encoder step (default: the package's)")
+    parser.add_argument(
+        "--on-bad-audio", choices=("error", "silence"), default="error", help="NaN, Inf: refuse or mute"
+    )
+    options.add_backend(parser)
+    options.add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Animate, write, report."""
+    from emoface.animation import animate_file
+
+    check_outputs(args.out)
+    animation = animate_file(
+        args.input,
+        args.package,
+        tail_s=args.tail,
+        style=options.weights("style", args.style),
+        emotion=options.weights("emotion", args.emotion),
+        level=options.weights("level", args.level),
+        template=args.template,
+        block_ms=args.block_ms,
+        backend=args.backend,
+        precision=args.precision,
+        on_bad_audio=args.on_bad_audio,
+    )
+    write_outputs(args.out, animation)
+    report(animation, args.out, args.json)
+    return 0
+
+
+def check_outputs(paths: list[str]) -> None:
+    """Refuse output files that cannot be written, before any work."""
+    from emoface.writers import check
+
+    for path in paths:
+        check(Path(path))
+
+
+def write_outputs(paths: list[str], animation: Animation) -> None:
+    """Write every file; each appears whole or not at all."""
+    from emoface.writers import progress_line, write
+
+    for path in paths:
+        write(Path(path), animation, progress=progress_line(Path(path).name))
+
+
+def report(animation: Animation, paths: list[str], as_json: bool) -> None:
+    """Print what was done: frames, latency, real-time factor, files."""
+    about = animation.metadata
+    result = {
+        "frames": len(animation),
+        "fps": animation.fps,
+        "seconds": len(animation.audio) / animation.audio_rate,
+        "latency_ms": round(about["latency_ms"], 3),
+        "real_time_factor": round(about["real_time_factor"], 4),
+        "package": about["package"],
+        "backend": about["backend"],
+        "precision": about["precision"],
+        "outputs": [str(path) for path in paths],
+    }
+    if as_json:
+        print(json.dumps(result))
+        return
+    print(f"frames            {result['frames']} ({result['seconds']:.2f} s of sound at {animation.fps} fps)")
+    print(f"latency           {result['latency_ms']:.1f} ms declared")
+    print(f"real-time factor  {result['real_time_factor']:.3f} ({about['backend']}, {about['precision']})")
+    for path in paths:
+        print(f"wrote             {path}")

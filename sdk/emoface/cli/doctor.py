@@ -1,0 +1,136 @@
+"""`emoface doctor`: is this installation fit to run, and if not, which command repairs it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from typing import Any
+
+from emoface import __version__
+from emoface.cli import options
+from emoface.errors import EmoFaceError
+
+_EXTRAS = {
+    "view": ("pygltflib", "av", "PIL"),
+    "train": ("torch", "safetensors", "yaml", "tqdm", "tensorboard", "scipy"),
+    "export": ("torch", "onnx", "onnxscript"),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report: status is "ok", "note" (an optional part) or "fault"."""
+
+    subject: str
+    status: str
+    text: str
+    remedy: str = ""
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("doctor", help="check this installation", description="Check this installation.")
+    options.add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print every finding; exit code 5 if one is a fault."""
+    findings = examine()
+    if args.json:
+        print(json.dumps({"findings": [asdict(finding) for finding in findings]}))
+    else:
+        for finding in findings:
+            print(f"{finding.status:<6} {finding.subject:<16} {finding.text}")
+            if finding.remedy:
+                print(f"       {'':<16} -> {finding.remedy}")
+    return 5 if any(finding.status == "fault" for finding in findings) else 0
+
+
+def examine() -> list[Finding]:
+    """All findings."""
+    findings = [
+        Finding("emoface", "ok", __version__),
+        _python(),
+        _distribution("numpy"),
+        _onnxruntime(),
+        _soundfile(),
+        *_backends(),
+        *(_extra(name, modules) for name, modules in _EXTRAS.items()),
+        _default_package(),
+    ]
+    return findings
+
+
+def installed(name: str) -> str | None:
+    """Version of an installed distribution, or None."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+def _python() -> Finding:
+    return Finding("python", "ok", f"{platform.python_version()} on {platform.platform()}")
+
+
+def _distribution(name: str) -> Finding:
+    found = installed(name)
+    if found is None:
+        return Finding(name, "fault", "not installed", f"pip install {name}")
+    return Finding(name, "ok", found)
+
+
+def _onnxruntime() -> Finding:
+    """The CPU and GPU distributions write the same module: with both, whichever came last wins, with files mixed."""
+    cpu, gpu = installed("onnxruntime"), installed("onnxruntime-gpu")
+    repair = "pip uninstall -y onnxruntime onnxruntime-gpu && pip install onnxruntime  (or: onnxruntime-gpu)"
+    if cpu and gpu:
+        return Finding("onnxruntime", "fault", f"onnxruntime {cpu} and onnxruntime-gpu {gpu}: one module", repair)
+    if not cpu and not gpu:
+        return Finding("onnxruntime", "fault", "not installed", "pip install onnxruntime")
+    try:
+        import onnxruntime
+
+        providers = ", ".join(onnxruntime.get_available_providers())
+    except (ImportError, AttributeError, OSError) as error:
+        return Finding("onnxruntime", "fault", f"cannot be used: {error}", repair)
+    return Finding("onnxruntime", "ok", f"{'onnxruntime-gpu' if gpu else 'onnxruntime'} {cpu or gpu}: {providers}")
+
+
+def _soundfile() -> Finding:
+    try:
+        import soundfile
+
+        return Finding("soundfile", "ok", f"{soundfile.__version__}, {soundfile.__libsndfile_version__}")
+    except (ImportError, OSError) as error:
+        remedy = "pip install soundfile  (and on some systems: apt install libsndfile1)"
+        return Finding("soundfile", "fault", f"cannot be used: {error}", remedy)
+
+
+def _backends() -> list[Finding]:
+    from emoface.backends import absent_backends, available_backends
+
+    findings = [Finding("backend", "ok", name) for name in available_backends()]
+    return findings + [Finding("backend", "note", f"{name}: {why}") for name, why in absent_backends().items()]
+
+
+def _extra(name: str, modules: tuple[str, ...]) -> Finding:
+    missing = [module for module in modules if find_spec(module) is None]
+    if missing:
+        return Finding(f"extra [{name}]", "note", f"without {', '.join(missing)}", f'pip install "emoface[{name}]"')
+    return Finding(f"extra [{name}]", "ok", ", ".join(modules))
+
+
+def _default_package() -> Finding:
+    from emoface.package import Package
+
+    try:
+        package = Package.load()
+    except EmoFaceError as error:
+        return Finding("default package", "fault", str(error), "Install emoface again.")
+    return Finding("default package", "ok", f"{package.manifest.name}, SHA-256 {package.digest[:12]}")

@@ -1,0 +1,70 @@
+"""`emoface inspect`: what a package holds."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from emoface.cli import options
+
+if TYPE_CHECKING:
+    from emoface.package import Package
+
+
+def register(subparsers: Any) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("inspect", help="show what a package holds", description="Show a package.")
+    parser.add_argument(
+        "package", nargs="?", default="default", metavar="PACKAGE", help="folder, .emoface file or name"
+    )
+    options.add_json(parser)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Load (so: verify the hashes) and print."""
+    from emoface.package import Package
+
+    package = Package.load(args.package)
+    if args.json:
+        print(json.dumps({**package.manifest.to_json(), "sha256": package.digest}))
+    else:
+        print("\n".join(describe(package)))
+    return 0
+
+
+def describe(package: Package) -> list[str]:
+    """The package as lines of text."""
+    m = package.manifest
+    block = 1000 * m.block_features / m.feature_rate
+    lines = [
+        f"{m.name}  (family {m.family}, format {m.format}, licence {m.licence})",
+        f"SHA-256      {package.digest}",
+        f"size         {sum(entry.bytes for entry in m.files.values()) / 1e6:.2f} MB in {len(m.files)} files",
+        f"rates        {m.fps} fps from {m.sample_rate} Hz, {m.feature_rate} features per second",
+        f"block        {block:g} ms, latency {1000 * m.latency_samples / m.sample_rate:.1f} ms",
+        f"precisions   {', '.join(m.precisions())} (default {m.default_precision})",
+        f"face         {m.vertices} vertices, {len(package.face.faces)} triangles",
+        f"geometry     {m.axes}, unit {m.unit_in_metres:g} m",
+        f"masks        {', '.join(sorted(package.face.masks)) or 'none'}",
+        f"motion       up to {1000 * m.motion_range_m:.1f} mm",
+    ]
+    for name in m.conditions:
+        choices = m.choices(name)
+        shape = list(m.conditions[name].shape)
+        lines.append(f"{name:<12} {', '.join(choices) if choices else f'vector of shape {shape}'}")
+    for stage in m.stages:
+        inputs = ", ".join(item.source for item in stage.inputs)
+        state = sum(_size(spec.shape) for spec in stage.state)
+        lines.append(f"stage        {stage.name} ({stage.cadence}) <- {inputs}; state {state} values")
+    for title, content in (("provenance", m.provenance), ("verification", m.verification)):
+        lines.extend(f"{title:<12} {key}: {json.dumps(value)}" for key, value in content.items())
+    return lines
+
+
+def _size(shape: tuple[int | str, ...]) -> int:
+    size = 1
+    for extent in shape:
+        size *= extent if isinstance(extent, int) else 1
+    return size

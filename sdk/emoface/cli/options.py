@@ -1,0 +1,40 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from emoface.errors import UsageError
+
+
+def add_package(parser: argparse.ArgumentParser) -> None:
+    """--package."""
+    parser.add_argument("--package", default="default", metavar="P", help="package folder, .emoface file or name")
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    """--backend and --precision."""
+    parser.add_argument("--backend", default="auto", metavar="B", help="auto, ort-cpu, ...; see `emoface doctor`")
+    parser.add_argument("--precision", metavar="Q", help="fp32, fp16 or int8 (default: the package's)")
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """--json."""
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+
+
+def weights(option: str, text: str | None) -> Any:
+    """`happy` -> "happy"; `happy=0.7,sad=0.3` -> {"happy": 0.7, "sad": 0.3}; None stays None."""
+    if text is None or "=" not in text:
+        return text
+    result = {}
+    for part in text.split(","):
+        name, _, number = part.partition("=")
+        try:
+            result[name.strip()] = float(number)
+        except ValueError:
+            raise UsageError(
+                f"--{option} {text!r}", "a name or name=weight,name=weight", "Write for example happy=0.7,sad=0.3."
+            ) from None
+    return result

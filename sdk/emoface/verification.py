@@ -1,0 +1,137 @@
+"""Does a package still do here what it did where it was exported: golden vectors and random cuts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from emoface.animator import Animator
+from emoface.errors import ManifestError
+from emoface.frames import FrameBatch
+from emoface.package import Golden, Package
+
+Floats = npt.NDArray[np.float32]
+FP32_RELATIVE = 1e-4
+# For precisions whose limit the package does not state.
+REDUCED_RELATIVE = 0.05
+
+
+@dataclass(frozen=True)
+class Check:
+    """One measured number beside its limit (None: reported, not judged)."""
+
+    name: str
+    value: float
+    limit: float | None
+    unit: str
+
+    @property
+    def passed(self) -> bool:
+        """Within the limit, or without one. NaN fails."""
+        return self.limit is None or bool(self.value <= self.limit)
+
+
+def verify_golden(package: Package, backend: str = "auto", precision: str | None = None) -> list[Check]:
+    """Run the golden audio through the chained stages and compare every output with the stored fp32 PyTorch ones.
+
+    Stage outputs are judged by the largest difference relative to the output's own range, the final offsets relative
+    to the motion range (fp32) or in mm against the package's own limit (int8, fp16).
+    """
+    golden = package.golden()
+    recorded: dict[str, dict[int, Floats]] = {}
+
+    def probe(stage: str, output: str, first: int, array: Floats) -> None:
+        steps = recorded.setdefault(f"{stage}.{output}", {})
+        steps.update((first + index, row) for index, row in enumerate(array))
+
+    animator = Animator(
+        package,
+        sample_rate=package.manifest.sample_rate,
+        backend=backend,
+        precision=precision,
+        probe=probe,
+    )
+    with animator:
+        for name, vector in golden.conditions.items():
+            animator.set_condition(name, vector.reshape(-1), at=0.0)
+        frames = FrameBatch.concat([animator.step(golden.audio), animator.flush()])
+        chosen = animator.precision
+    checks = []
+    for key, expected in golden.outputs.items():
+        rows, got = _aligned(package, golden, key, expected, recorded.get(key, {}), len(frames))
+        checks.append(_judge(package, chosen, key, float(np.abs(got - rows).max(initial=0.0)), rows))
+    if not golden.outputs:
+        raise ManifestError("golden.npz", "outputs", "nothing", "<stage>.<output> arrays", "Export the package again.")
+    return checks
+
+
+def _aligned(
+    package: Package, golden: Golden, key: str, expected: Floats, recorded: Mapping[int, Floats], frames: int
+) -> tuple[Floats, Floats]:
+    """The stored rows and the computed rows of the same features or frames."""
+    stage, _, name = key.partition(".")
+    known = [s for s in package.manifest.stages if s.name == stage and name in [o.name for o in s.outputs]]
+    if not known:
+        raise ManifestError("golden.npz", key, "an unknown output", "<stage>.<output>", "Export the package again.")
+    extents = known[0].output(name).shape[2:]
+    if expected.ndim == len(extents) + 2 and expected.shape[0] == 1:
+        expected = expected[0]
+    sampled = package.manifest.vertices in extents
+    indices = list(golden.frames) if sampled else list(range(len(expected)))
+    if expected.shape != (len(indices), *extents) or (sampled and any(i >= frames for i in indices)):
+        raise ManifestError(
+            "golden.npz", key, f"shape {expected.shape}", f"({len(indices)}, {extents})", "Export the package again."
+        )
+    # Features that only the end of the stream's zero padding produces may be stored beyond what streaming ran.
+    kept = [row for row, index in enumerate(indices) if int(index) in recorded]
+    if not kept and indices:
+        raise ManifestError("golden.npz", key, "rows that no frame needs", "rows within the audio", "Export it again.")
+    if not kept:
+        return expected, expected
+    return expected[kept], np.stack([recorded[int(indices[row])] for row in kept])
+
+
+def _judge(package: Package, precision: str, key: str, difference: float, expected: Floats) -> Check:
+    manifest = package.manifest
+    tolerances = manifest.verification.get("tolerances", {}).get(precision, {})
+    final = key == manifest.outputs["offsets"]
+    if precision == "fp32":
+        scale = manifest.motion_range_m / manifest.unit_in_metres if final else float(np.abs(expected).max(initial=0.0))
+        limit = float(tolerances.get("relative", FP32_RELATIVE))
+        return Check(f"golden {key}", difference / scale if scale else difference, limit, "of its range")
+    if not final:
+        scale = float(np.abs(expected).max(initial=0.0))
+        return Check(f"golden {key}", difference / scale if scale else difference, None, "of its range")
+    in_mm = 1000 * manifest.unit_in_metres
+    limit_mm = tolerances.get("offsets_mm", REDUCED_RELATIVE * manifest.motion_range_m * 1000)
+    return Check(f"golden {key}", difference * in_mm, float(limit_mm), "mm")
+
+
+def verify_cuts(package: Package, backend: str = "auto", precision: str | None = None, seed: int = 0) -> list[Check]:
+    """Feed the golden audio whole and in random pieces, at four sample rates: values that differ in any bit."""
+    audio = package.golden().audio
+    random = np.random.default_rng(seed)
+    checks = []
+    for rate in (8000, package.manifest.sample_rate, 44100, 48000):
+        with Animator(package, sample_rate=rate, backend=backend, precision=precision) as animator:
+            whole = FrameBatch.concat([animator.step(audio), animator.flush()])
+            animator.reset()
+            batches, start = [], 0
+            while start < len(audio):
+                length = int(random.choice([0, 1, rate * 7 // 1000, rate // 10, int(random.integers(1, rate))]))
+                batches.append(animator.step(audio[start : start + length]))
+                start += length
+            cut = FrameBatch.concat([*batches, animator.flush()])
+        different = sum(
+            float((getattr(cut, field) != getattr(whole, field)).sum())
+            if getattr(cut, field).shape == getattr(whole, field).shape
+            else float("inf")
+            for field in ("time", "vertices", "emotion", "emotion_weight")
+        )
+        checks.append(Check(f"random cuts at {rate} Hz", different, 0.0, "different values"))
+        missing = abs(len(whole) - len(audio) * package.manifest.fps // rate)
+        checks.append(Check(f"frame count at {rate} Hz", float(missing), 0.0, "frames"))
+    return checks
