@@ -37,18 +37,29 @@ def ambient_occlusion(
         depth = view[:, 2] + np.float32(0.75)
         triangles = Triangles.project(pixels, depth, faces, cull=False)
         near = _depth_map(triangles, size)
-        column, row = np.clip(pixels.astype(np.int64), 0, size - 1).T
+        column, row = np.clip(np.round(pixels).astype(np.int64), 1, size - 1).T
         cosine = np.clip(normals @ towards.astype(np.float32), 0, None)
         total += cosine
-        seen += cosine * (depth + bias >= near[row * size + column])
+        seen += cosine * (depth + bias >= near[row, column])
     return _smoothed(seen / total, faces, rounds=3)
 
 
 def _depth_map(triangles: Triangles, size: int) -> FloatArray:
+    """The farthest of the nearest depths of the four pixels around each grid corner, (size, size).
+
+    Taking the farthest keeps a surface from hiding its own vertices at its outline.
+    """
     fragments = rasterise(triangles, size, size)
-    near = np.zeros(size * size, np.float32)
-    near[fragments.pixel] = triangles.depth[fragments.triangle].mean(axis=1)
-    return near
+    row = fragments.pixel // size
+    x, y = fragments.pixel - row * size + np.float32(0.5), row + np.float32(0.5)
+    w1, w2 = triangles.weights(fragments.triangle, x.astype(np.float32), y.astype(np.float32))
+    corner = triangles.depth[fragments.triangle]
+    pixels = np.zeros(size * size, np.float32)
+    pixels[fragments.pixel] = corner[:, 0] * (1 - w1 - w2) + corner[:, 1] * w1 + corner[:, 2] * w2
+    near = pixels.reshape(size, size)
+    around = near.copy()
+    around[1:, 1:] = np.minimum(np.minimum(near[1:, 1:], near[:-1, 1:]), np.minimum(near[1:, :-1], near[:-1, :-1]))
+    return around
 
 
 def _smoothed(values: FloatArray, faces: NDArray[np.int32], rounds: int) -> FloatArray:

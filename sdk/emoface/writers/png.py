@@ -30,8 +30,9 @@ def write_png(
 ) -> None:
     """Writes a contact sheet: a row of evenly spaced frames, a row at the widest open mouth, the waveform below.
 
-    tile: (width, height) of one frame in pixels. Every frame carries its time and, where the metadata name the
-    package's emotions (`emotions`), the most probable one; coloured ticks mark the frames in the waveform.
+    tile: (width, height) of one frame in pixels. Every frame carries its time and its emotion: the one that was set,
+    where the metadata have an `emotion_schedule` (pairs of seconds and name), else the most probable of the metadata's
+    `emotions`. Coloured ticks mark the frames in the waveform.
     OutputError for an animation without frames, and as in `write`.
     """
     if not len(animation):
@@ -41,7 +42,7 @@ def write_png(
     renderer = portrait(face.template, face.faces, face.colours, face.masks, tile)
     rows = [
         ("evenly spaced", _EVEN, even_frames(len(animation), columns)),
-        ("mouth widest open", _WIDE, widest_frames(mouth_opening(animation), columns)),
+        ("widest open", _WIDE, widest_frames(mouth_opening(animation), columns)),
     ]
     sheet = _draw(animation, renderer, rows, columns, tile, progress)
     with replacing(path) as temporary:
@@ -115,8 +116,10 @@ def _seconds(animation: Animation) -> float:
 
 
 def _note(animation: Animation, index: int) -> str:
-    names = animation.metadata.get("emotions")
+    schedule = animation.metadata.get("emotion_schedule")
+    if schedule:
+        set_before = [name for start, name in schedule if start <= animation.time[index] + 1e-9]
+        return str(set_before[-1]) if set_before else ""
+    names = animation.metadata.get("emotions", ())
     scores = animation.emotion[index]
-    if not isinstance(names, list | tuple) or len(names) != len(scores) or not len(scores):
-        return ""
-    return str(names[int(np.argmax(scores))])
+    return str(names[int(np.argmax(scores))]) if len(scores) and len(names) == len(scores) else ""

@@ -1,0 +1,22 @@
+"""A small face and clip for the tests of pictures and files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from emoface.frames import Animation
+from emoface.package import Face
+from media_shapes import clip, sphere
+
+
+@pytest.fixture(scope="session")
+def face() -> Face:
+    vertices, faces = sphere()
+    colours = np.full(vertices.shape, (0.6, 0.4, 0.3), np.float32)
+    lips = np.flatnonzero((np.abs(vertices[:, 1]) < 0.03) & (vertices[:, 2] > 0.06)).astype(np.int32)
+    return Face(vertices, faces, colours, {"lips": lips}, 1.0)
+
+
+@pytest.fixture(scope="session")
+def animation(face: Face) -> Animation:
+    return clip(face, 20)
