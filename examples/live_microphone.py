@@ -17,9 +17,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import numpy as np
-
 import emoface
+import numpy as np
 from emoface.audio.files import read_sound
 
 CHUNK_S = 0.02

@@ -12,9 +12,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numpy as np
-
 import emoface
+import numpy as np
 from emoface.audio.files import read_sound
 
 SPEECH = Path(emoface.__file__).parent / "assets" / "speech.wav"

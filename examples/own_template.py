@@ -11,9 +11,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 import emoface
+import numpy as np
 from emoface import writers
 
 SPEECH = Path(emoface.__file__).parent / "assets" / "speech.wav"

@@ -10,9 +10,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 import emoface
+import numpy as np
 from emoface.audio.files import read_sound
 
 SPEECH = Path(emoface.__file__).parent / "assets" / "speech.wav"
