@@ -33,14 +33,14 @@ class Lighting:
     """
 
     lights: tuple[Light, ...] = (
-        Light((-0.50, 0.55, 0.80), (0.92, 0.86, 0.79)),
+        Light((-0.50, 0.55, 0.80), (1.10, 1.02, 0.94)),
         Light((0.85, 0.05, 0.60), (0.20, 0.24, 0.30)),
         Light((0.65, 0.55, -0.75), (0.62, 0.66, 0.74)),
     )
     sky: tuple[float, float, float] = (0.30, 0.32, 0.36)
     ground: tuple[float, float, float] = (0.15, 0.12, 0.11)
     wrap: tuple[float, float, float] = (0.30, 0.20, 0.16)
-    sheen: float = 0.05
+    sheen: float = 0.07
 
     def diffuse(self, normals: FloatArray, occlusion: FloatArray) -> FloatArray:
         """Light that arrives at surfaces with unit `normals` (V, 3), of which the share `occlusion` (V,) is open sky.

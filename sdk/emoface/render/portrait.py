@@ -12,6 +12,8 @@ from emoface.render.renderer import Renderer
 
 # How strongly a region reflects the lights as a sharp spot.
 _GLOSS = {"lips": 0.10, "tongue": 0.12, "teeth_upper": 0.25, "teeth_lower": 0.25, "eyeballs": 0.75}
+# How much light reaches a region at least: the template's closed mouth would leave these in the dark for good.
+_OPENNESS = {"lips": 0.55, "tongue": 0.45, "teeth_upper": 0.75, "teeth_lower": 0.70, "eyeballs": 0.60}
 
 
 def portrait(
@@ -28,9 +30,23 @@ def portrait(
 
     size is (width, height) in pixels; yaw and pitch, in radians, turn the camera around the head.
     """
-    gloss = np.zeros(len(template), np.float32)
-    for region, strength in _GLOSS.items():
-        if masks is not None and region in masks:
-            gloss[masks[region]] = strength
     camera = Camera.fit(template, size[0] / size[1], yaw=yaw, pitch=pitch)
-    return Renderer(faces, colours, size, camera, template=template, gloss=gloss if gloss.any() else None)
+    return Renderer(
+        faces,
+        colours,
+        size,
+        camera,
+        template=template,
+        gloss=_per_vertex(_GLOSS, masks or {}, len(template)),
+        openness=_per_vertex(_OPENNESS, masks or {}, len(template)),
+    )
+
+
+def _per_vertex(
+    values: Mapping[str, float], masks: Mapping[str, NDArray[np.integer]], vertices: int
+) -> NDArray[np.float32] | None:
+    """One value per vertex (V,), 0 outside the named regions; None where the face has none of them."""
+    result = np.zeros(vertices, np.float32)
+    for region in values.keys() & masks.keys():
+        result[masks[region]] = values[region]
+    return result if result.any() else None

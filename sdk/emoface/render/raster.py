@@ -90,31 +90,38 @@ def rasterise(
 ) -> Fragments:
     """The nearest triangle at the centre of every pixel of a `height` x `width` grid.
 
-    `mask` (height / mask_scale, width / mask_scale), flat or not, limits the work to pixels of the coarse grid that
-    are set. Pixels without a triangle are not in the answer.
+    `mask` (height / mask_scale, width / mask_scale) limits the work to the pixels of the coarse grid that are set.
+    Pixels without a triangle are not in the answer.
     """
     span_triangle, row, left, right = _spans(triangles, width, height)
+    if mask is not None:
+        some = _meets(mask, row // mask_scale, left // mask_scale, (right - 1) // mask_scale)
+        span_triangle, row, left, right = span_triangle[some], row[some], left[some], right[some]
     length = right - left
-    count = int(length.sum())
-    starts = np.cumsum(length) - length
-    column = np.arange(count) + np.repeat(left - starts, length)
-    pixel = column + np.repeat(row * width, length)
+    owner = np.repeat(np.arange(len(length)), length)
+    column = np.arange(len(owner)) + (left - (np.cumsum(length) - length))[owner]
+    if mask is not None:
+        inside = mask.reshape(-1)[(row // mask_scale * (width // mask_scale))[owner] + column // mask_scale]
+        owner, column = owner[inside], column[inside]
+    pixel = column + (row * width)[owner]
     # Inverse depth is linear on the screen: value at column centre = base + slope * column.
     plane, q = triangles.planes[span_triangle], triangles.depth[span_triangle]
     d1, d2 = q[:, 1] - q[:, 0], q[:, 2] - q[:, 0]
     slope = plane[:, 2] * d1 + plane[:, 4] * d2
     base = q[:, 0] + (0.5 - plane[:, 0]) * slope
     base += (row.astype(np.float32) + np.float32(0.5) - plane[:, 1]) * (plane[:, 3] * d1 + plane[:, 5] * d2)
-    owner = np.repeat(np.arange(len(length)), length)
-    if mask is not None:
-        coarse = np.repeat((row // mask_scale) * (width // mask_scale), length) + column // mask_scale
-        inside = mask.reshape(-1)[coarse]
-        column, pixel, owner = column[inside], pixel[inside], owner[inside]
     depth = base[owner] + slope[owner] * column.astype(np.float32)
     nearest = np.zeros(width * height, np.float32)
     np.maximum.at(nearest, pixel, depth)
     visible = np.flatnonzero(depth == nearest[pixel])
     return Fragments(pixel[visible], span_triangle[owner[visible]])
+
+
+def _meets(mask: NDArray[np.bool_], row: IntArray, first: IntArray, last: IntArray) -> IntArray:
+    """Indices of the runs of columns `first`..`last` (inclusive) of `row`, all (S,), in which `mask` (H, W) is set."""
+    before = np.zeros((mask.shape[0], mask.shape[1] + 1), np.int32)
+    np.cumsum(mask, axis=1, dtype=np.int32, out=before[:, 1:])
+    return np.flatnonzero(before[row, last + 1] > before[row, first])
 
 
 def _spans(triangles: Triangles, width: int, height: int) -> tuple[IntArray, IntArray, IntArray, IntArray]:

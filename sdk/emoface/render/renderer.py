@@ -22,6 +22,7 @@ class Renderer:
     camera: by default the template is framed from the front (`Camera.fit`).
     template: (V, 3) the face at rest, for the camera and the ambient occlusion; the first frame if not given.
     gloss: (V,) strength of the sharp highlight, 0 for skin, about 1 for eyes; None for none.
+    openness: (V,) least share of ambient light, 0..1: for teeth, which the template hides and a smile shows.
 
     Pixels where neighbours differ visibly are sampled `samples` x `samples` times, the others once.
     """
@@ -35,6 +36,7 @@ class Renderer:
         *,
         template: NDArray[np.floating] | None = None,
         gloss: NDArray[np.floating] | None = None,
+        openness: NDArray[np.floating] | None = None,
         lighting: Lighting | None = None,
         samples: int = 3,
         background: tuple[int, int, int] = (226, 230, 236),
@@ -46,6 +48,7 @@ class Renderer:
         self.samples = samples
         self._colours = None if colours is None else np.asarray(colours, np.float32)
         self._gloss = None if gloss is None else np.asarray(gloss, np.float32)
+        self._openness = None if openness is None else np.asarray(openness, np.float32)
         self._occlusion: FloatArray | None = None
         if template is not None:
             self._prepare(np.asarray(template, np.float32))
@@ -78,6 +81,8 @@ class Renderer:
             self._colours = np.full((len(points), 3), 0.55, np.float32)
         if self._occlusion is None:
             self._occlusion = ambient_occlusion(points, vertex_normals(points, self.faces), self.faces)
+            if self._openness is not None:
+                self._occlusion = np.maximum(self._occlusion, self._openness)
         return self.camera, self._colours, self._occlusion
 
     def _shade(
@@ -162,12 +167,12 @@ def _centres(pixel: IntArray, width: int) -> tuple[FloatArray, FloatArray]:
     return (pixel - row * width).astype(np.float32) + np.float32(0.5), row.astype(np.float32) + np.float32(0.5)
 
 
-def _edges(image: NDArray[np.uint8], threshold: int = 14) -> NDArray[np.bool_]:
-    """Pixels that differ from a direct neighbour by more than `threshold` grey levels in a channel, (H, W)."""
+def _edges(image: NDArray[np.uint8], threshold: int = 13) -> NDArray[np.bool_]:
+    """Pixels (H, W) whose green differs from a direct neighbour's by more than `threshold` levels."""
     mask = np.zeros(image.shape[:2], np.bool_)
-    levels = image.astype(np.int16)
-    across = (np.abs(levels[:, 1:] - levels[:, :-1]) > threshold).any(axis=2)
-    down = (np.abs(levels[1:] - levels[:-1]) > threshold).any(axis=2)
+    green = image[:, :, 1].astype(np.int16)
+    across = np.abs(green[:, 1:] - green[:, :-1]) > threshold
+    down = np.abs(green[1:] - green[:-1]) > threshold
     mask[:, 1:] |= across
     mask[:, :-1] |= across
     mask[1:] |= down
