@@ -1,9 +1,9 @@
 """A small package built with onnx.helper: no torch, no training, every cadence, real state in each stage.
 
-    content (block)     features of the audio, each depending on `DELAY` features to come, as a banded encoder's do
-    mood (block)        running mean of class probabilities; reads content and the condition speaker_mean
-    mix (frames)        weight per vertex from content and mood, with the previous frame as state
-    decoder (frame)     autoregressive: leaky sum of content, conditions and its own last output
+content (block)     features of the audio, each depending on `DELAY` features to come, as a banded encoder's do
+mood (block)        running mean of class probabilities; reads content and the condition speaker_mean
+mix (frames)        weight per vertex from content and mood, with the previous frame as state
+decoder (frame)     autoregressive: leaky sum of content, conditions and its own last output
 """
 
 from __future__ import annotations
@@ -91,7 +91,12 @@ def _mood() -> bytes:
     n = helper.make_node
     return _model(
         "mood",
-        [("content", ["B", "n", D]), ("speaker_mean", ["B", D]), ("state.sum", ["B", 1, E]), ("state.count", ["B", 1, 1])],
+        [
+            ("content", ["B", "n", D]),
+            ("speaker_mean", ["B", D]),
+            ("state.sum", ["B", 1, E]),
+            ("state.count", ["B", 1, 1]),
+        ],
         [("probabilities", ["B", "n", E]), ("new_state.sum", ["B", 1, E]), ("new_state.count", ["B", 1, 1])],
         [
             n("Unsqueeze", ["speaker_mean", "axis1"], ["m"]),
@@ -319,7 +324,7 @@ def with_file(files: dict[str, bytes], name: str, data: bytes) -> dict[str, byte
     return {**files, name: data, "manifest.json": json.dumps(manifest).encode()}
 
 
-def with_manifest(files: dict[str, bytes], **fields: object) -> dict[str, bytes]:
+def with_manifest(package: dict[str, bytes], /, **fields: object) -> dict[str, bytes]:
     """The same package with top-level manifest fields replaced."""
-    manifest = {**json.loads(files["manifest.json"]), **fields}
-    return {**files, "manifest.json": json.dumps(manifest).encode()}
+    manifest = {**json.loads(package["manifest.json"]), **fields}
+    return {**package, "manifest.json": json.dumps(manifest).encode()}

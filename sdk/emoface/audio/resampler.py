@@ -110,6 +110,8 @@ class Resampler:
         """The next `count` output samples; `received` must be at least `needed` for them."""
         if self.received < self.needed(self._produced + count):
             raise ValueError(f"{count} output samples asked for, {self.received} input samples received")
+        if count == 0:
+            return np.zeros(0, np.float32)
         held = self._buffer[self._begin : self._end]
         if self.half == 0:
             offset = self._produced - self._base

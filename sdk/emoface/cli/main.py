@@ -31,7 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
             register = point.load()
         except ImportError as error:
             # A part whose own requirements are missing must not take the others with it; `doctor` names the extras.
-            print(f"emoface: `{point.name}` is not available: {error}", file=sys.stderr)
+            parser.epilog = f"{parser.epilog or 'not available here:'} {point.name} ({error})"
             continue
         register(subparsers)
     return parser

@@ -1,0 +1,131 @@
+"""Manifest format 1: round trip, schema, consistency."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from emoface.errors import ManifestError, PackageFormatError
+from emoface.manifest import Manifest, declared_latency_samples
+from emoface.timing import Clock
+
+
+@pytest.fixture
+def data(files) -> dict:
+    return json.loads(files["manifest.json"])
+
+
+def test_text_and_object_round_trip(data, files):
+    manifest = Manifest.from_json(files["manifest.json"])
+    assert Manifest.from_json(manifest.to_text()) == manifest
+    assert manifest.to_json() == data
+    assert manifest.to_text().encode() == files["manifest.json"]
+
+
+def test_newer_format_is_refused_with_the_update_command(data):
+    with pytest.raises(PackageFormatError, match=r"format = 2.*expected format 1.*pip install -U"):
+        Manifest.from_json({**data, "format": 2, "something_new": True})
+
+
+def _set(data, path, value):
+    *parents, last = path
+    for key in parents:
+        data = data[key]
+    if value is None:
+        del data[last]
+    else:
+        data[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "field"),
+    [
+        (("fps",), None, "fps"),
+        (("fps",), "30", "fps"),
+        (("fps",), True, "fps"),
+        (("fps",), 0, "fps"),
+        (("colour",), "red", "colour"),
+        (("hop",), 160, "hop"),
+        (("block_features",), 60, "block_features"),
+        (("latency_samples",), 1, "latency_samples"),
+        (("faces_sha256",), "abc", "faces_sha256"),
+        (("unit_in_metres",), 0, "unit_in_metres"),
+        (("motion_range_m",), float("nan"), "motion_range_m"),
+        (("default_precision",), "int4", "default_precision"),
+        (("styles",), ["anna", "anna"], "styles"),
+        (("styles",), ["anna"], "conditions.style.shape"),
+        (("conditions", "style", "default"), [1.0], "conditions.style.default"),
+        (("stages",), [], "stages"),
+        (("stages", 0, "cadence"), "sometimes", "stages[0].cadence"),
+        (("stages", 0, "name"), "../x", "stages[0].name"),
+        (("stages", 1, "name"), "content", "stages[1].name"),
+        (("stages", 0, "files"), {"int8": "content.onnx"}, "stages[0].files.fp32"),
+        (("stages", 0, "files", "fp32"), "../content.onnx", "stages[0].files.fp32"),
+        (("stages", 0, "files", "fp32"), "missing.onnx", "stages[0].files.fp32"),
+        (("stages", 0, "inputs", 0, "shape"), ["B", "160*n"], "stages[0].inputs[0].shape"),
+        (("stages", 0, "outputs", 0, "shape"), ["n", "B", 6], "stages[0].outputs[0].shape"),
+        (("stages", 0, "outputs", 0, "dtype"), "float64", "stages[0].outputs[0].dtype"),
+        (("stages", 0, "state", 0, "shape"), ["B", "n", 6], "stages[0].state[0].shape"),
+        (("stages", 0, "state", 0, "batch_axis"), 1, "stages[0].state[0].batch_axis"),
+        (("stages", 1, "inputs", 0, "source"), "mix.weight", "stages[1].inputs[0].source"),
+        (("stages", 1, "inputs", 1, "source"), "condition.age", "stages[1].inputs[1].source"),
+        (("stages", 3, "inputs", 0, "source"), "audio", "stages[3].inputs[0].source"),
+        (("stages", 3, "inputs", 0, "shape"), ["B", 1, 7], "stages[3].inputs[0].shape"),
+        (("outputs",), {}, "outputs.offsets"),
+        (("outputs", "offsets"), "decoder.nothing", "outputs.offsets"),
+        (("outputs", "smell"), "decoder.offsets", "outputs.smell"),
+        (("vertices",), 13, "outputs.offsets"),
+        (("files", "golden.npz"), None, "files.golden.npz"),
+        (("files", "content.onnx", "bytes"), -1, "files.content.onnx.bytes"),
+    ],
+)
+def test_wrong_field_is_named(data, path, value, field):
+    _set(data, path, value)
+    with pytest.raises(ManifestError) as caught:
+        Manifest.from_json(data)
+    assert caught.value.file == "manifest.json"
+    assert caught.value.field == field
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("name", ["../evil", "/etc/passwd", "a/b", "..", "a\\b", ".hidden", ""])
+def test_file_names_cannot_leave_the_package(data, name):
+    data["files"][name] = data["files"]["face.npz"]
+    with pytest.raises(ManifestError, match="plain file name"):
+        Manifest.from_json(data)
+
+
+@pytest.mark.parametrize("text", ["", "[1]", "{", "nul", '{"format": "1"}', "{}"])
+def test_no_manifest_at_all(text):
+    with pytest.raises(ManifestError):
+        Manifest.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("block", "delay", "milliseconds"), [(2, 4, 138.4), (2, 6, 178.4), (5, 4, 171.7), (10, 4, 271.7)]
+)
+def test_declared_latency_of_known_settings(block, delay, milliseconds):
+    assert declared_latency_samples(block, delay, 30) / 16 == pytest.approx(milliseconds, abs=0.05)
+
+
+@pytest.mark.parametrize("fps", [25, 30, 50, 60, 24])
+@pytest.mark.parametrize("block", [1, 2, 5])
+@pytest.mark.parametrize("delay", [0, 4])
+def test_latency_formula_against_brute_force(fps, block, delay):
+    """Each frame's samples counted out, over ten times the period the clock relies on."""
+    worst = 0
+    for frame in range(fps * block * 10):
+        last = 50 * frame // fps + (1 if 50 * frame % fps else 0)
+        needed = 320 * block * ((last + delay) // block + 1) + 80
+        worst = max(worst, -((16000 * frame - needed * fps) // fps))
+    assert declared_latency_samples(block, delay, fps) >= worst
+    assert declared_latency_samples(block, delay, fps) <= max(worst, -(-16000 // fps) + 320 * block)
+
+
+def test_clock_counts_frames_after_blocks_as_it_counts_blocks_of_frames():
+    clock = Clock(30, 16000, 50, 320, 80, 2, 4)
+    for blocks in range(200):
+        frames = clock.frames_after_blocks(blocks)
+        assert all(clock.block_of_frame(frame) < blocks for frame in range(frames))
+        assert clock.block_of_frame(frames) >= blocks
