@@ -7,7 +7,6 @@ from pathlib import Path
 import handmade
 import numpy as np
 import pytest
-
 from emoface import FrameBatch, Package
 
 FIELDS = ("time", "vertices", "emotion", "emotion_weight")

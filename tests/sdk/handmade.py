@@ -16,8 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
-
 from emoface.manifest import (
     ConditionSpec,
     FileEntry,
@@ -28,6 +26,7 @@ from emoface.manifest import (
     StateSpec,
     declared_latency_samples,
 )
+from onnx import TensorProto, helper, numpy_helper
 
 V, D, E, DELAY = 12, 6, 3, 2
 STYLES, EMOTIONS, LEVELS = ("anna", "ben"), ("neutral", "happy", "sad"), ("normal", "strong")
@@ -328,3 +327,12 @@ def with_manifest(package: dict[str, bytes], /, **fields: object) -> dict[str, b
     """The same package with top-level manifest fields replaced."""
     manifest = {**json.loads(package["manifest.json"]), **fields}
     return {**package, "manifest.json": json.dumps(manifest).encode()}
+
+
+def scaled(model: bytes, factor: float) -> bytes:
+    """The same graph with its float weights multiplied."""
+    proto = onnx.load_from_string(model)
+    for tensor in proto.graph.initializer:
+        if tensor.data_type == F:
+            tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(factor), tensor.name))
+    return proto.SerializeToString()

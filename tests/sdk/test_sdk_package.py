@@ -10,7 +10,6 @@ import zipfile
 import handmade
 import numpy as np
 import pytest
-
 from emoface import Package
 from emoface.errors import (
     BackendError,

@@ -8,11 +8,10 @@ import handmade
 import numpy as np
 import onnxruntime
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-
 from emoface import FrameBatch, Package
 from emoface.errors import SnapshotError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 RATES = (8000, 16000, 44100, 48000)
 
