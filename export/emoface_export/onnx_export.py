@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,7 +61,7 @@ def torch_export(
     batch, items = torch.export.Dim("B", min=1, max=4096), torch.export.Dim("n", min=1, max=1 << 20)
     shapes = [*(t.shape for t in signature.inputs), *(t.shape for t in signature.state)]
     dynamic = tuple(_dynamic_axes(shape, batch, items) for shape in shapes)
-    with warnings.catch_warnings(), torch.no_grad():
+    with warnings.catch_warnings(), _quiet("torch.onnx"), torch.no_grad():
         warnings.simplefilter("ignore")
         return torch.onnx.export(
             module,
@@ -73,6 +75,18 @@ def torch_export(
             optimize=True,
             verbose=False,
         )
+
+
+@contextmanager
+def _quiet(name: str) -> Iterator[None]:
+    """The exporter warns about optional packages that it does not find."""
+    logger = logging.getLogger(name)
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _dynamic_axes(shape: Shape, batch: torch.export.Dim, items: torch.export.Dim) -> dict[int, object]:
@@ -143,9 +157,7 @@ def check_graph(exported: ExportedStage, module: StepModule, input_shapes: Mappi
         tensors = module.example(input_shapes, batch, n, seed=10 + seed)
         with torch.no_grad():
             expected = [t.numpy() for t in module(*tensors)]
-        feeds = {
-            name: tensor.numpy() for name, tensor in zip(exported.signature.graph_inputs, tensors, strict=True)
-        }
+        feeds = {name: tensor.numpy() for name, tensor in zip(exported.signature.graph_inputs, tensors, strict=True)}
         got = session.run(exported.signature.graph_outputs, feeds)
         for name, a, b in zip(exported.signature.graph_outputs, got, expected, strict=True):
             if a.shape != b.shape:

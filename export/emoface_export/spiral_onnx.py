@@ -71,7 +71,7 @@ def translation_table() -> dict[Any, Any]:
 
 
 @script(_EMOFACE, default_opset=op)
-def SpiralConv3D(x, partial, spiral, weight, bias, delta: int):  # type: ignore[no-untyped-def]  # noqa: N802
+def SpiralConv3D(x, partial, spiral, weight, bias, delta: int):  # type: ignore[no-untyped-def]
     zero = op.Constant(value_ints=[0])
     one = op.Constant(value_ints=[1])
     minus = op.Constant(value_ints=[-1])

@@ -1,0 +1,167 @@
+"""`emoface export`: the command line of this part. Heavy imports happen when it runs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+
+def register(subparsers: Any) -> None:
+    """Add the command; called through the entry-point group `emoface.commands`."""
+    parser = subparsers.add_parser(
+        "export",
+        help="turn a checkpoint into a package",
+        description="Export a checkpoint as a package of step graphs, compare it with PyTorch, and write it if it "
+        "passes. Nothing is written otherwise.",
+    )
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="folder with config.json and model.safetensors")
+    parser.add_argument("--out", required=True, metavar="NAME.emoface", help="package to write")
+    parser.add_argument("--int8", action="store_true", help="add int8 encoders")
+    parser.add_argument("--fp16", action="store_true", help="add fp16 graphs")
+    parser.add_argument(
+        "--precisions",
+        metavar="LIST",
+        help="keep these alone, for example `int8`: leaves out the fp32 graphs of stages that have a smaller one",
+    )
+    parser.add_argument("--folder", action="store_true", help="write a folder instead of one zip file")
+    parser.add_argument("--force", action="store_true", help="replace what is at --out")
+    parser.add_argument("--face", metavar="FILE.npz", help="template, faces, colours, mask_<name> (default: found)")
+    parser.add_argument("--name", metavar="NAME", help="name in the manifest (default: from --out)")
+    parser.add_argument("--licence", default="Apache-2.0", metavar="SPDX", help="licence of the weights")
+    parser.add_argument("--block-ms", type=int, default=40, metavar="MS", help="default block, a multiple of 20")
+    parser.add_argument("--unit-in-metres", type=float, default=1.0, metavar="X", help="length of the vertices' unit")
+    parser.add_argument("--provenance", metavar="FILE.json", help="facts to store, for example training metrics")
+    parser.add_argument("--audio", nargs="+", metavar="FILE", help="sound files to compare on (default: synthetic)")
+    parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="audio compared with PyTorch")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Export; exit code 0, or that of the typed error."""
+    from emoface.errors import BackendError
+
+    try:
+        import onnxscript  # noqa: F401
+        import torch
+    except ImportError as error:
+        raise BackendError(
+            f"the exporter's libraries are missing ({error})", "the extra [export]", 'pip install "emoface[export]"'
+        ) from None
+
+    from emoface_export.export import export_package
+    from emoface_export.face_file import find_face
+    from emoface_export.package_writer import refuse_existing
+
+    path = Path(args.out)
+    refuse_existing(path, args.force)
+    options = _options(args, path)
+    torch.set_num_threads(1)
+    model = load_checkpoint(Path(args.checkpoint))
+    face = find_face(Path(args.checkpoint), model, Path(args.face) if args.face else None)
+    report = export_package(model, face, path, options, lambda text: print(f"{text} ...", file=sys.stderr))
+    _print_report(args, report)
+    return 0
+
+
+def load_checkpoint(folder: Path) -> Any:
+    """The checkpoint's model; `ExportError` where there is none."""
+    from emoface_training.checkpoint import CheckpointError, load
+
+    from emoface_export.onnx_export import ExportError
+
+    try:
+        model, _ = load(folder)
+    except CheckpointError as error:
+        raise ExportError(f"{folder}: {error}", "a checkpoint folder", "Give the folder that training wrote.") from None
+    return model
+
+
+def _options(args: argparse.Namespace, path: Path) -> Any:
+    from emoface.errors import UsageError
+
+    from emoface_export.export import ExportOptions
+    from emoface_export.wiring import ALLOWED_BLOCKS, PackageFacts
+
+    low, high = ALLOWED_BLOCKS
+    if args.block_ms % 20 or not low <= args.block_ms // 20 <= high:
+        raise UsageError(f"--block-ms {args.block_ms}", f"a multiple of 20 from {20 * low} to {20 * high}", "Try 40.")
+    if not 1 <= args.seconds <= 3600:
+        raise UsageError(f"--seconds {args.seconds:g}", "1 to 3600", "Use at least 60 for a release.")
+    if args.precisions is not None:
+        precisions = tuple(dict.fromkeys(part.strip() for part in args.precisions.split(",")))
+        if not set(precisions) <= {"fp32", "fp16", "int8"}:
+            raise UsageError(f"--precisions {args.precisions}", "fp32, fp16, int8, separated by commas", "Try int8.")
+    else:
+        precisions = ("fp32", *(("fp16",) if args.fp16 else ()), *(("int8",) if args.int8 else ()))
+    facts = PackageFacts(
+        name=args.name or path.name.removesuffix(".emoface"),
+        licence=args.licence,
+        block_features=args.block_ms // 20,
+        unit_in_metres=args.unit_in_metres,
+    )
+    return ExportOptions(
+        facts=facts,
+        precisions=precisions,
+        folder=args.folder,
+        force=args.force,
+        seconds=args.seconds,
+        audio=_audio(args.audio) if args.audio else None,
+        provenance=_provenance(args),
+    )
+
+
+def _provenance(args: argparse.Namespace) -> dict[str, Any]:
+    """`provenance.json` of the checkpoint, overlaid with --provenance."""
+    from emoface.errors import UsageError
+
+    facts: dict[str, Any] = {}
+    for path in (Path(args.checkpoint) / "provenance.json", args.provenance and Path(args.provenance)):
+        if not path or (path.parent == Path(args.checkpoint) and not path.is_file()):
+            continue
+        try:
+            facts |= json.loads(Path(path).read_text())
+        except (OSError, ValueError, TypeError) as error:
+            raise UsageError(f"{path}: {error}", "a JSON object", "Check the file given with --provenance.") from None
+    return facts
+
+
+def _audio(paths: list[str]) -> Any:
+    """Sound files as one signal float32 [N] at 16 kHz, mono."""
+    import numpy as np
+    from emoface.audio.files import read_sound
+    from emoface.audio.resampler import Resampler
+
+    pieces = []
+    for path in paths:
+        sound = read_sound(path)
+        resampler = Resampler(sound.rate, 16000)
+        resampler.append(np.ascontiguousarray(sound.samples.mean(axis=1)))
+        count = len(sound.samples) * 16000 // sound.rate
+        resampler.append_silence(max(0, resampler.needed(count) - resampler.received))
+        pieces.append(resampler.read(count))
+    return np.concatenate(pieces)
+
+
+def _print_report(args: argparse.Namespace, report: Any) -> None:
+    if args.json:
+        print(
+            json.dumps(
+                {
+                    "out": args.out,
+                    "bytes": report.size,
+                    "files": report.files,
+                    "checks": [c.to_json() for c in report.comparisons],
+                }
+            )
+        )
+        return
+    for name, size in sorted(report.files.items(), key=lambda item: -item[1]):
+        print(f"{size / 1e6:8.3f} MB  {name}")
+    print(f"{report.size / 1e6:8.3f} MB  {args.out}")
+    for c in report.comparisons:
+        limit = "" if c.limit is None else f" (limit {c.limit:.3g})"
+        print(f"{c.name}: {c.value:.3g} {c.unit}{limit}")

@@ -1,0 +1,113 @@
+"""The face of a package: template, triangles, colours and masks, checked against the model's spirals."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from emoface_training.nn.emoface import EmoFace
+from emoface_training.nn.spiral import build_spirals
+
+from emoface_export.onnx_export import ExportError
+
+_GREY = 0.6  # albedo where the source has no colours
+
+
+@dataclass(frozen=True)
+class FaceArrays:
+    """template float32 [V, 3], faces int32 [F, 3], colours float32 [V, 3] linear, masks name -> int32 [k]."""
+
+    template: np.ndarray
+    faces: np.ndarray
+    colours: np.ndarray
+    masks: dict[str, np.ndarray]
+
+    @property
+    def faces_sha256(self) -> str:
+        return hashlib.sha256(np.ascontiguousarray(self.faces, "<i4").tobytes()).hexdigest()
+
+    def to_npz(self) -> bytes:
+        arrays = {"template": self.template, "faces": self.faces, "colours": self.colours}
+        return deterministic_npz(arrays | {f"mask_{name}": indices for name, indices in self.masks.items()})
+
+
+def find_face(checkpoint: Path, model: EmoFace, given: Path | None) -> FaceArrays:
+    """The face the model was trained on: the given file, the checkpoint's `face.npz`, or the synthetic head.
+
+    Raises `ExportError` when no candidate has the model's topology.
+    """
+    candidates = [given] if given else [Path(checkpoint) / "face.npz", _synthetic_head()]
+    tried = []
+    for path in candidates:
+        if path.is_file():
+            face = read_face(path)
+            if fits(face, model):
+                return face
+            tried.append(f"{path} (another topology)")
+        else:
+            tried.append(f"{path} (missing)")
+    raise ExportError(
+        f"no face for this checkpoint: {', '.join(tried)}",
+        f"template and faces of the {model.config.vertices} vertices whose spirals the checkpoint holds",
+        "Give it with --face FILE.npz (arrays template, faces, optionally colours and mask_<name>).",
+    )
+
+
+def _synthetic_head() -> Path:
+    import emoface_training.data.synthetic as synthetic
+
+    return Path(synthetic.__file__).parent / "head.npz"
+
+
+def read_face(path: Path) -> FaceArrays:
+    """Read an npz file with `template`, `faces` and optionally `colours`, `mask_<name>`; the rest is left out."""
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            arrays = {
+                key: data[key]
+                for key in data.files
+                if key in ("template", "faces", "colours") or key.startswith("mask_")
+            }
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise ExportError(f"{path}: {error}", "an npz file of plain arrays", "Check the file.") from None
+    for key in ("template", "faces"):
+        if key not in arrays or arrays[key].ndim != 2 or arrays[key].shape[1] != 3:
+            got = f"shape {arrays[key].shape}" if key in arrays else "nothing"
+            raise ExportError(f"{path}: {key} = {got}", "an array [., 3]", "See the package format's face.npz.")
+    template = arrays["template"].astype(np.float32)
+    colours = arrays.get("colours", np.full_like(template, _GREY)).astype(np.float32)
+    masks = {k.removeprefix("mask_"): v.astype(np.int32) for k, v in arrays.items() if k.startswith("mask_")}
+    return FaceArrays(template, arrays["faces"].astype(np.int32), colours, masks)
+
+
+def fits(face: FaceArrays, model: EmoFace) -> bool:
+    """Whether the face's triangles give the spirals stored with the model."""
+    if len(face.template) != model.config.vertices:
+        return False
+    mesh = model.config.mesh_attention
+    spirals = build_spirals(face.template, face.faces, mesh.kernel, mesh.dilation)
+    return np.array_equal(spirals, model.spiral.numpy())
+
+
+def deterministic_npz(arrays: dict[str, np.ndarray]) -> bytes:
+    """An npz file that has the same bytes for the same arrays (np.savez stores the time)."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for name in sorted(arrays):
+            content = io.BytesIO()
+            np.lib.format.write_array(content, np.ascontiguousarray(arrays[name]), allow_pickle=False)
+            write_entry(archive, f"{name}.npy", content.getvalue())
+    return buffer.getvalue()
+
+
+def write_entry(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    """Add a file with fixed time and rights."""
+    info = zipfile.ZipInfo(name, date_time=(1980, 1, 1, 0, 0, 0))
+    info.compress_type = zipfile.ZIP_DEFLATED
+    info.external_attr = 0o644 << 16
+    info.create_system = 3
+    archive.writestr(info, content, compresslevel=9)

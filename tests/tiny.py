@@ -1,0 +1,153 @@
+"""Tiny models for tests: an icosphere for a face, random weights, the real exporter."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import torch
+from emoface_training.config import DecoderConfig, EmoFaceConfig, EncoderConfig, MeshAttentionConfig
+from emoface_training.nn.emoface import EmoFace
+from emoface_training.nn.spiral import build_spirals
+from torch import nn
+
+ROOT = Path(__file__).resolve().parents[1]
+STYLES = ("ada", "ben", "cleo")
+ENCODER = EncoderConfig(
+    hidden_size=16,
+    num_hidden_layers=2,
+    num_attention_heads=2,
+    intermediate_size=32,
+    conv_dim=(16,) * 7,
+    num_conv_pos_embeddings=8,
+    num_conv_pos_embedding_groups=4,
+    left=12,
+    right=(1, 2),
+    position_right=1,
+)
+
+
+def icosphere(subdivisions: int = 1, radius: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices float32 [V, 3] in metres and triangles int32 [F, 3]; V = 12, 42, 162, ..."""
+    golden = (1 + 5**0.5) / 2
+    corners = [(0, 1, golden), (0, -1, golden), (0, 1, -golden), (0, -1, -golden)]
+    points = [np.array(np.roll(c, shift), float) for shift in range(3) for c in corners]
+    points = [p / np.linalg.norm(p) for p in points]
+    edge = min(np.linalg.norm(points[0] - p) for p in points[1:])
+    faces = []
+    for a in range(12):
+        for b in range(a + 1, 12):
+            for c in range(b + 1, 12):
+                sides = [np.linalg.norm(points[i] - points[j]) for i, j in ((a, b), (b, c), (a, c))]
+                if max(sides) < 1.1 * edge:
+                    outward = np.dot(np.cross(points[b] - points[a], points[c] - points[a]), points[a]) > 0
+                    faces.append((a, b, c) if outward else (a, c, b))
+    for _ in range(subdivisions):
+        middle: dict[tuple[int, int], int] = {}
+        finer = []
+        for a, b, c in faces:
+            m = []
+            for i, j in ((a, b), (b, c), (c, a)):
+                key = (min(i, j), max(i, j))
+                if key not in middle:
+                    middle[key] = len(points)
+                    point = points[i] + points[j]
+                    points.append(point / np.linalg.norm(point))
+                m.append(middle[key])
+            finer += [(a, m[0], m[2]), (b, m[1], m[0]), (c, m[2], m[1]), (m[0], m[1], m[2])]
+        faces = finer
+    return (radius * np.array(points)).astype(np.float32), np.array(faces, np.int32)
+
+
+def face_arrays(subdivisions: int = 1) -> dict[str, np.ndarray]:
+    """What `face.npz` holds: template, faces, colours and masks that tests can rely on."""
+    template, faces = icosphere(subdivisions)
+    x, y, z = (template / np.abs(template).max()).T
+    masks = {
+        "lips": (z > 0.3) & (y < 0.1) & (y > -0.7),
+        "jaw": y < -0.2,
+        "eyes_forehead": (z > 0) & (y > 0.2),
+        "eyes": (z > 0.3) & (y > 0.2) & (y < 0.8),
+        "forehead": (z > 0) & (y > 0.5),
+        "neck": y < -0.8,
+    }
+    colours = np.stack([0.5 + 0.3 * x, 0.4 + 0.2 * y, np.full_like(x, 0.4)], 1).astype(np.float32)
+    arrays = {"template": template, "faces": faces, "colours": colours}
+    return arrays | {f"mask_{name}": np.flatnonzero(chosen).astype(np.int32) for name, chosen in masks.items()}
+
+
+def tiny_config(rank: int | None = None, subdivisions: int = 1, **changes: object) -> EmoFaceConfig:
+    """D = 16, d = 16, two layers per encoder, short windows; `rank=None` is the dense head (d -> 3V)."""
+    values: dict[str, object] = {
+        "vertices": {0: 12, 1: 42, 2: 162}[subdivisions],
+        "styles": STYLES,
+        "content_encoder": ENCODER,
+        "emotion_encoder": ENCODER,
+        "mesh_attention": MeshAttentionConfig(kernel=5, dilation=1, delta=3),
+        "decoder": DecoderConfig(width=16, heads=2, period=7, window=20, motion_rank=rank),
+    }
+    return EmoFaceConfig(**(values | changes))  # type: ignore[arg-type]
+
+
+def tiny_model(config: EmoFaceConfig | None = None, seed: int = 0, subdivisions: int = 1) -> EmoFace:
+    """Random weights that move the face by centimetres."""
+    config = tiny_config(subdivisions=subdivisions) if config is None else config
+    state = torch.get_rng_state()
+    torch.manual_seed(seed)
+    arrays = face_arrays(subdivisions)
+    mesh = config.mesh_attention
+    spiral = torch.from_numpy(build_spirals(arrays["template"], arrays["faces"], mesh.kernel, mesh.dilation))
+    rank = config.decoder.motion_rank
+    basis = None if rank is None else 0.02 * torch.randn(rank, 3 * config.vertices) / rank**0.5
+    model = EmoFace(config, spiral, basis).eval()
+    for branch in model.decoder.branches:
+        nn.init.normal_(branch.motion_head.weight, std=0.25 if rank else 0.003)
+        if rank is None:  # offsets are centimetres: bring the feedback to the size of the other tokens
+            nn.init.normal_(branch.motion_map.weight, std=5.0)
+    torch.set_rng_state(state)
+    return model
+
+
+def write_checkpoint(folder: Path, model: EmoFace, subdivisions: int = 1) -> Path:
+    """A checkpoint folder with its face beside the weights."""
+    from emoface_training.checkpoint import save
+
+    save(folder, model)
+    np.savez(folder / "face.npz", **face_arrays(subdivisions))
+    return folder
+
+
+def write_package(checkpoint: Path, path: Path, precisions: tuple[str, ...] = ("fp32", "int8")) -> Path:
+    """Export `checkpoint` to `path` (a zip) and verify it on a few seconds."""
+    from emoface_export.export import ExportOptions, export_package
+    from emoface_export.face_file import find_face
+    from emoface_export.wiring import PackageFacts
+    from emoface_training.checkpoint import load
+
+    model, _ = load(checkpoint)
+    options = ExportOptions(PackageFacts(name="tiny"), precisions=precisions, seconds=4.0)
+    export_package(model, find_face(checkpoint, model, None), path, options)
+    return path
+
+
+def cached(folder: Path, name: str, build) -> Path:  # type: ignore[no-untyped-def]
+    """`build(path)` once per state of the sources: the exporter's tracing takes most of a test session."""
+    key = _sources_digest()
+    path = folder / f"{key}-{name}"
+    if not path.exists():
+        fresh = folder / f"{key}-{os.getpid()}-{name}"
+        build(fresh)
+        os.replace(fresh, path)
+    return path
+
+
+def _sources_digest() -> str:
+    digest = hashlib.sha256(f"{torch.__version__} {np.__version__}".encode())
+    sources = [Path(__file__), *(ROOT / "sdk/emoface").glob("*.py"), ROOT / "training/emoface_training/config.py"]
+    for top in ("training/emoface_training/nn", "export/emoface_export"):
+        sources += (ROOT / top).rglob("*.py")
+    for path in sorted(sources):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
