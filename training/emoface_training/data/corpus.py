@@ -1,0 +1,238 @@
+"""The corpus on disk: shards of clips without pickles, and the reader that training and evaluation use.
+
+Folder: ``corpus.json`` (format, rates, names, actors, counts) and ``<split>/<actor>/<index>.npz``, each a shard of
+sixteen clips. A shard holds concatenated arrays and offsets: ``audio`` int16 at 16 kHz, ``parameters`` float16 [T, 21]
+at 30 fps, ``segment_*`` (phoneme number, start and end in seconds, clip), and per clip ``emotion``, ``level``,
+``statement``, ``text``. Shards are complete or absent, so a corpus can be read while it is still being made.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import json
+import os
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .synthetic.errors import CorpusError
+from .synthetic.parameters import EMOTIONS, RIG_PARAMETERS
+from .synthetic.phonemes import PHONEME_INDEX, PHONEMES, Segment
+
+FORMAT = 1
+FPS = 30
+SAMPLE_RATE = 16000
+DESCRIPTION = "corpus.json"
+
+
+class Clip(NamedTuple):
+    """One utterance: ``audio`` float32 [N] at 16 kHz, ``parameters`` float32 [T, 21], T = floor(30 N / 16000).
+
+    ``actor_index`` is the style of a training actor and -1 otherwise; ``statement`` is -1 outside the emotional mirror.
+    """
+
+    audio: np.ndarray
+    parameters: np.ndarray
+    phonemes: list[Segment]
+    emotion: int
+    level: int
+    actor: str
+    actor_index: int
+    statement: int
+    text: str
+
+
+class RawClip(NamedTuple):
+    """A clip as it is stored: int16 audio and float16 parameters."""
+
+    audio: np.ndarray
+    parameters: np.ndarray
+    segments: Sequence[Segment]
+    emotion: int
+    level: int
+    statement: int
+    text: str
+
+
+def frame_count(samples: int) -> int:
+    """Frames of a clip of so many samples: floor(N * 30 / 16000)."""
+    return samples * FPS // SAMPLE_RATE
+
+
+def write_shard(path: Path, clips: Sequence[RawClip]) -> None:
+    """Write a shard under a temporary name and rename it; the same clips give the same bytes."""
+    for clip in clips:
+        if len(clip.parameters) != frame_count(len(clip.audio)):
+            raise CorpusError(
+                f"got {len(clip.parameters)} frames for {len(clip.audio)} samples, "
+                f"expected {frame_count(len(clip.audio))}: make parameters with frame_count()"
+            )
+    segments = [(i, segment) for i, clip in enumerate(clips) for segment in clip.segments]
+    arrays = {
+        "audio": np.concatenate([clip.audio for clip in clips]).astype(np.int16),
+        "audio_offsets": np.cumsum([0] + [len(clip.audio) for clip in clips]).astype(np.int64),
+        "parameters": np.concatenate([clip.parameters for clip in clips]).astype(np.float16),
+        "parameter_offsets": np.cumsum([0] + [len(clip.parameters) for clip in clips]).astype(np.int64),
+        "segment_phoneme": np.array([PHONEME_INDEX[s.phoneme] for _, s in segments], np.int16),
+        "segment_start": np.array([s.start for _, s in segments], np.float32),
+        "segment_end": np.array([s.end for _, s in segments], np.float32),
+        "segment_clip": np.array([i for i, _ in segments], np.int32),
+        "emotion": np.array([clip.emotion for clip in clips], np.int8),
+        "level": np.array([clip.level for clip in clips], np.int8),
+        "statement": np.array([clip.statement for clip in clips], np.int32),
+        "text": np.array([clip.text for clip in clips], np.str_),
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with zipfile.ZipFile(temporary, "w", zipfile.ZIP_STORED) as archive:
+            for name, array in arrays.items():
+                buffer = io.BytesIO()
+                np.lib.format.write_array(buffer, array, allow_pickle=False)
+                archive.writestr(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), buffer.getvalue())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_shard(path: Path) -> dict[str, np.ndarray]:
+    """All arrays of a shard; raises CorpusError when the file is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        raise CorpusError(
+            f"{path} is not a readable shard ({error}): delete it and run 'emoface data synth' again"
+        ) from error
+
+
+@functools.lru_cache(maxsize=8)
+def _recent_shard(path: Path) -> dict[str, np.ndarray]:
+    return read_shard(path)
+
+
+@dataclass(frozen=True)
+class ClipRef:
+    """Where a clip is, and what is known of it without loading it. ``frames`` and ``samples`` are its length."""
+
+    path: Path
+    index: int
+    split: str
+    actor: str
+    actor_index: int
+    emotion: int
+    level: int
+    statement: int
+    text: str
+    samples: int
+
+    @property
+    def frames(self) -> int:
+        """Number of animation frames."""
+        return frame_count(self.samples)
+
+    def load(self) -> Clip:
+        """Read the clip from its shard (the last few shards stay in memory)."""
+        shard = _recent_shard(self.path)
+        i = self.index
+        a0, a1 = shard["audio_offsets"][i : i + 2]
+        p0, p1 = shard["parameter_offsets"][i : i + 2]
+        rows = np.flatnonzero(shard["segment_clip"] == i)
+        phonemes = [
+            Segment(
+                PHONEMES[shard["segment_phoneme"][row]],
+                float(shard["segment_start"][row]),
+                float(shard["segment_end"][row]),
+            )
+            for row in rows
+        ]
+        return Clip(
+            audio=shard["audio"][a0:a1].astype(np.float32) / 32768.0,
+            parameters=shard["parameters"][p0:p1].astype(np.float32),
+            phonemes=phonemes,
+            emotion=self.emotion,
+            level=self.level,
+            actor=self.actor,
+            actor_index=self.actor_index,
+            statement=self.statement,
+            text=self.text,
+        )
+
+
+class Corpus:
+    """A corpus folder, opened for reading."""
+
+    def __init__(self, root: Path, description: dict[str, Any]) -> None:
+        self.root = root
+        self.description = description
+        self.actors: list[str] = [actor["name"] for actor in description["actors"] if actor["split"] == "train"]
+        self.splits: tuple[str, ...] = tuple(description["splits"])
+
+    @classmethod
+    def open(cls, root: str | Path) -> Corpus:
+        """Open a folder made by ``emoface data synth``; raises CorpusError when it is none or does not fit."""
+        root = Path(root)
+        path = root / DESCRIPTION
+        if not path.is_file():
+            raise CorpusError(
+                f"got {root}, which has no {DESCRIPTION}: make a corpus with 'emoface data synth --out {root}'"
+            )
+        try:
+            description = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise CorpusError(f"{path} is not valid JSON ({error}): run 'emoface data synth' again") from error
+        wanted = {"format": FORMAT, "fps": FPS, "sample_rate": SAMPLE_RATE}
+        for field, expected in (*wanted.items(), ("parameters", list(RIG_PARAMETERS)), ("emotions", list(EMOTIONS))):
+            if description.get(field) != expected:
+                raise CorpusError(
+                    f"{path}, field {field!r}: got {description.get(field)!r}, expected {expected!r}; "
+                    "make the corpus again with this version of emoface"
+                )
+        return cls(root, description)
+
+    def clips(self, split: str) -> list[ClipRef]:
+        """All clips of a split that are on disk, in the order in which they were made."""
+        if split not in self.splits:
+            raise CorpusError(f"got the split {split!r}, expected one of {', '.join(self.splits)}")
+        indices = {name: i for i, name in enumerate(self.actors)}
+        refs = []
+        for path in sorted((self.root / split).glob("*/[0-9]*.npz"), key=lambda p: (p.stem, p.parent.name)):
+            actor = path.parent.name
+            with np.load(path, allow_pickle=False) as shard:
+                samples = np.diff(shard["audio_offsets"])
+                facts = zip(shard["emotion"], shard["level"], shard["statement"], shard["text"], samples, strict=True)
+                for i, (emotion, level, statement, text, count) in enumerate(facts):
+                    refs.append(
+                        ClipRef(
+                            path,
+                            i,
+                            split,
+                            actor,
+                            indices.get(actor, -1),
+                            int(emotion),
+                            int(level),
+                            int(statement),
+                            str(text),
+                            int(count),
+                        )
+                    )
+        return refs
+
+    def pairs(self, split: str) -> list[tuple[int, int]]:
+        """Pairs (i, j), i < j, of indices into ``clips(split)``: one actor, one statement, different emotions."""
+        groups: dict[tuple[str, int], list[tuple[int, int]]] = {}
+        for i, ref in enumerate(self.clips(split)):
+            if ref.statement >= 0:
+                groups.setdefault((ref.actor, ref.statement), []).append((i, ref.emotion))
+        return [
+            (i, j)
+            for members in groups.values()
+            for position, (i, emotion) in enumerate(members)
+            for j, other in members[position + 1 :]
+            if other != emotion
+        ]
