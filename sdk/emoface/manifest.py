@@ -88,7 +88,7 @@ class StateSpec:
 
 @dataclass(frozen=True)
 class StageSpec:
-    """One exported step graph. `files` maps precision to file name; `fp32` is always there."""
+    """One exported step graph. `files` maps precision to file name; fp32 serves where a precision has no own file."""
 
     name: str
     cadence: str
@@ -163,8 +163,13 @@ class Manifest:
         return next(stage for stage in self.stages if stage.name == name)
 
     def precisions(self) -> tuple[str, ...]:
-        """Precisions for which at least one stage has a file of its own."""
-        return tuple(p for p in PRECISIONS if any(p in stage.files for stage in self.stages))
+        """Precisions that the package can run in: every stage has a file for it, its own or fp32, and one its own."""
+        return tuple(
+            p
+            for p in PRECISIONS
+            if any(p in stage.files for stage in self.stages)
+            and all(p in stage.files or "fp32" in stage.files for stage in self.stages)
+        )
 
     def choices(self, condition: str) -> tuple[str, ...]:
         """Names of a condition's entries; `emotion` ends with "auto" where the vector has the unknown class."""

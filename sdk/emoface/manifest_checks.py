@@ -21,6 +21,9 @@ def check_manifest(manifest: m.Manifest) -> None:
     _check_conditions(manifest)
     _check_stages(manifest)
     _check_outputs(manifest)
+    if manifest.default_precision not in manifest.precisions():
+        expected = f"one that every stage has files for: {', '.join(manifest.precisions()) or 'there is none'}"
+        raise fault("default_precision", repr(manifest.default_precision), expected)
     for name in _REQUIRED_FILES:
         if name not in manifest.files:
             raise fault(f"files.{name}", "nothing", "an entry with sha256 and bytes")
@@ -49,8 +52,6 @@ def _check_clock(manifest: m.Manifest) -> None:
         raise fault("unit_in_metres", str(manifest.unit_in_metres), "a positive number")
     if not manifest.motion_range_m > 0:
         raise fault("motion_range_m", str(manifest.motion_range_m), "a positive number of metres")
-    if manifest.default_precision not in m.PRECISIONS:
-        raise fault("default_precision", repr(manifest.default_precision), f"one of {', '.join(m.PRECISIONS)}")
 
 
 def _check_conditions(manifest: m.Manifest) -> None:
@@ -101,8 +102,8 @@ def _check_name(name: str, field: str) -> None:
 
 
 def _check_files(manifest: m.Manifest, stage: m.StageSpec, path: str) -> None:
-    if "fp32" not in stage.files:
-        raise fault(f"{path}.files.fp32", "nothing", "the stage's fp32 graph")
+    if not stage.files:
+        raise fault(f"{path}.files", "nothing", "at least one graph file")
     for precision, name in stage.files.items():
         field = f"{path}.files.{precision}"
         if precision not in m.PRECISIONS:

@@ -59,7 +59,9 @@ def _set(data, path, value):
         (("stages", 0, "cadence"), "sometimes", "stages[0].cadence"),
         (("stages", 0, "name"), "../x", "stages[0].name"),
         (("stages", 1, "name"), "content", "stages[1].name"),
-        (("stages", 0, "files"), {"int8": "content.onnx"}, "stages[0].files.fp32"),
+        (("stages", 0, "files"), {"int8": "content.onnx"}, "default_precision"),
+        (("stages", 0, "files"), {}, "stages[0].files"),
+        (("stages", 0, "files"), {"int4": "content.onnx"}, "stages[0].files.int4"),
         (("stages", 0, "files", "fp32"), "../content.onnx", "stages[0].files.fp32"),
         (("stages", 0, "files", "fp32"), "missing.onnx", "stages[0].files.fp32"),
         (("stages", 0, "inputs", 0, "shape"), ["B", "160*n"], "stages[0].inputs[0].shape"),
@@ -128,3 +130,13 @@ def test_clock_counts_frames_after_blocks_as_it_counts_blocks_of_frames():
         frames = clock.frames_after_blocks(blocks)
         assert all(clock.block_of_frame(frame) < blocks for frame in range(frames))
         assert clock.block_of_frame(frames) >= blocks
+
+
+def test_precisions_that_every_stage_can_run_in(data):
+    assert Manifest.from_json(data).precisions() == ("fp32",)
+    data["stages"][0]["files"] = {"fp32": "content.onnx", "int8": "content.onnx"}
+    assert Manifest.from_json(data).precisions() == ("fp32", "int8")
+    data["stages"][0]["files"] = {"int8": "content.onnx"}
+    manifest = Manifest.from_json({**data, "default_precision": "int8"})
+    assert manifest.precisions() == ("int8",)
+    assert manifest.stages[1].file("int8") == "mood.onnx"
