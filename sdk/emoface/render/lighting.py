@@ -29,7 +29,8 @@ class Lighting:
     """Key, fill and rim light over a soft sky-and-ground ambient.
 
     `wrap` lets diffuse light reach past the terminator, further in red than in blue: the cheap look of light that
-    scatters in skin. All colours are linear.
+    scatters in skin. `catch` is a lamp that shows only as a reflection: the point of light in an eye. All colours are
+    linear.
     """
 
     lights: tuple[Light, ...] = (
@@ -37,6 +38,7 @@ class Lighting:
         Light((0.85, 0.05, 0.60), (0.20, 0.24, 0.30)),
         Light((0.65, 0.55, -0.75), (0.62, 0.66, 0.74)),
     )
+    catch: Light = Light((-0.36, 0.30, 0.88), (1.3, 1.3, 1.3))
     sky: tuple[float, float, float] = (0.30, 0.32, 0.36)
     ground: tuple[float, float, float] = (0.15, 0.12, 0.11)
     wrap: tuple[float, float, float] = (0.30, 0.20, 0.16)
@@ -59,13 +61,21 @@ class Lighting:
 
     def specular(self, normals: FloatArray, exponent: float) -> FloatArray:
         """Blinn-Phong highlights (P, 3) at unit `normals` (P, 3), for a viewer on +Z."""
-        total = np.zeros((len(normals), 3), np.float32)
-        for light in self.lights:
-            half = light.unit + np.array([0, 0, 1], np.float32)
-            half /= np.linalg.norm(half)
-            facing = np.clip(normals @ half, 0, None) ** np.float32(exponent)
-            total += facing[:, None] * np.asarray(light.colour, np.float32)
-        return total
+        return _highlights(self.lights, normals, exponent)
+
+    def reflection(self, normals: FloatArray) -> FloatArray:
+        """Highlights (P, 3) on wet surfaces with unit `normals` (P, 3): the lights, and `catch` as a small dot."""
+        return _highlights(self.lights, normals, 90.0) + _highlights((self.catch,), normals, 400.0)
+
+
+def _highlights(lights: tuple[Light, ...], normals: FloatArray, exponent: float) -> FloatArray:
+    total = np.zeros((len(normals), 3), np.float32)
+    for light in lights:
+        half = light.unit + np.array([0, 0, 1], np.float32)
+        half /= np.linalg.norm(half)
+        facing = np.clip(normals @ half, 0, None) ** np.float32(exponent)
+        total += facing[:, None] * np.asarray(light.colour, np.float32)
+    return total
 
 
 def encode_srgb(linear: FloatArray) -> NDArray[np.uint8]:

@@ -108,7 +108,7 @@ class Renderer:
                 first = packed[corner[:, 0]]
                 value = _interpolate(first, packed[corner[:, 1]] - first, packed[corner[:, 2]] - first, part, u, v)
                 normal = value[:, :3] / (np.linalg.norm(value[:, :3], axis=1, keepdims=True) + 1e-9)
-                colour[shiny] += value[:, 3:] * self.lighting.specular(normal, 90.0)
+                colour[shiny] += value[:, 3:] * self.lighting.reflection(normal)
         return colour
 
     def _refine(self, image: NDArray[np.uint8], triangles: Triangles, lit: FloatArray, normals: FloatArray) -> None:
