@@ -12,7 +12,7 @@ from .head_shape import AXIS_Z
 SKIN = (0.62, 0.36, 0.25)
 LIP = (0.46, 0.135, 0.115)
 HAIR = (0.055, 0.030, 0.018)
-TEETH = (0.80, 0.77, 0.68)
+TEETH = (0.70, 0.67, 0.585)
 GUM = (0.42, 0.12, 0.11)
 TONGUE = (0.47, 0.15, 0.14)
 CAVITY = (0.045, 0.008, 0.008)
@@ -40,12 +40,12 @@ def paint(parts: Parts, smooth: Array, hair: Array) -> Array:
     colour = _mix(colour, (0.62, 0.27, 0.20), 0.45 * facing * bump(x, y, 0.0, -3.5, 0.9, 0.9))
     colour = _mix(colour, (0.50, 0.26, 0.19), 0.35 * facing * bump(x, y, 3.1, 0.1, 1.7, 0.9))
     colour = _mix(colour, (0.50, 0.29, 0.21), 0.35 * smoothstep(-9.6, -12.0, y))
-    nostril = facing * bump(x, y, 0.56, -4.16, 0.24, 0.13)
-    colour = _mix(colour, (0.10, 0.03, 0.02), np.clip(1.5 * nostril, 0, 0.9))
+    nostril = ((np.abs(x) - 0.54) / 0.22) ** 2 + ((y + 4.1) / 0.30) ** 2 + ((z - 9.2) / 0.38) ** 2
+    colour = _mix(colour, (0.07, 0.02, 0.015), (label == "skin") * 0.92 * np.exp(-0.5 * nostril**2))
     rings = parts.groups["mouth_rings"]
     for k, r in enumerate(mouth.SKIN_RINGS + mouth.LIP_RINGS + mouth.INNER_RINGS):
         if r <= 1.0:
-            shade = {1.0: 0.55, 0.0: 1.0}.get(r, 1.0)
+            shade = {1.0: 0.75, 0.0: 1.0}.get(r, 1.0)
             base = LIP if r > 0.05 else (0.33, 0.075, 0.07)
             if r < -0.25:
                 base = CAVITY if r < -0.35 else (0.14, 0.025, 0.025)
@@ -56,13 +56,13 @@ def paint(parts: Parts, smooth: Array, hair: Array) -> Array:
         colour[label == f"gum_{name}"] = GUM
         # inside the dark of the mouth the side teeth receive less light
         side = np.isin(label, (f"teeth_{name}", f"gum_{name}"))
-        colour[side] *= (0.25 + 0.75 * smoothstep(4.6, 7.4, z[side]))[:, None]
+        colour[side] *= (0.12 + 0.88 * smoothstep(5.2 if name == "upper" else 5.6, 7.7, z[side]))[:, None]
     tongue = label == "tongue"
     colour[tongue] = np.array(TONGUE) * (0.25 + 0.75 * smoothstep(3.5, 6.6, z[tongue]))[:, None]
     colour = _mix(colour, HAIR, hair)
     strand = np.sin(x * 7.0 + 2.2 * np.sin(0.8 * z)) * np.sin(z * 5.0 + 1.7 * np.sin(1.1 * y))
     colour[hair > 0.5] *= (1.0 + 0.28 * strand[hair > 0.5])[:, None]
-    colour[label == "brows"] = (0.085, 0.047, 0.028)
+    colour[label == "brows"] = (0.10, 0.056, 0.034)
     colour[label == "lashes"] = (0.02, 0.012, 0.01)
     for name in ("left", "right"):
         lids = parts.groups[f"lids_{name}"]
@@ -80,6 +80,9 @@ def paint(parts: Parts, smooth: Array, hair: Array) -> Array:
         white[polar < eyes.IRIS - 0.04 + 0.02] = IRIS
         white[np.abs(polar - 0.31) < 0.03] = (0.11, 0.20, 0.25)
         white[polar < eyes.PUPIL] = (0.004, 0.004, 0.005)
+        sparkle = np.flatnonzero(np.abs(polar - 0.31) < 0.01)
+        sparkle = sparkle[np.argsort(-(d[sparkle, 1] + 0.6 * d[sparkle, 0]))[:2]]
+        white[sparkle] = (1.0, 1.0, 1.0)  # a reflection of the light makes the eyes look alive
         colour[ball] = white
         colour[parts.groups[f"ear_hole_{name}"]] *= 0.35
     return np.asarray(np.clip(colour, 0.0, 1.0))

@@ -13,10 +13,10 @@ SIN = np.where(np.abs(np.sin(ANGLE)) < 1e-9, 0.0, np.sin(ANGLE))
 COS = np.where(np.abs(np.cos(ANGLE)) < 1e-9, 0.0, np.cos(ANGLE))
 PAIR = (-np.arange(COLUMNS)) % COLUMNS
 EYE_X, EYE_Y = 3.12, 0.1
-BALL_RADIUS = 1.42
+BALL_RADIUS = 1.48
 LID_CLEARANCE = 0.09
 LID_RINGS = (1.0, 0.74, 0.52, 0.36, 0.22, 0.10, 0.0)  # outermost skin ring .. lid margin
-IRIS, PUPIL = 0.44, 0.19  # polar angles on the eyeball, radians
+IRIS, PUPIL = 0.455, 0.20  # polar angles on the eyeball, radians
 BALL_COLUMNS = 24
 
 
@@ -25,8 +25,8 @@ def lid_outline(r: float, columns: Array = ANGLE) -> tuple[Array, Array]:
     c, s = np.cos(columns), np.sin(columns)
     upper = s >= 0
     # the highest point of the upper lid lies towards the nose, the lowest of the lower lid outwards
-    inner_y = np.where(upper, 0.60 * np.abs(s) ** 1.05 * (1 - 0.12 * c), -0.40 * np.abs(s) ** 1.2 * (1 + 0.15 * c)) + 0.07 * c
-    inner_x = 1.38 * c
+    inner_y = np.where(upper, 0.58 * np.abs(s) ** 1.05 * (1 - 0.12 * c), -0.40 * np.abs(s) ** 1.2 * (1 + 0.15 * c)) + 0.07 * c
+    inner_x = 1.48 * c
     outer_x, outer_y = 2.1 * c, np.where(upper, 1.28, 1.10) * s
     return EYE_X + inner_x * (1 - r) + outer_x * r, EYE_Y + inner_y * (1 - r) + outer_y * r
 

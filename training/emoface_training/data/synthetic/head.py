@@ -33,13 +33,14 @@ def _sculpt(points: Array, labels: NDArray[np.str_], hair: Array) -> Array:
     x, y, z = points.T
     skin = labels == "skin"
     ax = np.abs(x)
-    hole = skin * np.exp(-0.5 * ((ax - 0.55) / 0.22) ** 2 - 0.5 * ((y + 4.12) / 0.2) ** 2 - 0.5 * ((z - 9.3) / 0.5) ** 2)
-    out[:, 1] += 0.42 * hole
-    out[:, 2] -= 0.15 * hole
+    d2 = ((ax - 0.54) / 0.21) ** 2 + ((y + 4.1) / 0.30) ** 2 + ((z - 9.2) / 0.38) ** 2
+    hole = skin * np.exp(-0.5 * d2 * d2)  # flat inside, steep at the rim
+    out[:, 1] += 0.45 * hole
+    out[:, 0] -= 0.08 * np.sign(x) * hole
     centre = np.array([0.0, 1.5, -1.5])
     outward = points - centre
     outward /= np.maximum(np.linalg.norm(outward, axis=1, keepdims=True), 1e-9)
-    thickness = 0.22 + 0.75 * smoothstep(3.0, 9.5, y) + 0.25 * smoothstep(0.0, -4.0, z) * smoothstep(-6.0, 0.0, y)
+    thickness = 0.16 + 0.85 * smoothstep(3.0, 9.5, y) + 0.25 * smoothstep(0.0, -4.0, z) * smoothstep(-6.0, 0.0, y)
     out += (hair * skin * thickness)[:, None] * outward
     return out
 

@@ -17,14 +17,14 @@ def add_ears(parts: Parts) -> None:
     angle = np.arange(COLUMNS) * (2 * np.pi / COLUMNS)  # 0 = towards the back, counter-clockwise seen from the left: up next
     outline = PchipInterpolator(
         np.deg2rad([-180, -150, -115, -90, -60, -25, 0, 30, 60, 90, 120, 150, 180]),
-        [1.15, 1.55, 2.45, 2.75, 2.25, 1.85, 1.85, 2.1, 2.75, 3.15, 2.7, 1.6, 1.15],
+        [1.25, 1.5, 2.2, 2.65, 2.3, 1.95, 1.95, 2.25, 2.85, 3.0, 2.6, 1.75, 1.25],
     )((angle + np.pi) % (2 * np.pi) - np.pi)
     back = np.cos(angle)
-    tilt = np.deg2rad(26.0)  # the rear edge stands away from the head
+    tilt = np.deg2rad(33.0)  # the rear edge stands away from the head
     u = np.array([np.sin(tilt), -0.06, -np.cos(tilt)])
     w = np.array([np.cos(tilt), 0.0, np.sin(tilt)])
-    v = np.array([0.05, 0.99, -0.14])
-    origin = np.array([6.75, -1.05, -1.0])
+    v = np.array([0.07, 0.99, -0.10])
+    origin = np.array([6.72, -1.0, -1.15])
     lobe = np.clip((-np.sin(angle) - 0.55) / 0.45, 0, 1)
     fronted = np.clip(-back, 0, 1)
     rows = []
@@ -35,7 +35,7 @@ def add_ears(parts: Parts) -> None:
         if 0.7 < radius <= 0.9:
             rise = rise + 0.14 * lobe
         if radius > 0.8:
-            rise = rise - np.where(height > 0, 0.40, 0.15) * fronted  # the front edge merges with the cheek
+            rise = rise - np.where(height > 0, 0.30, 0.15) * fronted  # the front edge merges with the cheek
         reach = outline * radius
         points = origin + np.outer(reach * np.cos(angle), u) + np.outer(reach * np.sin(angle), v) + np.outer(rise, w)
         if radius == 0.48:

@@ -17,8 +17,8 @@ from .head_shape import AXIS_Z, LEVEL_BOTTOM, LEVEL_TOP, address, skin
 
 NECK_RING = 18  # sites of half the lower border, without the two on the midline
 _HAIRLINE = (
-    np.deg2rad([0, 14, 28, 42, 52, 60, 66, 71, 75, 79, 83, 87, 93, 102, 115, 130, 150, 180]),
-    np.array([7.3, 7.2, 6.9, 6.3, 5.3, 3.9, 2.4, 1.0, -0.6, -1.5, -1.6, -0.8, 1.6, 0.2, -4.6, -6.2, -6.9, -7.2]),
+    np.deg2rad([0, 12, 26, 40, 50, 58, 64, 69, 73, 77, 80, 84, 90, 98, 108, 118, 132, 150, 180]),
+    np.array([6.9, 7.0, 7.1, 6.6, 5.6, 4.2, 2.7, 1.2, 0.0, -0.6, -0.4, 0.9, 2.2, 2.1, 0.0, -4.2, -6.0, -6.7, -7.0]),
 )
 
 
@@ -30,12 +30,13 @@ def hairline(azimuth: Array) -> Array:
 def spacing(p: Array) -> Array:
     """Wanted distance between neighbouring sites (relative) at points [N, 3] with x >= 0."""
     x, y, z = p.T
-    r = 0.95 - 0.0 * x
+    r = np.full(len(x), 1.25)
     face = smoothstep(-1.0, 5.0, z) * smoothstep(-12.0, -9.5, y) * smoothstep(9.5, 7.0, y)
     r = r * (1 - face) + 0.62 * face
     for cx, cy, cz, size, value in (
-        (0.9, -3.8, 9.2, 1.5, 0.24),
-        (0.3, -2.0, 9.5, 1.4, 0.33),
+        (0.3, -2.0, 9.5, 1.4, 0.36),
+        (0.8, -3.8, 9.3, 1.25, 0.27),
+        (0.55, -4.12, 9.2, 0.55, 0.15),
         (2.6, 2.2, 7.0, 1.7, 0.42),
         (2.8, -4.6, 7.0, 1.8, 0.42),
         (0.0, -9.0, 8.4, 2.0, 0.50),
@@ -64,9 +65,12 @@ class SkinGrid:
     def __init__(self, azimuths: int = 230, levels: int = 330) -> None:
         self.azimuth = (np.arange(azimuths) + 0.5) / azimuths * np.pi
         self.level = LEVEL_BOTTOM + (np.arange(levels) + 0.5) / levels * (LEVEL_TOP - LEVEL_BOTTOM)
+        # the underside of the nose is nearly parallel to the rays and needs many more of them
+        self.azimuth = np.union1d(self.azimuth, np.linspace(0.003, 0.22, 44))
+        self.level = np.union1d(self.level, np.linspace(-0.288, -0.272, 65))
         a, b = np.meshgrid(self.azimuth, self.level, indexing="ij")
         grid = skin(a, b)
-        da = np.gradient(grid, axis=0)
+        da = np.gradient(grid, axis=0)  # per row, so that cells of any width get their own area
         db = np.gradient(grid, axis=1)
         self.points = grid.reshape(-1, 3)
         self.area = np.linalg.norm(np.cross(da, db), axis=-1).ravel()

@@ -29,7 +29,7 @@ CONTACT = len(SKIN_RINGS) + len(LIP_RINGS) - 1  # position of the contact ring a
 
 
 def _contact_line(s: Array) -> Array:
-    return np.asarray(MOUTH_Y - 0.07 * np.exp(-0.5 * (s / 0.13) ** 2) + 0.05 * np.exp(-0.5 * ((np.abs(s) - 0.4) / 0.2) ** 2))
+    return np.asarray(MOUTH_Y + 0.05 * s**2 - 0.045 * np.exp(-0.5 * (s / 0.16) ** 2) + 0.04 * np.exp(-0.5 * ((np.abs(s) - 0.4) / 0.2) ** 2))
 
 
 def _upper_height(s: Array) -> Array:
@@ -38,7 +38,7 @@ def _upper_height(s: Array) -> Array:
 
 
 def _lower_height(s: Array) -> Array:
-    return np.asarray(0.80 * (1 - np.abs(s) ** 2.4) ** 0.85 + 0.01)
+    return np.asarray(0.78 * (1 - np.abs(s) ** 2.8) ** 0.8 + 0.01)
 
 
 def ring_outline(r: float) -> tuple[Array, Array]:
@@ -71,12 +71,12 @@ def add_lips(parts: Parts) -> Index:
         rings.append(parts.add(points, "lips" if r < 1 else "mouth_skin"))
     contact = points
     # the wet side of the lips: rolled in behind the contact, then up (or down) in front of the teeth
-    for dz, dy in ((-0.28, 0.10), (-0.50, 0.42), (-0.62, 0.95)):
+    for dz, dy in ((-0.28, 0.10), (-0.50, 0.40), (-0.68, 0.82)):
         inner = contact.copy()
         inner[:, 1] += SIN * dy
         inner[:, 2] += dz
         rings.append(parts.add(inner, "mouth_inner"))
-    for half_width, up, down, z_front, z_side in ((2.95, 1.2, 1.6, 7.5, 5.8), (3.0, 1.25, 1.75, 5.2, 4.2), (2.2, 1.0, 1.3, 2.6, 2.4)):
+    for half_width, up, down, z_front, z_side in ((2.90, 1.2, 1.5, 7.3, 5.4), (2.9, 1.25, 1.75, 5.2, 4.0), (2.2, 1.0, 1.3, 2.6, 2.4)):
         y = MOUTH_Y + np.where(SIN > 0, up, down) * SIN
         inner = np.stack([half_width * COS, y, z_side + (z_front - z_side) * np.abs(SIN)], axis=1)
         rings.append(parts.add(inner, "mouth_inner"))
@@ -101,13 +101,13 @@ def add_teeth(parts: Parts) -> None:
     angle = np.linspace(-1.75, 1.75, ARCH_COLUMNS)
     scallop = np.abs(np.sin(np.arange(ARCH_COLUMNS) * np.pi / 4)) ** 0.5  # 0 between teeth, 1 in their middle
     for name, y_gum, y_neck, y_tip, width, depth in (
-        ("upper", 1.30, 0.80, -0.14, 2.62, 3.42),
-        ("lower", -1.75, -0.98, -0.26, 2.42, 3.20),
+        ("upper", 1.30, 0.80, -0.14, 2.75, 3.42),
+        ("lower", -1.75, -0.98, -0.15, 2.50, 3.12),
     ):
         sign = 1.0 if name == "upper" else -1.0
         x, z = _arch(angle, width, 4.65, depth)
         xi, zi = _arch(angle, width - 0.42, 4.6, depth - 0.42)
-        short = 0.10 * np.abs(np.sin(angle)) ** 2  # molars are a little shorter
+        short = (0.10 if sign > 0 else 0.38) * np.abs(np.sin(angle)) ** 3  # molars stand back from the bite line
         rows = []
         for y, xx, zz, label in (
             (MOUTH_Y + y_gum + 0 * x, x * 0.99, z - 0.12, "gum"),
@@ -131,7 +131,7 @@ def add_tongue(parts: Parts) -> None:
     rows = []
     for t in np.linspace(0.0, 1.0, 9):
         z = 2.2 + 4.95 * t
-        width = 1.75 * np.sqrt(max(1.0 - t**5, 0.03)) * (0.92 + 0.08 * t)
+        width = 1.75 * np.sqrt(max(1.0 - t**5, 0.10)) * (0.92 + 0.08 * t)
         top = MOUTH_Y - 0.62 - 0.30 * t**3
         thickness = 0.75 - 0.35 * t
         groove = 0.10 * np.exp(-0.5 * (columns / 0.18) ** 2)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from .parameters import RIG_PARAMETERS
 
 HEAD_FILE = Path(__file__).with_name("head.npz")
-FACES_SHA256 = "6a292aea24fec6aebe6744bec1a35a63e613fdb70f04ae6272376eaf67426c16"
+FACES_SHA256 = "d86b41f60b20489cd7789ec43cdda546261a7e19bb3f7f1cb2cfe641be30a518"
 GAP_FIELDS = ("jaw_1", "jaw_2", "jaw_3", "round_open", "wide", "upper_lip_up", "lower_lip_down", "nose_wrinkle", "jaw_forward")
 
 
@@ -58,6 +58,9 @@ def coefficients(parameters: NDArray[np.floating], names: tuple[str, ...]) -> ND
         weight[f"close_{name}"] = close * (1.0 - tuck) * weight[name]
         weight[f"tuck_{name}"] = tuck * weight[name]
     weight["close_tuck"] = close * tuck
+    # pressed lips stay together while the nose lifts the upper one
+    press = np.clip(1.6 * p["lips_press"], 0.0, 1.0)
+    weight["close_nose_wrinkle"] = (1.0 - (1.0 - close) * (1.0 - press)) * p["nose_wrinkle"] * (1.0 - tuck)
     return np.stack([weight[name] for name in names], axis=1).astype(np.float32)
 
 

@@ -62,7 +62,7 @@ def _jaw_fields(points: Array, weight: Array, narrowing: Array) -> dict[str, Arr
     first = np.stack([zero, -d[:, 2], d[:, 1]], axis=1)
     second = np.stack([zero, -d[:, 1], -d[:, 2]], axis=1)
     return {
-        "jaw_1": turn * first + narrowing,
+        "jaw_1": turn * first + narrowing + np.outer(weight, [0.0, 0.0, 0.5]),  # the condyle slides forward
         "jaw_2": turn**2 / 2 * second,
         "jaw_3": -(turn**3) / 6 * first,
     }
@@ -81,7 +81,7 @@ def build_fields(parts: Parts, points: Array, faces: Index) -> dict[str, Array]:
     add_eye_fields(fields, parts, points)
     tongue = label == "tongue"
     tip = smoothstep(3.4, 7.2, points[:, 2]) * tongue
-    fields["tongue_up"] = np.outer(tip**1.5, np.array([0.0, 0.92, 0.0])) + np.outer(tip, np.array([0.0, 0.0, 0.62]))
+    fields["tongue_up"] = np.outer(tip**1.5, np.array([0.0, 1.35, 0.0])) + np.outer(tip, np.array([0.0, 0.0, 0.62]))
     riders = carried(points, np.flatnonzero(label == "brows"), np.flatnonzero(label == "skin"))
     fields = {name: np.asarray(riders @ value) for name, value in fields.items()}
     for name in ("left", "right"):  # lashes are glued to the lid margin

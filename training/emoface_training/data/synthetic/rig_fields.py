@@ -67,12 +67,12 @@ class Skin:
 
 
 def carried(points: Array, riders: Index, carriers: Index) -> sparse.csr_matrix:
-    """Matrix [V, V] that gives `riders` the mean motion of their three nearest `carriers`; others keep theirs."""
-    distance, near = cKDTree(points[carriers]).query(points[riders], k=3)
-    weight = 1.0 / (distance + 0.05)
+    """Matrix [V, V] that gives `riders` the mean motion of their eight nearest `carriers`; others keep theirs."""
+    distance, near = cKDTree(points[carriers]).query(points[riders], k=8)
+    weight = np.exp(-0.5 * (distance / 0.6) ** 2)
     weight /= weight.sum(axis=1, keepdims=True)
     keep = np.setdiff1d(np.arange(len(points)), riders)
-    rows = np.concatenate([keep, np.repeat(riders, 3)])
+    rows = np.concatenate([keep, np.repeat(riders, 8)])
     columns = np.concatenate([keep, carriers[near].ravel()])
     data = np.concatenate([np.ones(len(keep)), weight.ravel()])
     return sparse.csr_matrix((data, (rows, columns)), (len(points), len(points)))

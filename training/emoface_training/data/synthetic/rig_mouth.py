@@ -6,7 +6,7 @@ import numpy as np
 
 from . import mouth
 from .head_parts import Array, Index, Parts
-from .mouth import CONTACT, COS, MOUTH_Y, PAIR, SIN
+from .mouth import CONTACT, COS, HALF_WIDTH, MOUTH_Y, PAIR, SIN
 from .rig_fields import Skin
 
 RADII = np.array(mouth.SKIN_RINGS + mouth.LIP_RINGS + mouth.INNER_RINGS)
@@ -59,7 +59,7 @@ class MouthFields:
         """Share of the jaw's rotation for `ids`, such that an open mouth is an ellipse between its corners."""
         corner = 0.42
         lip = np.clip(self.radius, 0.0, 1.0)[:, None]
-        rise = _RISE[None, :] ** (0.85 - 0.45 * lip)
+        rise = _RISE[None, :] ** (0.85 - 0.30 * lip)
         share = np.where(_UP, corner * (1 - rise), corner + (1 - corner) * rise)
         share = np.where(SIN == 0, corner, share)
         # nearer to the pivot the same angle moves less: divide by depth, or the opening becomes a V
@@ -78,17 +78,25 @@ class MouthFields:
         corner = np.abs(COS)[None, :] ** 1.8
         rise = _RISE[None, :]
         inside = self._depth(1.0, 1.0, 0.8, 0.35, 0.1, 0.0)
+        inside_round = self._depth(1.0, 1.0, 0.85, 0.65, 0.3, 0.0)  # else the cavity would show through drawn-in cheeks
         out: dict[str, Array] = {}
         contact_z = z[CONTACT - FIRST_LIP]
         # a rounded mouth lies in a plane: the corners come forward to meet the middle
         plane = contact_z.max() + 0.55 - 0.42 * COS**2 - contact_z
-        out["round"] = self._vector(-(0.60 - 0.10 * r) * x, 0.06 * np.sign(SIN) * r * rise, plane * (1 - 0.22 * r), inside)
-        out["round_open"] = self._vector(0 * x, np.where(_UP, 0.30, -0.42) * rise * (1 - 0.15 * r), 0.05 * rise, inside)
+        # and the red of the lips becomes a ring of even width around an ellipse
+        line = y[CONTACT - FIRST_LIP]
+        ring_y = MOUTH_Y - 0.05 + np.where(_UP, 0.50, 0.62) * SIN * r**0.8
+        ring_y = np.where(self.radius[:, None] < 0, y - (line - MOUTH_Y + 0.05), ring_y)
+        ring_x = 0.36 * HALF_WIDTH * COS + 0.42 * r**0.8 * COS
+        ring_x = np.where(self.radius[:, None] < 0, 0.36 * x, ring_x)
+        swell = 1 - 0.10 * r - 0.22 * r**3
+        out["round"] = self._vector(ring_x - x, ring_y - y, plane * swell, inside_round)
+        out["round_open"] = self._vector(0 * x, np.where(_UP, 0.13, -0.26) * rise * (1 - 0.15 * r), 0.05 * rise, inside)
         out["wide"] = self._vector(
             0.15 * x, 0.07 * corner - 0.05 * SIN * r, -0.10 - 0.30 * corner, self._depth(1.0, 1.0, 0.9, 0.5, 0.2, 0.0)
         )
-        up = np.where(_UP, rise**0.8, 0.0)
-        down = np.where(_DOWN, rise**0.8, 0.0)
+        up = np.where(_UP, rise**0.65, 0.0)
+        down = np.where(_DOWN, rise**0.6, 0.0)
         lift = self._depth(1.0, 0.9, 0.6, 0.2, 0.0, 0.0)
         out["upper_lip_up"] = self._vector(0 * x, 0.52 * up, 0.10 * up, lift)
         out["lower_lip_down"] = self._vector(0 * x, -0.50 * down, 0.08 * down, lift)
@@ -97,13 +105,17 @@ class MouthFields:
         raise_ = np.interp(r, [0.0, 0.2, 0.46, 0.74, 1.0], [-0.04, 0.00, 0.10, 0.20, 0.24])
         out["tuck"] = self._vector(0 * x, 0.36 * up + raise_ * down, 0.05 * up + roll * down, self._depth(1.0, 0.9, 0.5, 0.2, 0.0, 0.0))
         pull = self._depth(1.0, 1.0, 0.9, 0.5, 0.1, 0.0)
+        curl = np.abs(COS)[None, :] ** 2.6  # a smile turns up at its ends and stays level in the middle
+        height = np.abs(y - line) * (self.radius[:, None] > 0)
         out["smile"] = self._vector(
-            side * corner * 0.62, corner * 0.62 - 0.03 * (1 - corner), -corner * 0.48 - 0.10 * (1 - corner), pull
+            side * curl * 0.60,
+            curl * 0.60 - 0.04 * (1 - curl) - 0.22 * np.sign(SIN) * height * (1 - curl),
+            -curl * 0.48 - 0.10 * (1 - curl),
+            pull,
         )
         out["frown"] = self._vector(side * corner * 0.06, -corner * 0.52 + 0.06 * (1 - corner), -corner * 0.12, pull)
         out["lips_stretch"] = self._vector(side * corner * 0.52, -corner * 0.14, -corner * 0.34 - 0.05, pull)
-        height = np.abs(y - y[CONTACT - FIRST_LIP])
-        thin = -np.sign(SIN) * height * 0.50 * (self.radius[:, None] > 0)
+        thin = -np.sign(SIN) * height * 0.50
         out["lips_press"] = self._vector(0.03 * x, thin, -(0.10 + 0.14 * np.sin(np.pi * r)) * rise**0.5, inside)
         out["jaw_narrowing"] = self._spread(self._vector(-0.13 * x, 0 * y, 0.10 * corner, inside))
         wrinkle = self._vector(0 * x, 0.26 * up + 0.05 * corner, 0.06 * up, lift)
@@ -123,5 +135,5 @@ class MouthFields:
         share = np.where(_UP, upper_share, 1.0 - upper_share)
         move = -gap * share[:, None]
         r = np.clip(self.radius, 0.0, 1.0)[:, None]
-        weight = (1.0 - 0.10 * r**2) * self._depth(1.0, 0.9, 0.6, 0.2, 0.0, 0.0)
+        weight = (1.0 - 0.10 * r**2) * self._depth(1.0, 0.95, 0.85, 0.3, 0.0, 0.0)
         return self._spread(move[None] * weight[..., None])

@@ -44,7 +44,7 @@ def add_upper_fields(fields: dict[str, Array], parts: Parts, points: Array) -> N
     forehead = area(2.2, 4.6, 2.6, 1.4) * share
     fields["brow_inner_up"] = move(inner, -0.08, 0.78, 0.05) + move(middle, 0.0, 0.18, 0.0) + move(forehead, 0.0, 0.16, 0.0)
     fields["brow_outer_up"] = move(outer, 0.0, 0.66, 0.0) + move(middle, 0.0, 0.42, 0.0) + move(forehead, 0.0, 0.18, 0.0)
-    fields["brow_down"] = move(inner, -0.26, -0.52, 0.16) + move(middle, -0.06, -0.30, 0.06) + move(outer, 0.0, -0.12, 0.0)
+    fields["brow_down"] = move(inner, -0.28, -0.64, 0.18) + move(middle, -0.06, -0.32, 0.06) + move(outer, 0.0, -0.12, 0.0)
 
 
 def _lid_points(points: Array, ring: Array, centre: Array, dy: Array, clearance: float) -> tuple[Array, Array]:
