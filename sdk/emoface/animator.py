@@ -223,8 +223,11 @@ class Animator:
             self._timeline.set(name, vector, float(moment))
 
     def close(self) -> None:
-        """Release the stream; every later call raises ClosedError. Closing twice is harmless."""
-        self._closed = True
+        """Release the stream's buffers; every later call raises ClosedError. Closing twice is harmless."""
+        if not self._closed:
+            with self._use(failed_too=True):
+                self._closed = True
+                del self._driver
 
     def __enter__(self) -> Animator:
         return self

@@ -6,6 +6,7 @@ import hashlib
 import io
 import threading
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -194,10 +195,9 @@ class Package:
 
 
 def _locate(path_or_name: str | Path) -> Path:
-    if path_or_name == DEFAULT and not Path(DEFAULT).exists():
-        path = Path(__file__).parent / "packages" / f"{DEFAULT}.emoface"
-    else:
-        path = Path(path_or_name)
+    # A text that says "default" is always the built-in package; a folder of that name is ./default.
+    built_in = Path(__file__).parent / "packages" / f"{DEFAULT}.emoface"
+    path = built_in if path_or_name == DEFAULT else Path(path_or_name)
     if not path.exists():
         raise PackageNotFoundError(
             f"{path_or_name}: no such file or folder",
@@ -257,11 +257,7 @@ class _Zip:
         try:
             with self._zip.open(info) as file:
                 return file.read(limit + 1)
-        except (zipfile.BadZipFile, EOFError, OSError, ValueError) as error:
-            raise PackageIntegrityError(f"{self._path}: {name}: {error}", "an undamaged file", _FETCH) from None
-        except Exception as error:  # zlib.error has no public base class of its own
-            if type(error).__module__ != "zlib":
-                raise
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
             raise PackageIntegrityError(f"{self._path}: {name}: {error}", "an undamaged file", _FETCH) from None
 
 
@@ -290,7 +286,7 @@ def _arrays(name: str, data: bytes) -> dict[str, npt.NDArray[Any]]:
             raise _wrong_size(name, size, _MAX_ARRAY_BYTES)
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
             return {key: arrays[key] for key in arrays.files}
-    except (ValueError, zipfile.BadZipFile, OSError, EOFError) as error:
+    except (ValueError, zipfile.BadZipFile, zlib.error, OSError, EOFError) as error:
         raise ManifestError(name, "contents", str(error), "an npz file of plain arrays", _FETCH) from None
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import handmade
 import numpy as np
 import pytest
+
 from emoface import FrameBatch, Package
 
 FIELDS = ("time", "vertices", "emotion", "emotion_weight")

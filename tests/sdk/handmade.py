@@ -16,6 +16,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from emoface import Animator, Package
 from emoface.manifest import (
     ConditionSpec,
     FileEntry,
@@ -26,7 +29,6 @@ from emoface.manifest import (
     StateSpec,
     declared_latency_samples,
 )
-from onnx import TensorProto, helper, numpy_helper
 
 V, D, E, DELAY = 12, 6, 3, 2
 STYLES, EMOTIONS, LEVELS = ("anna", "ben"), ("neutral", "happy", "sad"), ("normal", "strong")
@@ -336,3 +338,24 @@ def scaled(model: bytes, factor: float) -> bytes:
         if tensor.data_type == F:
             tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) * np.float32(factor), tensor.name))
     return proto.SerializeToString()
+
+
+def with_golden(package: Package, files: dict[str, bytes]) -> dict[str, bytes]:
+    """The package's files with golden vectors of a real run of `package`, which is the same one loaded."""
+    recorded: dict[str, list[np.ndarray]] = {}
+
+    def probe(stage: str, output: str, first: int, array: np.ndarray) -> None:
+        recorded.setdefault(f"{stage}.{output}", []).append(array)
+
+    audio = (0.2 * np.random.default_rng(0).standard_normal(16000)).astype(np.float32)
+    with Animator(package, emotion="sad", probe=probe) as animator:
+        animator.step(audio)
+        animator.flush()
+    frames = np.array([0, 7, 29])
+    arrays = {key: np.concatenate(parts) for key, parts in recorded.items()}
+    for key in ("mix.weight", "decoder.offsets"):
+        arrays[key] = arrays[key][frames]
+    arrays["content.content"] = arrays["content.content"][None]
+    condition = np.array([0, 0, 1, 0], np.float32)
+    golden = npz(audio=audio, frames=frames, **{"condition.emotion": condition}, **arrays)
+    return with_file(files, "golden.npz", golden)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from emoface.audio.chunk import check_rate, to_mono
 from emoface.audio.files import read_sound
 from emoface.audio.kernel import build_kernel, load_kernel, write_kernel
 from emoface.audio.resampler import Resampler
 from emoface.errors import AudioError, AudioFileError, AudioFormatError
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 RATES = (8000, 11025, 12345, 16000, 22050, 44100, 48000, 96000)
 

@@ -8,6 +8,7 @@ import handmade
 import numpy as np
 import pytest
 import soundfile
+
 from emoface import FrameBatch, animate, animate_file
 from emoface.errors import (
     AudioError,

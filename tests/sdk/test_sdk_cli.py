@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import handmade
 import numpy as np
 import pytest
 import soundfile
+
 from emoface import Animator, Package
 from emoface.cli import doctor
 from emoface.cli.main import main
@@ -23,24 +25,8 @@ def wav(tmp_path, sound):
 
 
 @pytest.fixture(scope="session")
-def golden_files(package, files, sound):
-    """The package with golden vectors of a real run."""
-    audio, recorded = sound(1.0), {}
-
-    def probe(stage, output, first, array):
-        recorded.setdefault(f"{stage}.{output}", []).append(array)
-
-    with Animator(package, emotion="sad", probe=probe) as animator:
-        animator.step(audio)
-        animator.flush()
-    frames = np.array([0, 7, 29])
-    arrays = {key: np.concatenate(parts) for key, parts in recorded.items()}
-    for key in ("mix.weight", "decoder.offsets"):
-        arrays[key] = arrays[key][frames]
-    arrays["content.content"] = arrays["content.content"][None]
-    condition = np.array([0, 0, 1, 0], np.float32)
-    golden = handmade.npz(audio=audio, frames=frames, **{"condition.emotion": condition}, **arrays)
-    return handmade.with_file(files, "golden.npz", golden)
+def golden_files(package, files):
+    return handmade.with_golden(package, files)
 
 
 def test_animate_writes_and_reports(wav, package_path, tmp_path, capsys):
@@ -149,6 +135,15 @@ def test_verify_accepts_a_sound_package(golden_files, tmp_path, capsys):
     result = json.loads(capsys.readouterr().out)
     assert result["passed"]
     assert {check["name"] for check in result["checks"]} >= {"golden content.content", "golden mix.weight"}
+
+
+def test_frozen_package_of_format_1_still_loads_and_gives_its_golden_vectors():
+    """Written once by `handmade.with_golden` when format 1 was settled; never written again."""
+    package = Package.load(Path(__file__).parent / "frozen" / "format1.emoface")
+    assert package.manifest.format == 1
+    checks = verify_golden(package)
+    assert {check.name for check in checks} >= {"golden content.content", "golden decoder.offsets"}
+    assert all(check.passed for check in checks)
 
 
 def test_verify_finds_other_weights(golden_files, files, tmp_path, capsys):

@@ -8,8 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import emoface
 import pytest
+
+import emoface
 
 ROOT = Path(emoface.__file__).parent
 ALLOWED = {"numpy", "onnxruntime", "soundfile", "emoface", "pygltflib", "av", "PIL"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from emoface.errors import ManifestError, PackageFormatError
 from emoface.manifest import Manifest, declared_latency_samples
 from emoface.timing import Clock

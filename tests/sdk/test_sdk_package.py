@@ -10,6 +10,7 @@ import zipfile
 import handmade
 import numpy as np
 import pytest
+
 from emoface import Package
 from emoface.errors import (
     BackendError,

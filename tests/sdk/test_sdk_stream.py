@@ -8,10 +8,11 @@ import handmade
 import numpy as np
 import onnxruntime
 import pytest
-from emoface import FrameBatch, Package
-from emoface.errors import SnapshotError
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from emoface import FrameBatch, Package
+from emoface.errors import SnapshotError
 
 RATES = (8000, 16000, 44100, 48000)
 

@@ -93,9 +93,10 @@ def _to_float(array: npt.NDArray[Any], on_bad_audio: BadAudio) -> npt.NDArray[np
             "float32, float64, int16, int32 or uint8",
             "Convert the samples, for example with chunk.astype('float32') / full_scale.",
         )
-    good = np.abs(array) <= LOUDEST  # False for NaN
-    if good.all():
+    # Both comparisons are false for NaN.
+    if array.min() >= -LOUDEST and array.max() <= LOUDEST:
         return array.astype(np.float32)
+    good = np.abs(array) <= LOUDEST
     if on_bad_audio == "error":
         worst = array[~good].ravel()[0]
         raise AudioError(

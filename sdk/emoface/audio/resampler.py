@@ -123,19 +123,19 @@ class Resampler:
         return output
 
     def _filter(self, held: Samples, count: int) -> Samples:
-        width = 2 * self.half
-        windows = np.lib.stride_tricks.sliding_window_view(held, width)
+        width, step = 2 * self.half, held.strides[0]
         # Input position of output k is k down / up, in integers.
         position = (self._produced + np.arange(count, dtype=np.int64)) * self._down
         first = position // self._up - self.half + 1 - self._base
         matrix = _tap_matrix(self._up, self.rate, self.target)
         if self._up == 1 and matrix is not None:
-            begin = int(first[0])
-            picked = windows[begin : begin + (count - 1) * self._down + 1 : self._down]
-            return np.asarray((picked * matrix[0]).sum(axis=1))
+            strides = (self._down * step, step)
+            windows = np.lib.stride_tricks.as_strided(held[int(first[0]) :], (count, width), strides, writeable=False)
+            return np.asarray(np.einsum("kt,t->k", windows, matrix[0]))
         phases = position % self._up
         taps = matrix[phases] if matrix is not None else tap_rows(phases, self._up, self.rate, self.target)
-        return np.asarray((windows[first] * taps).sum(axis=1))
+        every = np.lib.stride_tricks.as_strided(held, (len(held) - width + 1, width), (step, step), writeable=False)
+        return np.asarray(np.einsum("kt,kt->k", every[first], taps))
 
     def _discard(self) -> None:
         """Forget samples that no later output reads."""
