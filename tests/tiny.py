@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import os
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import nn
+
 from emoface_training.config import DecoderConfig, EmoFaceConfig, EncoderConfig, MeshAttentionConfig
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.spiral import build_spirals
-from torch import nn
 
 ROOT = Path(__file__).resolve().parents[1]
 STYLES = ("ada", "ben", "cleo")
+# Five convolutions with wav2vec2's hop of 320 and overlap of 80 samples: fewer operations to trace than its seven
 ENCODER = EncoderConfig(
     hidden_size=16,
     num_hidden_layers=2,
     num_attention_heads=2,
     intermediate_size=32,
-    conv_dim=(16,) * 7,
+    conv_dim=(16,) * 5,
+    conv_kernel=(10, 3, 3, 3, 9),
+    conv_stride=(5, 2, 2, 2, 8),
     num_conv_pos_embeddings=8,
     num_conv_pos_embedding_groups=4,
     left=12,
     right=(1, 2),
     position_right=1,
 )
+EMOTION_ENCODER = dataclasses.replace(ENCODER, num_hidden_layers=1, right=(3,))
 
 
 def icosphere(subdivisions: int = 1, radius: float = 0.1) -> tuple[np.ndarray, np.ndarray]:
@@ -79,12 +85,12 @@ def face_arrays(subdivisions: int = 1) -> dict[str, np.ndarray]:
 
 
 def tiny_config(rank: int | None = None, subdivisions: int = 1, **changes: object) -> EmoFaceConfig:
-    """D = 16, d = 16, two layers per encoder, short windows; `rank=None` is the dense head (d -> 3V)."""
+    """D = 16, d = 16, one or two layers per encoder, short windows; `rank=None` is the dense head (d -> 3V)."""
     values: dict[str, object] = {
         "vertices": {0: 12, 1: 42, 2: 162}[subdivisions],
         "styles": STYLES,
         "content_encoder": ENCODER,
-        "emotion_encoder": ENCODER,
+        "emotion_encoder": EMOTION_ENCODER,
         "mesh_attention": MeshAttentionConfig(kernel=5, dilation=1, delta=3),
         "decoder": DecoderConfig(width=16, heads=2, period=7, window=20, motion_rank=rank),
     }
@@ -119,17 +125,45 @@ def write_checkpoint(folder: Path, model: EmoFace, subdivisions: int = 1) -> Pat
     return folder
 
 
-def write_package(checkpoint: Path, path: Path, precisions: tuple[str, ...] = ("fp32", "int8")) -> Path:
-    """Export `checkpoint` to `path` (a zip) and verify it on a few seconds."""
+def write_package(
+    checkpoint: Path, path: Path, precisions: tuple[str, ...] = ("fp32", "int8"), graphs: Path | None = None
+) -> Path:
+    """Export `checkpoint` to `path` (a zip) and verify it on a few seconds; stages traced before lie in `graphs`."""
     from emoface_export.export import ExportOptions, export_package
     from emoface_export.face_file import find_face
+    from emoface_export.onnx_export import export_stage
     from emoface_export.wiring import PackageFacts
     from emoface_training.checkpoint import load
 
     model, _ = load(checkpoint)
     options = ExportOptions(PackageFacts(name="tiny"), precisions=precisions, seconds=4.0)
-    export_package(model, find_face(checkpoint, model, None), path, options)
+    exporter = export_stage if graphs is None else RememberingExporter(graphs)
+    export_package(model, find_face(checkpoint, model, None), path, options, exporter=exporter)
     return path
+
+
+class RememberingExporter:
+    """`export_stage`, but a stage with the same weights and sources is traced once: tracing is most of an export."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __call__(self, name, stage, input_shapes):  # type: ignore[no-untyped-def]
+        import onnx
+
+        from emoface_export.onnx_export import ExportedStage, export_stage
+        from emoface_export.step_module import StepModule
+
+        digest = hashlib.sha256(f"{stage!r} {input_shapes}".encode())
+        for key, tensor in sorted(stage.state_dict().items()):
+            digest.update(key.encode() + tensor.contiguous().numpy().tobytes())
+
+        def build(path: Path) -> None:
+            path.write_bytes(export_stage(name, stage, input_shapes).model.SerializeToString(deterministic=True))
+
+        path = cached(self.folder, f"{name}-{digest.hexdigest()[:16]}.onnx", build)
+        signature = StepModule(stage).signature(input_shapes)
+        return ExportedStage(name, stage.cadence, signature, onnx.load(path))
 
 
 def cached(folder: Path, name: str, build) -> Path:  # type: ignore[no-untyped-def]

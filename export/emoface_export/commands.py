@@ -69,9 +69,8 @@ def run(args: argparse.Namespace) -> int:
 
 def load_checkpoint(folder: Path) -> Any:
     """The checkpoint's model; `ExportError` where there is none."""
-    from emoface_training.checkpoint import CheckpointError, load
-
     from emoface_export.onnx_export import ExportError
+    from emoface_training.checkpoint import CheckpointError, load
 
     try:
         model, _ = load(folder)
@@ -82,7 +81,6 @@ def load_checkpoint(folder: Path) -> Any:
 
 def _options(args: argparse.Namespace, path: Path) -> Any:
     from emoface.errors import UsageError
-
     from emoface_export.export import ExportOptions
     from emoface_export.wiring import ALLOWED_BLOCKS, PackageFacts
 
@@ -132,6 +130,7 @@ def _provenance(args: argparse.Namespace) -> dict[str, Any]:
 def _audio(paths: list[str]) -> Any:
     """Sound files as one signal float32 [N] at 16 kHz, mono."""
     import numpy as np
+
     from emoface.audio.files import read_sound
     from emoface.audio.resampler import Resampler
 

@@ -13,20 +13,22 @@ from typing import Any
 import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
+
 from emoface.manifest import Manifest, StageSpec
 from emoface.package import Package
 from emoface.verification import verify_golden
-from emoface_training.nn.emoface import EmoFace
-from numpy.typing import NDArray
-
 from emoface_export.face_file import FaceArrays
 from emoface_export.golden import golden_file
 from emoface_export.half import half_model, store_exact_halves
 from emoface_export.onnx_export import ExportedStage, ExportError, export_stage
 from emoface_export.package_writer import file_entries, refuse_existing, write_folder, write_package
 from emoface_export.quantize import quantize_model
+from emoface_export.step_module import Shape
 from emoface_export.verify import SECONDS, Comparison, compare, make_reference, summary, tolerances_for
 from emoface_export.wiring import PackageFacts, build_manifest, check_streams, input_shapes, stage_spec
+from emoface_training.nn.emoface import EmoFace
+from emoface_training.nn.stage import Stage
 
 # Only these pay for 8 bits: the other stages are small, and their errors would go straight into the motion.
 INT8_STAGES = ("content_encoder", "emotion_encoder")
@@ -61,8 +63,9 @@ def export_package(
     path: Path,
     options: ExportOptions,
     progress: Callable[[str], None] = lambda message: None,
+    exporter: Callable[[str, Stage, Mapping[str, Shape]], ExportedStage] = export_stage,
 ) -> ExportReport:
-    """Export, compare with PyTorch, and only then write.
+    """Export, compare with PyTorch, and only then write. `exporter` turns one stage into a graph.
 
     Raises `ExportError` when the model cannot be exported or a comparison fails; nothing is left on disk then.
     """
@@ -74,7 +77,7 @@ def export_package(
     stages = []
     for name, stage in model.stages.items():
         progress(f"exporting {name}")
-        stages.append(export_stage(name, _frozen(stage), input_shapes(model.config, name)))
+        stages.append(exporter(name, _frozen(stage), input_shapes(model.config, name)))
     # Everything is verified, also the fp32 graphs that a small package leaves out
     graphs = {stage.name: _variants(stage, {"fp32", *options.precisions}) for stage in stages}
     progress("computing golden vectors")

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from emoface_training.nn.emoface import EmoFace
-from emoface_training.nn.spiral import build_spirals
 
 from emoface_export.onnx_export import ExportError
+from emoface_training.nn.emoface import EmoFace
+from emoface_training.nn.spiral import build_spirals
 
 _GREY = 0.6  # albedo where the source has no colours
 

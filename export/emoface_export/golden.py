@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from emoface_training.nn.emoface import EmoFace
 
 from emoface_export.face_file import deterministic_npz
 from emoface_export.reference import autoregressive, whole_clip
 from emoface_export.signals import speech_like
 from emoface_export.wiring import default_conditions
+from emoface_training.nn.emoface import EmoFace
 
 LARGEST_BYTES = 500_000
 _SECONDS = 0.6

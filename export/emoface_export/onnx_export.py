@@ -13,12 +13,12 @@ import numpy as np
 import onnx
 import onnxscript
 import torch
-from emoface.errors import EmoFaceError
-from emoface_training.nn.stage import Stage
 from onnx import numpy_helper
 
+from emoface.errors import EmoFaceError
 from emoface_export import spiral_onnx
 from emoface_export.step_module import Shape, StageSignature, StepModule
+from emoface_training.nn.stage import Stage
 
 OPSET = 20  # the first with Gelu as one operator
 IR_VERSION = 10
@@ -61,7 +61,7 @@ def torch_export(
     batch, items = torch.export.Dim("B", min=1, max=4096), torch.export.Dim("n", min=1, max=1 << 20)
     shapes = [*(t.shape for t in signature.inputs), *(t.shape for t in signature.state)]
     dynamic = tuple(_dynamic_axes(shape, batch, items) for shape in shapes)
-    with warnings.catch_warnings(), _quiet("torch.onnx"), torch.no_grad():
+    with warnings.catch_warnings(), _quiet("torch.onnx"), _quiet("torch.__trace"), torch.no_grad():
         warnings.simplefilter("ignore")
         return torch.onnx.export(
             module,
@@ -79,7 +79,7 @@ def torch_export(
 
 @contextmanager
 def _quiet(name: str) -> Iterator[None]:
-    """The exporter warns about optional packages that it does not find."""
+    """The exporter warns about optional packages it does not find, and traces in bulk for any handler that listens."""
     logger = logging.getLogger(name)
     level = logger.level
     logger.setLevel(logging.ERROR)
@@ -138,7 +138,7 @@ def _name_axes(model: onnx.ModelProto, signature: StageSignature) -> None:
 
 
 def _fold(model: onnx.ModelProto) -> None:
-    """Evaluate what depends on weights alone, so that weights are plain initialisers (quantisable, loaded as they are)."""
+    """Evaluate what depends on weights alone: weights become plain initialisers, which can be quantised."""
     folded = onnxscript.optimizer.optimize(
         model, input_size_limit=_FOLD_LIMIT, output_size_limit=_FOLD_LIMIT, inline=False
     )

@@ -12,7 +12,6 @@ from pathlib import Path
 
 from emoface.errors import OutputError
 from emoface.manifest import MANIFEST_NAME, FileEntry, Manifest
-
 from emoface_export.face_file import write_entry
 
 

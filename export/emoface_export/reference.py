@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from emoface_training.nn.emoface import EmoFace
-from emoface_training.nn.interpolation import features_needed, frame_count, interpolate
 from numpy.typing import NDArray
 from torch import Tensor
+
+from emoface_training.nn.emoface import EmoFace
+from emoface_training.nn.interpolation import features_needed, frame_count, interpolate
 
 Floats = NDArray[np.float32]
 # Vertices per call of the fusion: the whole clip of a dense face would take gigabytes at once.

@@ -64,8 +64,9 @@ def translation_table() -> dict[Any, Any]:
 
     A plain function, not an onnxscript one: the exporter inlines the latter and the node would be lost.
     """
-    import emoface_training.nn.spiral_op  # noqa: F401  (defines torch.ops.emoface.spiral_conv3d)
     import torch
+
+    import emoface_training.nn.spiral_op  # noqa: F401  (defines torch.ops.emoface.spiral_conv3d)
 
     return {torch.ops.emoface.spiral_conv3d.default: _translate}
 

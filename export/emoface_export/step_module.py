@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-from emoface_training.nn.stage import Stage
 from torch import Tensor, nn
+
+from emoface_training.nn.stage import Stage
 
 Shape = tuple[int | str, ...]
 # Two different values of an axis tell which extents depend on it.

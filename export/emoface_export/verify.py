@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
+
 from emoface.animator import Animator
 from emoface.package import Package
 from emoface.verification import FP32_RELATIVE
-from emoface_training.nn.emoface import EmoFace
-from numpy.typing import NDArray
-
 from emoface_export.reference import WholeClip, autoregressive, given_motion, whole_clip
 from emoface_export.signals import speech_like
 from emoface_export.wiring import default_conditions
+from emoface_training.nn.emoface import EmoFace
 
 Floats = NDArray[np.float32]
 SECONDS = 60.0

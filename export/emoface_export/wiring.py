@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+
 from emoface.manifest import (
     ConditionSpec,
     FileEntry,
@@ -16,14 +17,13 @@ from emoface.manifest import (
     StateSpec,
     declared_latency_samples,
 )
+from emoface_export.onnx_export import ExportedStage, ExportError
+from emoface_export.step_module import Shape
 from emoface_training.config import EmoFaceConfig
 from emoface_training.data.synthetic.parameters import EMOTIONS, LEVELS
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.interpolation import FEATURE_RATE
 from emoface_training.nn.wav2vec2 import HOP, OVERLAP
-
-from emoface_export.onnx_export import ExportedStage, ExportError
-from emoface_export.step_module import Shape
 
 ALLOWED_BLOCKS = (1, 50)
 AUDIO: Shape = ("B", f"{HOP}*n+{OVERLAP}")
