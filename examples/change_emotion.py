@@ -11,8 +11,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import emoface
 import numpy as np
+
+import emoface
 from emoface.audio.files import Sound, read_sound
 
 SPEECH = Path(emoface.__file__).parent / "assets" / "speech.wav"

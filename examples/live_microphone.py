@@ -17,8 +17,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import emoface
 import numpy as np
+
+import emoface
 from emoface.audio.files import read_sound
 
 CHUNK_S = 0.02

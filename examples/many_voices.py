@@ -12,8 +12,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import emoface
 import numpy as np
+
+import emoface
 from emoface.audio.files import read_sound
 
 SPEECH = Path(emoface.__file__).parent / "assets" / "speech.wav"

@@ -11,8 +11,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import emoface
 import numpy as np
+
+import emoface
 from emoface import writers
 
 SPEECH = Path(emoface.__file__).parent / "assets" / "speech.wav"

@@ -10,8 +10,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import emoface
 import numpy as np
+
+import emoface
 from emoface.audio.files import read_sound
 
 SPEECH = Path(emoface.__file__).parent / "assets" / "speech.wav"

@@ -8,8 +8,9 @@ import re
 from pathlib import Path
 from types import ModuleType
 
-import emoface.errors
 import pytest
+
+import emoface.errors
 from emoface.audio.resampler import Resampler
 from emoface.cli.main import build_parser
 from emoface.timing import Clock

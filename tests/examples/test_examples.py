@@ -9,9 +9,10 @@ import sys
 import time
 from pathlib import Path
 
-import emoface
 import numpy as np
 import pytest
+
+import emoface
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 FRAMES = 60  # two seconds at 30 fps
@@ -97,3 +98,16 @@ def test_own_template_says_what_to_do_with_another_topology(workplace: Path, tin
     assert "cannot be used" in out
     assert "3 vertices" in out
     assert not Path("own_template.npz").exists()
+
+
+def test_train_export_own_checkpoint_ends_with_a_verified_package(workplace: Path) -> None:
+    """The longest test here: three quarters of a minute of one core, most of it the exporter's tracing."""
+    out = run("train_export_own_checkpoint/run.py", "--out", "own")
+    assert "\nverified\n" in out
+    assert "45 frames of 5023 vertices" in out.splitlines()[-1]
+    package = emoface.Package.load("own/own.emoface")
+    assert package.manifest.styles == ("anna", "ben")
+    assert package.manifest.precisions() == ("fp32", "int8")
+    animation = emoface.animate_file("speech.wav", package)
+    assert len(animation) == FRAMES
+    assert np.abs(animation.vertices - package.face.template).max() > 1e-4
