@@ -3,7 +3,7 @@
     python examples/train_export_own_checkpoint/run.py --out own
 
 Needs the extra [export]. The clips are made here: a tone whose loudness opens the jaw. Put your own in their place:
-mono speech at 16 kHz and, for each frame, the rig's parameters. Every step below is a command of `emoface`, called in this
+mono speech at 16 kHz and the rig's parameters of each frame. Every step below is a command of `emoface`, called in this
 process so that PyTorch is loaded once.
 """
 
