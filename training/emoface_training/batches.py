@@ -1,0 +1,271 @@
+"""Clips in memory and the batches drawn from them.
+
+A step's batch depends on (seed, stage, step) alone, so a resumed run sees what the uninterrupted one would have seen.
+Audio is kept as int16 and rig parameters as float16: three hours take 0.4 GB.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emoface_training.data.synthetic.parameters import EMOTIONS, LEVELS
+from emoface_training.data.synthetic.phonemes import PHONEME_INDEX
+from emoface_training.nn.interpolation import FEATURE_RATE
+
+IGNORED = -100
+UNKNOWN_EMOTION = len(EMOTIONS)
+SAMPLE_RATE = 16000
+# Frames at a cut edge whose context the crop lacks: they are encoded but not scored.
+EDGE_FRAMES = 4
+
+
+@dataclass(frozen=True)
+class StoredClip:
+    """audio int16 [N]; parameters float16 [T, P]; phonemes (name, start s, end s); labels as in the corpus."""
+
+    audio: np.ndarray
+    parameters: np.ndarray
+    phonemes: list[tuple[str, float, float]]
+    emotion: int
+    level: int
+    actor: str
+    actor_index: int
+    statement: int
+
+    @property
+    def frames(self) -> int:
+        return len(self.parameters)
+
+    def waveform(self) -> np.ndarray:
+        """float32 [N] in -1..1."""
+        return self.audio.astype(np.float32) / 32768.0
+
+
+@dataclass
+class ClipStore:
+    """One split in memory."""
+
+    clips: list[StoredClip]
+    fps: int
+    styles: int
+
+    @classmethod
+    def load(
+        cls,
+        references: Iterable,
+        fps: int,
+        styles: int,
+        progress: Callable[[Iterable], Iterable] = lambda items: items,
+    ) -> ClipStore:
+        """Read clip references of the corpus. Raises ValueError when there are none."""
+        clips = []
+        for reference in progress(references):
+            clip = reference.load()
+            audio = np.clip(np.round(clip.audio * 32768.0), -32768, 32767).astype(np.int16)
+            clips.append(
+                StoredClip(
+                    audio,
+                    clip.parameters.astype(np.float16),
+                    list(clip.phonemes),
+                    clip.emotion,
+                    clip.level,
+                    clip.actor,
+                    clip.actor_index,
+                    clip.statement,
+                )
+            )
+        if not clips:
+            raise ValueError("got no clips, expected at least one: generate the corpus first (`emoface data synth`)")
+        return cls(clips, fps, styles)
+
+    def __post_init__(self) -> None:
+        self._cumulative = np.cumsum([clip.frames for clip in self.clips])
+        groups: dict[tuple[str, int], list[int]] = defaultdict(list)
+        for index, clip in enumerate(self.clips):
+            groups[clip.actor, clip.statement].append(index)
+        # Pseudo pairs of L_cross: same actor and statement, different emotion
+        self.partners = [
+            [
+                other
+                for other in groups[clip.actor, clip.statement]
+                if clip.statement >= 0 and self.clips[other].emotion != clip.emotion
+            ]
+            for clip in self.clips
+        ]
+
+    @property
+    def seconds(self) -> float:
+        return float(self._cumulative[-1]) / self.fps
+
+    def draw(self, generator: np.random.Generator, count: int) -> np.ndarray:
+        """Clip indices with probability proportional to length."""
+        return np.searchsorted(self._cumulative, generator.integers(0, self._cumulative[-1], count), side="right")
+
+    def spread(self, count: int) -> list[StoredClip]:
+        """`count` clips evenly spread over the split (all when it has fewer)."""
+        if count >= len(self.clips):
+            return self.clips
+        return [self.clips[i] for i in np.linspace(0, len(self.clips) - 1, count).round().astype(int)]
+
+    def parameter_statistics(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of each parameter over all frames, float32 [P]."""
+        rows = np.concatenate([clip.parameters for clip in self.clips]).astype(np.float32)
+        return rows.mean(0), rows.std(0) + 1e-3
+
+
+def step_generator(seed: int, stage: str, step: int) -> np.random.Generator:
+    """The randomness of one step's batch."""
+    return np.random.default_rng([seed, sum(stage.encode()), step])
+
+
+def seed_step(seed: int, stage: str, step: int) -> torch.Generator:
+    """Seed dropout for one step and return a generator for the step's own draws."""
+    torch.manual_seed(int(step_generator(seed, stage + "-dropout", step).integers(2**31)))
+    return torch.Generator().manual_seed(int(step_generator(seed, stage + "-mixture", step).integers(2**31)))
+
+
+def phoneme_frames(clip: StoredClip, times: np.ndarray) -> np.ndarray:
+    """Phoneme index at each time in seconds, int64; IGNORED outside the labels or for unknown names."""
+    labels = np.full(len(times), IGNORED, np.int64)
+    if not clip.phonemes:
+        return labels
+    starts = np.array([start for _, start, _ in clip.phonemes])
+    ends = np.array([end for _, _, end in clip.phonemes])
+    names = np.array([PHONEME_INDEX.get(name.rstrip("012"), IGNORED) for name, _, _ in clip.phonemes])
+    position = np.searchsorted(starts, times, side="right") - 1
+    inside = (position >= 0) & (times < ends[position])
+    labels[inside] = names[position[inside]]
+    return labels
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """style [B, n] weights, level [B, 2], emotion_class [B, 9] (last column: unknown)."""
+
+    style: Tensor
+    level: Tensor
+    emotion_class: Tensor
+
+
+def conditions(
+    store: ClipStore,
+    clips: list[StoredClip],
+    generator: np.random.Generator | None = None,
+    emotion_dropped: float = 0.0,
+    style_dropped: float = 0.0,
+) -> Conditions:
+    """One-hot conditions; emotion dropped to `unknown` and style to the mean of the styles with the given chances.
+
+    Unknown actors (index -1) always get the mean of the styles.
+    """
+    count = len(clips)
+    style = np.full((count, store.styles), 1.0 / store.styles, np.float32)
+    level = np.zeros((count, len(LEVELS)), np.float32)
+    emotion = np.zeros((count, UNKNOWN_EMOTION + 1), np.float32)
+    chance = np.ones((count, 2)) if generator is None else generator.random((count, 2))
+    for row, clip in enumerate(clips):
+        if 0 <= clip.actor_index < store.styles and chance[row, 0] >= style_dropped:
+            style[row] = 0.0
+            style[row, clip.actor_index] = 1.0
+        level[row, clip.level] = 1.0
+        emotion[row, clip.emotion if chance[row, 1] >= emotion_dropped else UNKNOWN_EMOTION] = 1.0
+    return Conditions(torch.from_numpy(style), torch.from_numpy(level), torch.from_numpy(emotion))
+
+
+@dataclass(frozen=True)
+class CropBatch:
+    """audio [B, N]; parameters [B, T, P]; mask bool [B, T]; phonemes int64 [B, T]; emotion int64 [B]."""
+
+    audio: Tensor
+    parameters: Tensor
+    mask: Tensor
+    phonemes: Tensor
+    emotion: Tensor
+    conditions: Conditions
+
+
+def grid_step(fps: int) -> int:
+    """Frames between two instants at which a frame and a feature coincide (3 at 30 fps)."""
+    return fps // math.gcd(fps, FEATURE_RATE)
+
+
+def crop_batch(
+    store: ClipStore,
+    generator: np.random.Generator,
+    size: int,
+    seconds: float,
+    emotion_dropped: float,
+    style_dropped: float,
+    speed_change: float = 0.0,
+    speed_change_probability: float = 0.0,
+    gain_db: float = 0.0,
+    noise_probability: float = 0.0,
+) -> CropBatch:
+    """Random crops, resampled in time (pitch and formants move along), with random gain and noise."""
+    fps = store.fps
+    frames = int(seconds * fps)
+    samples = frames * SAMPLE_RATE // fps
+    audio = np.zeros((size, samples), np.float32)
+    width = store.clips[0].parameters.shape[1]
+    parameters = np.zeros((size, frames, width), np.float32)
+    mask = np.zeros((size, frames), bool)
+    phonemes = np.full((size, frames), IGNORED, np.int64)
+    chosen = [store.clips[i] for i in store.draw(generator, size)]
+    for row, clip in enumerate(chosen):
+        speed = 1.0
+        if generator.random() < speed_change_probability:
+            speed = math.exp(generator.uniform(-speed_change, speed_change))
+        available = int((clip.frames - 1) / speed) + 1
+        start = 0
+        if available > frames:
+            step = grid_step(fps)
+            start = int(generator.integers(0, (clip.frames - int(frames * speed)) // step + 1)) * step
+        length = min(frames, int((clip.frames - 1 - start) / speed) + 1)
+        audio[row] = _cut_audio(clip, start * SAMPLE_RATE // fps, samples, speed)
+        audio[row] *= 10.0 ** (generator.uniform(-gain_db, gain_db) / 20.0)
+        if generator.random() < noise_probability:
+            level = np.sqrt(np.mean(audio[row] ** 2)) * 10.0 ** (-generator.uniform(10.0, 45.0) / 20.0)
+            audio[row] += level * generator.standard_normal(samples, dtype=np.float32)
+        position = start + speed * np.arange(length)
+        parameters[row, :length] = _interpolate_rows(clip.parameters, position)
+        phonemes[row, :length] = phoneme_frames(clip, position / fps)
+        first = EDGE_FRAMES if start > 0 else 0
+        last = length - (EDGE_FRAMES if start + speed * frames < clip.frames - 1 else 0)
+        mask[row, first:last] = True
+    np.clip(audio, -1.0, 1.0, out=audio)
+    return CropBatch(
+        torch.from_numpy(audio),
+        torch.from_numpy(parameters),
+        torch.from_numpy(mask),
+        torch.from_numpy(phonemes),
+        torch.tensor([clip.emotion for clip in chosen]),
+        conditions(store, chosen, generator, emotion_dropped, style_dropped),
+    )
+
+
+def _cut_audio(clip: StoredClip, start: int, samples: int, speed: float) -> np.ndarray:
+    """`samples` samples from `start` at `speed`, zeros after the end, float32."""
+    if speed == 1.0:
+        piece = clip.audio[start : start + samples].astype(np.float32)
+    else:
+        source = clip.audio[start : start + math.ceil(samples * speed) + 1]
+        count = min(samples, int(max(0, len(source) - 1) / speed) + 1)
+        piece = np.interp(np.arange(count) * speed, np.arange(len(source)), source).astype(np.float32)
+    out = np.zeros(samples, np.float32)
+    out[: len(piece)] = piece / 32768.0
+    return out
+
+
+def _interpolate_rows(rows: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """Linear interpolation between rows [T, P] at fractional positions, float32."""
+    before = np.minimum(position.astype(np.int64), len(rows) - 1)
+    after = np.minimum(before + 1, len(rows) - 1)
+    share = (position - before)[:, None].astype(np.float32)
+    return rows[before].astype(np.float32) * (1 - share) + rows[after].astype(np.float32) * share

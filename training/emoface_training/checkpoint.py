@@ -1,0 +1,100 @@
+"""Checkpoint folders: `config.json` + `model.safetensors`, and `training_state.pt` for resuming.
+
+A folder appears whole or not at all: it is written under a temporary name beside its place and renamed. Weights are
+read from safetensors and the training state with `weights_only=True`, so no file here can run code.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from emoface_training.config import EmoFaceConfig
+from emoface_training.nn.emoface import EmoFace
+
+CONFIG, WEIGHTS, STATE = "config.json", "model.safetensors", "training_state.pt"
+
+
+class CheckpointError(ValueError):
+    """A checkpoint folder is missing, incomplete or does not fit; the message says got, expected and remedy."""
+
+
+def save(
+    folder: Path,
+    model: EmoFace,
+    state: dict[str, Any] | None = None,
+    extra: nn.Module | None = None,
+) -> None:
+    """Write or replace a checkpoint folder in one step.
+
+    state: what resuming needs (plain containers, numbers and tensors); extra: a module used in training alone, saved
+    inside the training state and never in the weights that are exported.
+    """
+    folder = Path(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    fresh, old = folder.with_name(folder.name + ".tmp"), folder.with_name(folder.name + ".old")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir()
+    model.config.save(fresh / CONFIG)
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, str(fresh / WEIGHTS))
+    if state is not None:
+        state = dict(state)
+        if extra is not None:
+            state["extra"] = extra.state_dict()
+        torch.save(state, fresh / STATE)
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
+    fresh.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def recover(folder: Path) -> None:
+    """Put back the previous checkpoint if a crash struck between the two renames of `save`."""
+    folder = Path(folder)
+    old = folder.with_name(folder.name + ".old")
+    if not folder.exists() and old.exists():
+        old.rename(folder)
+
+
+def load_weights(folder: Path) -> tuple[dict[str, Tensor], EmoFaceConfig]:
+    """Tensors by name and the model's configuration. Raises CheckpointError for a missing or broken folder."""
+    folder = Path(folder)
+    recover(folder)
+    for name in (CONFIG, WEIGHTS):
+        if not (folder / name).is_file():
+            raise CheckpointError(
+                f"got {folder} without {name}, expected a checkpoint folder with {CONFIG} and {WEIGHTS}: "
+                "give the folder that `emoface train` wrote, for example RUN/stage_b"
+            )
+    try:
+        return load_file(str(folder / WEIGHTS)), EmoFaceConfig.load(folder / CONFIG)
+    except Exception as error:
+        raise CheckpointError(f"got an unreadable checkpoint in {folder} ({error}): train or copy it again") from error
+
+
+def load(folder: Path) -> tuple[EmoFace, EmoFaceConfig]:
+    """The model in evaluation mode and its configuration."""
+    tensors, config = load_weights(folder)
+    model = EmoFace(config, spiral=tensors.get("spiral"), basis=tensors.get("decoder.basis"))
+    try:
+        model.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(
+            f"got weights in {folder} that do not fit its config.json ({error}): the folder mixes two runs"
+        ) from error
+    return model.eval(), config
+
+
+def load_state(folder: Path) -> dict[str, Any]:
+    """What `save` was given as `state` (with `extra` as a nested dict). Raises CheckpointError when absent."""
+    recover(folder)
+    path = Path(folder) / STATE
+    if not path.is_file():
+        raise CheckpointError(f"got {folder} without {STATE}, expected one to resume: start a new run instead")
+    return torch.load(path, map_location="cpu", weights_only=True)

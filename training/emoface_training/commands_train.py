@@ -1,0 +1,103 @@
+"""Commands `emoface train` and `emoface eval`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add both commands. Nothing heavy is imported before one of them runs."""
+    train = subparsers.add_parser(
+        "train", help="train a model", description="Train a model from a YAML configuration on a corpus."
+    )
+    train.add_argument("config", metavar="CONFIG.yaml")
+    train.add_argument("--data", required=True, metavar="DIR", help="corpus made by `emoface data synth`")
+    train.add_argument("--out", required=True, metavar="RUN", help="folder of the run")
+    train.add_argument("--resume", action="store_true", help="continue RUN where its last checkpoint ended")
+    train.add_argument("--stage", choices=("a", "b", "all"), default="all")
+    train.add_argument("--encoders", metavar="CHECKPOINT", help="stage B starts with this checkpoint's encoders")
+    train.add_argument("--threads", type=int, default=1, metavar="N")
+    train.add_argument("--max-minutes", type=float, metavar="M", help="replaces each stage's own limits")
+    train.add_argument("--max-steps", type=int, metavar="N", help="replaces each stage's own limits")
+    train.add_argument("--scheme", choices=("self-growing", "teacher-forcing", "autoregressive"))
+    train.add_argument("--fusion", choices=("mesh-attention", "add"))
+    train.set_defaults(run=_train)
+    evaluate = subparsers.add_parser(
+        "eval",
+        help="measure a checkpoint",
+        description="Animate a split frame by frame from audio and print LVE, EVE, FDD and speech measures beside "
+        "two baselines: the mean face and a linear map of the sound's energy.",
+    )
+    evaluate.add_argument("checkpoint", metavar="CHECKPOINT", help="folder such as RUN/stage_b")
+    evaluate.add_argument("corpus", metavar="CORPUS")
+    evaluate.add_argument("--split", default="test_voice")
+    evaluate.add_argument("--emotion", choices=("auto", "given"), default="auto")
+    evaluate.add_argument("--clips", type=int, metavar="N", help="only N clips, evenly spread over the split")
+    evaluate.add_argument("--threads", type=int, default=1, metavar="N")
+    evaluate.add_argument("--json", action="store_true", help="print one JSON object to stdout")
+    evaluate.set_defaults(run=_evaluate)
+
+
+def _train(args: argparse.Namespace) -> int:
+    from emoface_training import options, training_run
+    from emoface_training.data.corpus import Corpus
+    from emoface_training.data.synthetic.rig import Rig
+
+    def job() -> int:
+        chosen = training_run.with_overrides(
+            options.load(args.config), args.max_minutes, args.max_steps, args.scheme, args.fusion
+        )
+        summary = training_run.train(
+            chosen,
+            Corpus.open(args.data),
+            None if args.stage == "a" else Rig.load(),
+            args.out,
+            args.stage,
+            args.resume,
+            args.threads,
+            args.encoders,
+            _bar("reading clips"),
+        )
+        print(json.dumps({k: v for k, v in summary.items() if k != "model"}, indent=1))
+        return 0
+
+    return _guarded(job)
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    import torch
+
+    from emoface_training import checkpoint, evaluate
+    from emoface_training.data.corpus import Corpus
+    from emoface_training.data.synthetic.rig import Rig
+
+    def job() -> int:
+        torch.set_num_threads(args.threads)
+        torch.set_flush_denormal(True)
+        model, _ = checkpoint.load(args.checkpoint)
+        report = evaluate.evaluate(model, Corpus.open(args.corpus), Rig.load(), args.split, args.emotion, args.clips)
+        print(json.dumps(report) if args.json else evaluate.table(report))
+        return 0
+
+    return _guarded(job)
+
+
+def _guarded(job) -> int:  # type: ignore[no-untyped-def]
+    """Deliberate errors become one line on stderr and their exit code."""
+    from emoface_training.checkpoint import CheckpointError
+    from emoface_training.data.synthetic.errors import CorpusError
+    from emoface_training.options import OptionsError
+
+    try:
+        return job()
+    except (OptionsError, CheckpointError, CorpusError) as error:
+        print(f"emoface: error: {error}", file=sys.stderr)
+        return getattr(error, "exit_code", 2)
+
+
+def _bar(label: str):  # type: ignore[no-untyped-def]
+    from tqdm import tqdm
+
+    return lambda items: tqdm(items, desc=label, mininterval=2.0, disable=None)

@@ -1,0 +1,147 @@
+"""Training configuration: one YAML file with the model, the two stages and what they share."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from emoface_training.schedules import SCHEMES
+
+
+class OptionsError(ValueError):
+    """A training configuration that cannot be used; the message says got, expected and remedy."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class StageOptions:
+    """What both stages share. A stage ends when either limit is reached; the schedules follow the used share.
+
+    max_minutes counts wall time or, with clock="cpu", process time divided by `threads` (a fair budget on a shared
+    machine). Only a run limited by steps alone is reproducible to the bit.
+    """
+
+    max_steps: int | None = None
+    max_minutes: float | None = None
+    clock: Literal["wall", "cpu"] = "wall"
+    batch_size: int = 16
+    learning_rate: float = 1e-3
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    validate_every_minutes: float = 3.0
+    validate_every_steps: int | None = None
+    checkpoint_every_minutes: float = 3.0
+    log_every_steps: int = 20
+    validation_clips: int = 48
+    emotion_dropped: float = 0.5
+    style_dropped: float = 0.35
+    bfloat16: bool = False
+
+    def __post_init__(self) -> None:
+        if self.max_steps is None and self.max_minutes is None:
+            raise OptionsError("got neither max_steps nor max_minutes, expected at least one: give the stage a limit")
+
+
+@dataclass(frozen=True)
+class StageAOptions(StageOptions):
+    """Encoders with a coefficient head (ours; the paper starts from pretrained encoders)."""
+
+    crop_seconds: float = 3.0
+    learning_rate: float = 1.5e-3
+    phoneme_weight: float = 0.3
+    emotion_weight: float = 0.15
+    velocity_weight: float = 0.5
+    speed_change: float = 0.12
+    speed_change_probability: float = 0.5
+    gain_db: float = 8.0
+    noise_probability: float = 0.3
+
+
+@dataclass(frozen=True)
+class StageBOptions(StageOptions):
+    """The whole model with the paper's losses.
+
+    freeze_encoders_for: a share of the stage (1 = to its end; features are then computed once). loss_regions: extra
+    weight of named regions, a declared deviation. loss_vertices: with a motion basis, losses on a random sample of
+    that many vertices per step, drawn by those weights (0 = all vertices, the paper's).
+    """
+
+    learning_rate: float = 1e-4
+    batch_size: int = 8
+    max_frames: int = 100
+    scheme: str = "self-growing"
+    freeze_encoders_for: float = 0.0
+    encoder_rate_factor: float = 1.0
+    pairs: bool = True
+    pair_alignment: Literal["phonemes", "linear"] = "linear"
+    classification: bool = True
+    loss_regions: dict[str, float] = field(default_factory=dict)
+    loss_vertices: int = 0
+    loss_self: float = 1000.0
+    loss_cross: float = 1000.0
+    loss_velocity: float = 500.0
+    loss_classification: float = 1e-4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.scheme not in SCHEMES:
+            raise OptionsError(f"got scheme {self.scheme!r}, expected one of {SCHEMES}: correct stage_b.scheme")
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """model: fields of EmoFaceConfig (styles and vertices are filled in from the corpus and the rig)."""
+
+    model: dict[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    train_split: str = "train"
+    validation_split: str = "validation"
+    stage_a: StageAOptions | None = None
+    stage_b: StageBOptions | None = None
+
+    def __post_init__(self) -> None:
+        for name in (self.train_split, self.validation_split):
+            if name.startswith("test_"):
+                raise OptionsError(
+                    f"got split {name!r} for training, expected a split that is not held out: splits whose name "
+                    "starts with test_ are for `emoface eval` alone"
+                )
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+
+def build(cls: type, data: dict[str, Any], where: str) -> Any:
+    """A dataclass from plain data. Raises OptionsError naming the first unknown or unusable field."""
+    names = {f.name for f in dataclasses.fields(cls)}
+    for key in data:
+        if key not in names:
+            raise OptionsError(f"got {where}.{key}, expected one of {', '.join(sorted(names))}: correct the config")
+    return cls(**data)
+
+
+def parse(data: dict[str, Any]) -> TrainingOptions:
+    """Options from the YAML's plain data."""
+    data = dict(data)
+    for key, cls in (("stage_a", StageAOptions), ("stage_b", StageBOptions)):
+        if data.get(key) is not None:
+            data[key] = build(cls, data[key], key)
+    return build(TrainingOptions, data, "config")
+
+
+def load(path: Path) -> TrainingOptions:
+    """Options from a YAML file. Raises OptionsError when it is missing or no mapping."""
+    path = Path(path)
+    if not path.is_file():
+        raise OptionsError(f"got {path}, which is no file; expected a configuration such as configs/default.yaml")
+    data = yaml.safe_load(path.read_text())
+    if not isinstance(data, dict):
+        raise OptionsError(
+            f"got {type(data).__name__} at the top of {path}, expected a mapping with `model` and `stage_b`"
+        )
+    return parse(data)

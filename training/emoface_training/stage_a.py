@@ -1,0 +1,248 @@
+"""Stage A: both encoders learn from coefficients, before any vertex is touched.
+
+Ours, not the paper's: EmoFace starts from pretrained wav2vec2 encoders; the small default model has none, so its
+content encoder learns the rig's speech parameters and the phonemes, its emotion encoder the expression parameters and
+the emotion class (L_cls). Both convolutional front ends share one set of weights here (computed once, copied at the
+end), which the later stage keeps frozen as the paper does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from emoface_training.batches import (
+    IGNORED,
+    UNKNOWN_EMOTION,
+    ClipStore,
+    Conditions,
+    StoredClip,
+    conditions,
+    crop_batch,
+    phoneme_frames,
+    seed_step,
+    step_generator,
+)
+from emoface_training.config import EMOTION_CLASSES
+from emoface_training.data.synthetic.parameters import LEVELS, RIG_PARAMETERS, SPEECH_PARAMETERS
+from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS, PHONEMES
+from emoface_training.nn.emoface import EmoFace
+from emoface_training.nn.interpolation import interpolate
+from emoface_training.nn.wav2vec2 import HOP
+from emoface_training.options import StageAOptions
+
+SPEECH = len(SPEECH_PARAMETERS)
+# What viewers notice: the jaw, closed lips, the tucked lip of /f v/
+IMPORTANCE = {"jaw_open": 2.0, "lips_close": 2.0, "lip_tuck": 1.5}
+# Parameters whose peaks matter more than their rest: the error at a full peak weighs 1 + PEAK_GAIN
+PEAKED = ("lips_close", "lips_round", "lip_tuck")
+PEAK_GAIN, PEAK_FROM = 3.0, 0.4
+# Phoneme-level checks on rig parameters (validation only; evaluate.py measures vertices)
+CLOSED_ABOVE, FALSELY_CLOSED_ABOVE, TUCKED_ABOVE = 0.6, 0.5, 0.4
+OPEN_VOWELS = frozenset({"AA", "AE", "AO", "EH", "AY", "AW"})
+
+
+class CoefficientHead(nn.Module):
+    """Training-only heads: content -> speech parameters and phonemes, emotion -> expression parameters.
+
+    Works in standardised parameters; `mean` and `deviation` are the training split's.
+    """
+
+    def __init__(self, width: int, styles: int, mean: np.ndarray, deviation: np.ndarray, hidden: int = 128) -> None:
+        super().__init__()
+        given = styles + len(LEVELS)
+        expression = len(RIG_PARAMETERS) - SPEECH
+        self.speech = nn.Sequential(nn.Linear(width + given, hidden), nn.GELU(), nn.Linear(hidden, SPEECH))
+        self.expression = nn.Sequential(
+            nn.Linear(width + given + UNKNOWN_EMOTION + 1, hidden), nn.GELU(), nn.Linear(hidden, expression)
+        )
+        self.phonemes = nn.Linear(width, len(PHONEMES))
+        self.register_buffer("mean", torch.from_numpy(np.asarray(mean, np.float32)))
+        self.register_buffer("deviation", torch.from_numpy(np.asarray(deviation, np.float32)))
+
+    def forward(self, content: Tensor, emotion: Tensor, given: Conditions) -> tuple[Tensor, Tensor]:
+        """content, emotion [B, T, D] -> standardised parameters [B, T, 21], phoneme logits [B, T, 40]."""
+        frames = content.shape[1]
+        shared = torch.cat([given.style, given.level], -1)[:, None].expand(-1, frames, -1)
+        labelled = given.emotion_class[:, None].expand(-1, frames, -1)
+        speech = self.speech(torch.cat([content, shared], -1))
+        expression = self.expression(torch.cat([emotion, shared, labelled], -1))
+        return torch.cat([speech, expression], -1), self.phonemes(content)
+
+
+class StageA:
+    """The task that `loop.run` drives: batches, loss, validation, and what is saved."""
+
+    name = "stage_a"
+
+    def __init__(self, model: EmoFace, train: ClipStore, validation: ClipStore, options: StageAOptions, seed: int):
+        self.model, self.train, self.validation, self.options, self.seed = model, train, validation, options, seed
+        mean, deviation = train.parameter_statistics()
+        torch.manual_seed(seed)
+        self.head = CoefficientHead(model.config.width, train.styles, mean, deviation)
+        weight = torch.ones(len(RIG_PARAMETERS))
+        for name, value in IMPORTANCE.items():
+            weight[RIG_PARAMETERS.index(name)] = value
+        self.importance = weight
+        self.peaked = torch.tensor([name in PEAKED for name in RIG_PARAMETERS], dtype=torch.float32)
+
+    def parameter_groups(self) -> list[dict]:
+        """Tied front end: the emotion encoder's own is left out."""
+        left_out = {id(p) for p in self.model.emotion_encoder.encoder.feature_extractor.parameters()}
+        modules = (self.model.content_encoder, self.model.emotion_encoder, self.head)
+        return [{"params": [p for m in modules for p in m.parameters() if id(p) not in left_out], "factor": 1.0}]
+
+    def features(self, audio: Tensor, frames: int) -> tuple[Tensor, Tensor, Tensor]:
+        """audio [B, 320 T + 80] -> content, emotion [B, frames, D] at frame rate and emotion features [B, T, D]."""
+        content_encoder = self.model.content_encoder.encoder
+        emotion_encoder = self.model.emotion_encoder.encoder
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.options.bfloat16):
+            tail = audio.new_zeros(audio.shape[0], HOP * content_encoder.config.look_ahead)
+            local = content_encoder.local_features(torch.cat([audio, tail], 1))
+            content = content_encoder.whole_local(local)
+            emotion = emotion_encoder.whole_local(local)
+        content, emotion = content.float(), emotion.float()
+        fps = self.model.config.fps
+        return interpolate(content, frames, fps), interpolate(emotion, frames, fps), emotion
+
+    def loss(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
+        """Loss of one step and its parts for the log."""
+        o = self.options
+        seed_step(self.seed, self.name, step)
+        batch = crop_batch(
+            self.train,
+            step_generator(self.seed, self.name, step),
+            o.batch_size,
+            o.crop_seconds,
+            o.emotion_dropped,
+            o.style_dropped,
+            o.speed_change,
+            o.speed_change_probability,
+            o.gain_db,
+            o.noise_probability,
+        )
+        audio, frames = self.model.pad_audio(batch.audio)
+        content, emotion, _ = self.features(audio, frames)
+        predicted, phoneme_logits = self.head(content, emotion, batch.conditions)
+        parts = self.coefficient_losses(predicted, batch.parameters, batch.mask)
+        labels = batch.phonemes.masked_fill(~batch.mask, IGNORED)
+        parts["phonemes"] = F.cross_entropy(phoneme_logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+        parts["emotion"] = F.cross_entropy(self.model.emotion_encoder.logits(emotion, batch.mask), batch.emotion)
+        total = (
+            parts["speech"]
+            + parts["expression"]
+            + o.velocity_weight * parts["velocity"]
+            + o.phoneme_weight * parts["phonemes"]
+            + o.emotion_weight * parts["emotion"]
+        )
+        return total, {name: float(value.detach()) for name, value in parts.items()}
+
+    def coefficient_losses(self, predicted: Tensor, parameters: Tensor, mask: Tensor) -> dict[str, Tensor]:
+        """Means over kept frames and parameters. predicted standardised, parameters raw, both [B, T, 21]."""
+        difference = predicted - (parameters - self.head.mean) / self.head.deviation
+        peak = 1.0 + PEAK_GAIN * self.peaked * ((parameters - PEAK_FROM) / (1.0 - PEAK_FROM)).clamp(0.0, 1.0)
+        weighted = (0.2 * difference.abs() + 0.8 * difference.square()) * self.importance * peak
+        change = (difference[:, 1:] - difference[:, :-1]).square() * self.importance
+        both = mask[:, 1:] & mask[:, :-1]
+        return {
+            "speech": _kept_mean(weighted[..., :SPEECH], mask),
+            "expression": _kept_mean(weighted[..., SPEECH:], mask),
+            "velocity": _kept_mean(change, both),
+        }
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """Coefficient figures on the validation split, emotion not given, style given."""
+        return coefficient_figures(self, self.validation.spread(self.options.validation_clips))
+
+    def set_train(self, training: bool) -> None:
+        self.model.train(training)
+        self.head.train(training)
+
+    def finish(self) -> None:
+        """Copy the shared front end to the emotion encoder; also before every checkpoint."""
+        source = self.model.content_encoder.encoder.feature_extractor.state_dict()
+        self.model.emotion_encoder.encoder.feature_extractor.load_state_dict(source)
+
+    @property
+    def extra(self) -> nn.Module:
+        return self.head
+
+
+def _kept_mean(values: Tensor, mask: Tensor) -> Tensor:
+    return (values.mean(-1) * mask).sum() / mask.sum().clamp(min=1)
+
+
+def predicted_parameters(task: StageA, clips: list[StoredClip], given: Conditions) -> Iterator[tuple]:
+    """Per clip: parameters [T, 21], phoneme logits [T, 40], emotion logits [8]; batches of similar length."""
+    order = sorted(range(len(clips)), key=lambda i: clips[i].frames)
+    for first in range(0, len(order), 8):
+        rows = order[first : first + 8]
+        samples = max(len(clips[i].audio) for i in rows)
+        audio = torch.zeros(len(rows), samples)
+        mask = torch.zeros(len(rows), samples * task.model.config.fps // 16000, dtype=torch.bool)
+        for row, i in enumerate(rows):
+            audio[row, : len(clips[i].audio)] = torch.from_numpy(clips[i].waveform())
+            mask[row, : clips[i].frames] = True
+        padded, frames = task.model.pad_audio(audio)
+        content, emotion, _ = task.features(padded, frames)
+        some = Conditions(given.style[rows], given.level[rows], given.emotion_class[rows])
+        parameters, phonemes = task.head(content, emotion, some)
+        logits = task.model.emotion_encoder.logits(emotion, mask)
+        parameters = parameters * task.head.deviation + task.head.mean
+        for row, i in enumerate(rows):
+            yield clips[i], parameters[row, : clips[i].frames], phonemes[row, : clips[i].frames], logits[row]
+
+
+def coefficient_figures(task: StageA, clips: list[StoredClip]) -> dict[str, float]:
+    """Jaw correlation, R2 against predict-the-mean, closures and tucks on rig parameters, classification rates."""
+    given = conditions(task.validation, clips)
+    unknown = torch.zeros(len(clips), UNKNOWN_EMOTION + 1)
+    unknown[:, UNKNOWN_EMOTION] = 1.0
+    given = Conditions(given.style, given.level, unknown)
+    fps = task.model.config.fps
+    errors, targets, outputs = [], [], []
+    counts = dict.fromkeys(("closed", "bilabials", "false", "vowels", "tucked", "labiodentals"), 0)
+    phoneme_hits = phoneme_total = emotion_hits = 0
+    close, tuck = RIG_PARAMETERS.index("lips_close"), RIG_PARAMETERS.index("lip_tuck")
+    for clip, parameters, phoneme_logits, logits in predicted_parameters(task, clips, given):
+        target = clip.parameters.astype(np.float32)
+        output = parameters.numpy()
+        errors.append((output - target) ** 2)
+        targets.append(target)
+        outputs.append(output)
+        labels = phoneme_frames(clip, np.arange(clip.frames) / fps)
+        phoneme_hits += int((phoneme_logits.argmax(-1).numpy() == labels)[labels != IGNORED].sum())
+        phoneme_total += int((labels != IGNORED).sum())
+        emotion_hits += int(logits.argmax()) == clip.emotion
+        for name, start, end in clip.phonemes:
+            span = output[int(start * fps) : int(np.ceil(end * fps)) + 1]
+            middle = int((start + end) / 2 * fps)
+            if name in BILABIALS and len(span):
+                counts["bilabials"] += 1
+                counts["closed"] += bool(span[:, close].max() > CLOSED_ABOVE)
+            elif name in LABIODENTALS and len(span):
+                counts["labiodentals"] += 1
+                counts["tucked"] += bool(span[:, tuck].max() > TUCKED_ABOVE)
+            elif name in OPEN_VOWELS and middle < clip.frames:
+                counts["vowels"] += 1
+                counts["false"] += bool(output[middle, close] > FALSELY_CLOSED_ABOVE)
+    error, target, output = np.concatenate(errors), np.concatenate(targets), np.concatenate(outputs)
+    spread = (target - task.head.mean.numpy()) ** 2
+    return {
+        "jaw_correlation": float(np.corrcoef(output[:, 0], target[:, 0])[0, 1]),
+        "speech_r2": float(1 - error[:, :SPEECH].mean() / spread[:, :SPEECH].mean()),
+        "expression_r2": float(1 - error[:, SPEECH:].mean() / spread[:, SPEECH:].mean()),
+        "closures": counts["closed"] / max(1, counts["bilabials"]),
+        "false_closures": counts["false"] / max(1, counts["vowels"]),
+        "tucks": counts["tucked"] / max(1, counts["labiodentals"]),
+        "phoneme_accuracy": phoneme_hits / max(1, phoneme_total),
+        "emotion_accuracy": emotion_hits / len(clips),
+    }
+
+
+assert EMOTION_CLASSES == UNKNOWN_EMOTION  # the corpus labels and the classifier agree

@@ -1,0 +1,187 @@
+"""One training run from a configuration, a corpus and a folder: the work behind `emoface train`.
+
+RUN holds `config.yaml` (what was asked, resolved), `stage_a/` and `stage_b/` (checkpoint folders), `log.jsonl`,
+`tensorboard/` and `summary.json`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import yaml
+
+from emoface_training import checkpoint, loop
+from emoface_training.batches import ClipStore
+from emoface_training.config import EmoFaceConfig
+from emoface_training.motion_basis import MotionRig, all_parameters, motion_basis
+from emoface_training.nn.emoface import EmoFace
+from emoface_training.nn.spiral import build_spirals
+from emoface_training.options import OptionsError, StageOptions, TrainingOptions
+from emoface_training.stage_a import StageA
+from emoface_training.trainer import StageB
+
+CONFIG, SUMMARY = "config.yaml", "summary.json"
+STAGES = ("a", "b", "all")
+
+
+class RunExistsError(OptionsError):
+    """A run is never overwritten."""
+
+
+def train(
+    options: TrainingOptions,
+    corpus: Any,
+    rig: MotionRig | None,
+    out: Path,
+    stage: str = "all",
+    resume: bool = False,
+    threads: int = 1,
+    start_from: Path | None = None,
+    progress: Callable[[Iterable], Iterable] = lambda items: items,
+) -> dict[str, Any]:
+    """Train one or both stages; returns what is written to `summary.json`.
+
+    corpus: as `Corpus` offers it (`clips(split)`, `actors`). rig: may be None for stage "a", which touches no vertex.
+    stage: "a", "b" or "all". start_from: a checkpoint
+    folder whose encoders stage B begins with (default: this run's stage A, where there is one).
+    Raises RunExistsError for an existing run without resume, OptionsError for what cannot be trained.
+    """
+    if stage not in STAGES:
+        raise OptionsError(f"got stage {stage!r}, expected one of {STAGES}: correct --stage")
+    if rig is None and stage != "a":
+        raise OptionsError("got no rig, expected one for stage b: it is trained on vertices")
+    for letter, given in (("a", options.stage_a), ("b", options.stage_b)):
+        if stage == letter and given is None:
+            raise OptionsError(f"got --stage {letter}, expected a config with stage_{letter}: add that section")
+    if options.stage_a is None and options.stage_b is None:
+        raise OptionsError("got a config with neither stage_a nor stage_b, expected at least one of them")
+    out = Path(out)
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)  # silence produces denormal activations, which are slow and mean nothing
+    _claim(out, options, stage, resume)
+    styles = tuple(corpus.actors)
+    stores = [
+        ClipStore.load(progress(corpus.clips(split)), corpus_fps(corpus), len(styles))
+        for split in (options.train_split, options.validation_split)
+    ]
+    model = new_model(options, styles, rig, stores[0])
+    summary: dict[str, Any] = {
+        "seed": options.seed,
+        "train_clips": len(stores[0].clips),
+        "train_seconds": stores[0].seconds,
+        "model": model.config.to_dict(),
+    }
+    if options.stage_a is not None and stage in ("a", "all"):
+        task = StageA(model, *stores, options.stage_a, options.seed)
+        summary["stage_a"] = loop.run(task, out, threads, resume)
+        _write_summary(out, summary)
+    if options.stage_b is not None and stage in ("b", "all"):
+        fresh = not (resume and (out / "stage_b" / checkpoint.CONFIG).is_file())
+        source = start_from or out / "stage_a"
+        if fresh and (source / checkpoint.CONFIG).is_file():
+            load_encoders(model, source)
+            summary["encoders_from"] = source.name
+        task = StageB(model, *stores, rig, options.stage_b, options.seed)
+        summary["stage_b"] = loop.run(task, out, threads, resume)
+        _write_summary(out, summary)
+    return summary
+
+
+def corpus_fps(corpus: Any) -> int:
+    """Frame rate of a corpus (its description's, or an attribute of a corpus in memory)."""
+    description = getattr(corpus, "description", None)
+    return int(description["fps"] if description else corpus.fps)
+
+
+def new_model(options: TrainingOptions, styles: tuple[str, ...], rig: MotionRig | None, train: ClipStore) -> EmoFace:
+    """The untrained model for a rig and a corpus; its weights depend on the seed alone."""
+    data = dict(options.model) | {"styles": styles, "fps": train.fps}
+    if rig is not None:
+        data["vertices"] = len(rig.template)
+    try:
+        config = EmoFaceConfig.from_dict(data)
+    except (TypeError, ValueError) as error:
+        raise OptionsError(f"got a model section that does not fit ({error}): correct the config") from error
+    if rig is None:
+        torch.manual_seed(options.seed)
+        return EmoFace(config)
+    mesh = config.mesh_attention
+    spiral = build_spirals(rig.template, rig.faces, mesh.kernel, mesh.dilation)
+    basis = None
+    if config.decoder.motion_rank is not None:
+        basis = torch.from_numpy(motion_basis(rig, all_parameters(train), config.decoder.motion_rank)[0])
+    torch.manual_seed(options.seed)
+    return EmoFace(config, torch.as_tensor(np.asarray(spiral)), basis)
+
+
+def load_encoders(model: EmoFace, folder: Path) -> None:
+    """Copy both encoders and the classifier of a checkpoint into the model."""
+    tensors, config = checkpoint.load_weights(folder)
+    wanted = ("content_encoder.", "emotion_encoder.")
+    try:
+        for prefix in wanted:
+            part = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            getattr(model, prefix[:-1]).load_state_dict(part, strict=True)
+    except RuntimeError as error:
+        raise checkpoint.CheckpointError(
+            f"got encoders in {folder} of width {config.width} that do not fit this model ({error}): use one model "
+            "section for both stages"
+        ) from error
+
+
+def _claim(out: Path, options: TrainingOptions, stage: str, resume: bool) -> None:
+    """Write the resolved configuration, or refuse a folder that already holds this stage."""
+    begun = [name for name in ("stage_a", "stage_b") if stage in ("all", name[-1]) and (out / name).exists()]
+    if begun and not resume:
+        raise RunExistsError(
+            f"got {out}, which already holds {' and '.join(begun)}; expected a new folder: "
+            "continue it with --resume, or give another --out"
+        )
+    out.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(json.loads(json.dumps(options.to_dict())), sort_keys=False)
+    _write(out / CONFIG, text)
+
+
+def _write_summary(out: Path, summary: dict[str, Any]) -> None:
+    path = out / SUMMARY
+    before = json.loads(path.read_text()) if path.is_file() else {}
+    _write(path, json.dumps(before | summary, indent=1) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    fresh = path.with_name(path.name + ".tmp")
+    fresh.write_text(text)
+    os.replace(fresh, path)
+
+
+def with_overrides(
+    options: TrainingOptions,
+    max_minutes: float | None = None,
+    max_steps: int | None = None,
+    scheme: str | None = None,
+    fusion: str | None = None,
+) -> TrainingOptions:
+    """The options with what the command line changes; a given limit replaces the stage's own limits."""
+    changes: dict[str, Any] = {}
+    for name in ("stage_a", "stage_b"):
+        stage: StageOptions | None = getattr(options, name)
+        if stage is None:
+            continue
+        values: dict[str, Any] = {}
+        if max_minutes is not None or max_steps is not None:
+            values |= {"max_minutes": max_minutes, "max_steps": max_steps}
+        if scheme is not None and name == "stage_b":
+            values["scheme"] = scheme
+        changes[name] = dataclasses.replace(stage, **values)
+    if fusion is not None:
+        model = dict(options.model)
+        model["mesh_attention"] = dict(model.get("mesh_attention", {})) | {"fusion": fusion}
+        changes["model"] = model
+    return dataclasses.replace(options, **changes)
