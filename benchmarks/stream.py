@@ -97,7 +97,9 @@ def main() -> None:
         "rss_growth_mb": memory[-1] - memory[0],
         "cpu_per_wall": measure.cpu_per_wall([t for timings in short.values() for t in timings] + tenths),
     }
-    print(f"{package.manifest.name}, {choices.precision or package.manifest.default_precision}, backend {choices.backend}")
+    print(
+        f"{package.manifest.name}, {choices.precision or package.manifest.default_precision}, backend {choices.backend}"
+    )
     measure.finish("stream", figures, choices.json)
 
 
