@@ -2,10 +2,10 @@
 
     python benchmarks/stream.py [--package default] [--precision int8] [--minutes 10] [--json]
 
-Figures: `rtf_100ms`, `rtf_40ms` (CPU seconds per second of audio at that block size), `step_p50_ms`, `step_p99_ms` (wall
-time of one call with 100 ms of audio), `first_frame_ms` (audio that had to arrive, at 40 ms blocks, plus computing),
-`drift` (median CPU time per call of the last tenth of the long run over the first tenth), `rss_growth_mb` (memory at the
-end less memory after the first tenth), `cpu_per_wall`.
+Figures: `rtf_100ms`, `rtf_40ms` (CPU seconds per second of audio at that block size), `step_p50_ms`, `step_p99_ms`
+(wall time of one call with 100 ms of audio), `first_frame_ms` (audio that had to arrive, at 40 ms blocks, plus
+computing), `drift` (median CPU time per call of the last tenth of the long run over the first tenth), `rss_growth_mb`
+(memory at the end less memory after the first tenth), `cpu_per_wall`.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import measure
 import numpy as np
 import soundfile
 
 import emoface
+import measure
 
 RATE = 48000
 SPEECH = Path(emoface.__file__).parent / "assets" / "speech.wav"

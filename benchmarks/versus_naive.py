@@ -2,11 +2,11 @@
 
     python benchmarks/versus_naive.py [--width 64] [--json]
 
-Our own re-implementation of that way with PyTorch's decoder layer (vectorised, inference mode, one thread, audio features
-and feedback tokens kept), Mesh Attention by gather + linear for the newest frame. Rows: the prefix with the head for
-every frame (as published implementations run it), with the head for the newest frame alone, and a PyTorch KV cache. All
-outputs are asserted equal. Random weights, the papers' dense head, V = 5023; figures are ratios against the step in
-ONNX Runtime (fp32, one thread). `speedup_t*` compares with the published form, `speedup_newest_head_t*` and
+Our own re-implementation of that way with PyTorch's decoder layer (vectorised, inference mode, one thread, audio
+features and feedback tokens kept), Mesh Attention by gather + linear for the newest frame. Rows: the prefix with the
+head for every frame (as published implementations run it), with the head for the newest frame alone, and a PyTorch KV
+cache. All outputs are asserted equal. Random weights, the papers' dense head, V = 5023; figures are ratios against the
+step in ONNX Runtime (fp32, one thread). `speedup_t*` compares with the published form, `speedup_newest_head_t*` and
 `speedup_cache_t*` with the two faster ones.
 """
 
@@ -15,11 +15,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import measure
 import numpy as np
 import onnxruntime as ort
 import torch
 import torch.nn.functional as F
+from torch import Tensor, nn
+
+import measure
 from emoface_export.onnx_export import export_stage
 from emoface_export.wiring import input_shapes
 from emoface_training.config import DecoderConfig, EmoFaceConfig, EncoderConfig
@@ -27,7 +29,6 @@ from emoface_training.data.synthetic.rig import Rig
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.spiral import build_spirals
 from emoface_training.nn.spiral_op import spiral_conv3d_projected
-from torch import Tensor, nn
 
 LENGTHS = (60, 300, 600)
 

@@ -196,11 +196,7 @@ class TwoBranchDecoder(Stage):
     def _attention_bias(self, frame: Tensor, n: int, cache: int) -> Tensor:
         """FaceFormer's temporal bias -slope * floor(age / period), causal, within the window, [B, H, n, cache + n]."""
         d = self.config.decoder
-        age = (
-            torch.arange(n, device=frame.device)[:, None]
-            + cache
-            - torch.arange(cache + n, device=frame.device)[None]
-        )
+        age = torch.arange(n, device=frame.device)[:, None] + cache - torch.arange(cache + n, device=frame.device)[None]
         penalty = -self.slopes[:, None, None] * torch.div(age, d.period, rounding_mode="floor").to(self.slopes.dtype)
         key_frame = frame[:, None, None] - cache + torch.arange(cache + n, device=frame.device)
         visible = ((age >= 0) & (age < d.window))[None] & (key_frame >= 0)

@@ -52,7 +52,11 @@ class SeparableSpiralConv3D(SpiralConv3D):
         frames = torch.cat([past, audio], 1)
         n = audio.shape[1]
         unfolded = torch.cat([frames[:, j : j + n] for j in range(self.delta)], -1)
-        return F.linear(unfolded, taps.flatten(1))[:, :, None] + constants[available]
+        per_frame = F.linear(unfolded, taps.flatten(1))
+        if torch.compiler.is_exporting():
+            # The same sums with the vertices innermost: ONNX Runtime adds and projects long rows several times faster
+            return (per_frame[..., None] + constants.transpose(1, 2)[available]).transpose(2, 3)
+        return per_frame[:, :, None] + constants[available]
 
 
 class MeshAttention(Stage):
@@ -117,7 +121,7 @@ class MeshAttention(Stage):
         hidden, past = self._first_layer(inputs, state)
         _, weight, bias = self._frozen or self._derived()
         difference, partial = _operator()(hidden, state["partial"], self.second.spiral, weight, bias, self.delta)
-        return {"emotion_weight": torch.sigmoid(difference[..., 0])}, {
+        return {"emotion_weight": torch.sigmoid(difference.flatten(2))}, {
             "past": past,
             "partial": partial,
             "available": (state["available"] + n).clamp(max=self.delta - 1),
@@ -135,14 +139,17 @@ class MeshAttention(Stage):
     def whole(self, content: Tensor, emotion: Tensor, vertices: Tensor | None = None) -> Tensor:
         """Weights of a whole clip, [B, T, V], or [B, T, S] at the listed `vertices` int64 [S] alone (training)."""
         state = self.initial_state(content.shape[0])
-        inputs = {"content": content, "emotion": emotion}
         if vertices is None:
-            return self.step(inputs, state)[0]["emotion_weight"]
+            return self.step({"content": content, "emotion": emotion}, state)[0]["emotion_weight"]
         if self.adds:
             return content.new_ones(*content.shape[:2], len(vertices))
-        hidden, (weight, bias) = self._first_layer(inputs, state)[0], self._derived()[1:]
-        partial = state["partial"][:, :, vertices]
-        spiral = self.second.spiral[vertices]
+        constants, weight, bias = self._derived()
+        # Only the listed vertices' neighbours need the first layer
+        used, spiral = torch.unique(self.second.spiral[vertices].long(), return_inverse=True)
+        audio = self.audio_features(content, emotion)
+        available = torch.arange(audio.shape[1], device=audio.device).clamp(max=self.delta - 1)[None]
+        hidden = F.elu(self.first(audio, state["past"], available, constants[:, used]))
+        partial = hidden.new_zeros(hidden.shape[0], self.delta - 1, len(vertices), 1)
         difference, _ = spiral_conv3d_projected(hidden, partial, spiral, weight, bias, self.delta)
         return torch.sigmoid(difference[..., 0])
 

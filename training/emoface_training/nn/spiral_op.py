@@ -100,7 +100,5 @@ def spiral_conv3d(
 
 
 @spiral_conv3d.register_fake
-def _(
-    x: Tensor, partial: Tensor, spiral: Tensor, weight: Tensor, bias: Tensor, delta: int
-) -> tuple[Tensor, Tensor]:
+def _(x: Tensor, partial: Tensor, spiral: Tensor, weight: Tensor, bias: Tensor, delta: int) -> tuple[Tensor, Tensor]:
     return x.new_empty(*x.shape[:3], weight.shape[0]), torch.empty_like(partial)
