@@ -124,7 +124,7 @@ def attention(delta: int = 3, kernel: int = 9, vertices: int = 21) -> MeshAttent
 
 @pytest.mark.parametrize(("dilation", "kernel", "delta"), [(1, 5, 3), (1, 18, 3), (2, 18, 1), (2, 18, 2), (4, 18, 3)])
 def test_mesh_attention_equals_the_papers_formula(dilation, kernel, delta):
-    """Generic operator on F_audio + position, ELU, two logits, softmax: against separable, logit difference, sigmoid."""
+    """Generic operator, ELU, two logits, softmax against the separable layer, logit difference, sigmoid."""
     model = attention(delta, kernel)
     content, emotion = torch.randn(2, 6, 64, dtype=torch.float64), torch.randn(2, 6, 64, dtype=torch.float64)
     x = model.audio_features(content, emotion)[:, :, None] + model.position

@@ -114,7 +114,7 @@ class MeshAttention(Stage):
         return self.reduce_both(both)
 
     def step(self, inputs: State, state: State) -> tuple[State, State]:
-        content, emotion = inputs["content"], inputs["emotion"]
+        content = inputs["content"]
         batch, n = content.shape[:2]
         if self.adds:
             return {"emotion_weight": content.new_ones(batch, n, self.vertices)}, {}

@@ -49,7 +49,7 @@ class _NeighbourSum(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient: Tensor) -> tuple[Tensor, Tensor, None]:  # type: ignore[no-untyped-def]
         x, taps, rows = ctx.saved_tensors
-        kernel, outputs = taps.shape[:2]
+        kernel = taps.shape[0]
         flat = rows.reshape(-1)
         listed = torch.argsort(flat, stable=True) // kernel
         counts = torch.bincount(flat, minlength=x.shape[1] * kernel)
