@@ -106,7 +106,9 @@ def tiny_model(config: EmoFaceConfig | None = None, seed: int = 0, subdivisions:
     mesh = config.mesh_attention
     spiral = torch.from_numpy(build_spirals(arrays["template"], arrays["faces"], mesh.kernel, mesh.dilation))
     rank = config.decoder.motion_rank
-    basis = None if rank is None else 0.02 * torch.randn(rank, 3 * config.vertices) / rank**0.5
+    # Of its own generator: the encoders' weights are then those of the dense model, and traced once
+    generator = torch.Generator().manual_seed(seed)
+    basis = None if rank is None else 0.02 * torch.randn(rank, 3 * config.vertices, generator=generator) / rank**0.5
     model = EmoFace(config, spiral, basis).eval()
     for branch in model.decoder.branches:
         nn.init.normal_(branch.motion_head.weight, std=0.25 if rank else 0.003)
@@ -175,6 +177,11 @@ def cached(folder: Path, name: str, build) -> Path:  # type: ignore[no-untyped-d
         build(fresh)
         os.replace(fresh, path)
     return path
+
+
+def cached_package(folder: Path, name: str, checkpoint: Path) -> Path:
+    """The exported package of `checkpoint`, once per state of the sources."""
+    return cached(folder, name, lambda path: write_package(checkpoint, path, graphs=folder))
 
 
 def _sources_digest() -> str:

@@ -7,6 +7,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from emoface_export import spiral_onnx
+from emoface_export.onnx_export import strip
 
 # Below this many bytes a Cast node costs more than it saves.
 _SMALLEST = 1 << 16
@@ -24,6 +25,7 @@ def half_model(model: onnx.ModelProto) -> onnx.ModelProto:
     # The converter walks nodes, not function bodies; the body is generic in its type and is added again.
     del source.functions[:]
     converted = convert_float_to_float16(source, keep_io_types=True, disable_shape_infer=True)
+    strip(converted)
     spiral_onnx.attach_function(converted)
     return converted
 

@@ -107,19 +107,24 @@ def _finish(model: onnx.ModelProto, signature: StageSignature) -> onnx.ModelProt
     clean = onnx.ModelProto()
     clean.CopyFrom(model)
     clean.ir_version = IR_VERSION
-    clean.producer_name, clean.producer_version, clean.doc_string = "emoface", "", ""
-    for holder in (clean, clean.graph, *clean.graph.node, *clean.graph.initializer, *clean.graph.input):
-        holder.ClearField("metadata_props")
-    for node in clean.graph.node:
-        node.ClearField("doc_string")
-    clean.graph.ClearField("value_info")
-    clean.graph.name = "step"
+    strip(clean)
     del clean.functions[:]
     _name_axes(clean, signature)
     _fold(clean)
     spiral_onnx.attach_function(clean)
     onnx.checker.check_model(clean, full_check=False)
     return clean
+
+
+def strip(model: onnx.ModelProto) -> None:
+    """Remove what tools leave behind: names, paths, inferred shapes (in place). They would swell and vary the bytes."""
+    model.producer_name, model.producer_version, model.doc_string = "emoface", "", ""
+    for holder in (model, model.graph, *model.graph.node, *model.graph.initializer, *model.graph.input):
+        holder.ClearField("metadata_props")
+    for node in model.graph.node:
+        node.ClearField("doc_string")
+    model.graph.ClearField("value_info")
+    model.graph.name = "step"
 
 
 def _name_axes(model: onnx.ModelProto, signature: StageSignature) -> None:

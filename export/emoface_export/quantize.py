@@ -8,6 +8,8 @@ from pathlib import Path
 
 import onnx
 
+from emoface_export.onnx_export import strip
+
 # A product this narrow (the first convolution over raw samples, 10 taps) costs next to nothing in fp32, while 8 bits
 # would cut the sound itself to 8 bits of each block's peak.
 _NARROWEST = 16
@@ -41,8 +43,7 @@ def quantize_model(model: onnx.ModelProto) -> onnx.ModelProto:
         finally:
             logging.root.setLevel(previous)
         quantized = onnx.load(target)
-    quantized.producer_name, quantized.producer_version = "emoface", ""
-    quantized.graph.name = "step"
+    strip(quantized)
     return quantized
 
 
