@@ -202,8 +202,7 @@ class StageB:
             return None
         return torch.multinomial(self.vertex_weights, count, generator=generator)
 
-    def decode(self, rows: Rows, fed: Tensor, vertices: Tensor | None) -> MotionOutputs:
-        weight = self.model.mesh_attention.whole(rows.content, rows.emotion, vertices)
+    def decode(self, rows: Rows, weight: Tensor, fed: Tensor, vertices: Tensor | None) -> MotionOutputs:
         g = rows.given
         return self.model.decode_given(
             rows.content, rows.emotion, weight, fed, g.style, g.level, g.emotion_class, vertices
@@ -217,10 +216,12 @@ class StageB:
         target = self.targets.offsets(rows.coefficients, vertices)
         truth = target.flatten(2) if self.to_feedback is None else rows.coefficients @ self.to_feedback
         probability = ground_truth_probability(progress, self.options.scheme)
+        # The weights depend on audio alone: one evaluation serves both passes
+        weight = self.model.mesh_attention.whole(rows.content, rows.emotion, vertices)
         fed = truth
         if probability < 1.0:
-            fed = mix(truth, self._predicted_codes(rows, truth, vertices), probability, generator)
-        outputs = self.decode(rows, fed, vertices)
+            fed = mix(truth, self._predicted_codes(rows, weight, truth, vertices), probability, generator)
+        outputs = self.decode(rows, weight, fed, vertices)
         weights = self.vertex_weights if vertices is None and self.options.loss_regions else None
         terms, parts = self._terms(outputs, target, rows, weights)
         total = losses.total(terms, self.weights)
@@ -228,16 +229,17 @@ class StageB:
         return total, parts | {"ground_truth": probability}
 
     @torch.no_grad()
-    def _predicted_codes(self, rows: Rows, truth: Tensor, vertices: Tensor | None) -> Tensor:
+    def _predicted_codes(self, rows: Rows, weight: Tensor, truth: Tensor, vertices: Tensor | None) -> Tensor:
         """P of equation 4: pass 1 on ground truth, or the model's own rollout in the autoregressive scheme."""
         if self.options.scheme == "autoregressive":
-            weight = self.model.mesh_attention.whole(rows.content, rows.emotion)
+            if vertices is not None:
+                weight = self.model.mesh_attention.whole(rows.content, rows.emotion)
             g = rows.given
             offsets = self.model.decode_autoregressive(
                 rows.content, rows.emotion, weight, g.style, g.level, g.emotion_class
             )
             return self.model.decoder.motion_code(offsets)
-        return self.model.decoder.motion_code(self.decode(rows, truth, vertices).fused, vertices)
+        return self.model.decoder.motion_code(self.decode(rows, weight, truth, vertices).fused, vertices)
 
     def _terms(
         self, outputs: MotionOutputs, target: Tensor, rows: Rows, weights: Tensor | None

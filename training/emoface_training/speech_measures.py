@@ -1,0 +1,119 @@
+"""What a viewer checks first, measured on predicted vertices: the jaw's timing, closed lips, the tuck of /f v/.
+
+Thresholds, fixed before any model was measured, on the rig's own scale:
+
+- closed: the gap between the middles of the inner lips is at most 15 % of the way from the rig's closed lips to its
+  half-open jaw (jaw_open = 0.5). A bilabial /p b m/ counts as closed when one frame of its interval is closed.
+- false closure: the middle frame of an open vowel (AA AE AO EH AY AW) is closed.
+- tuck: the middle of the lower lip has come at least 40 % of the way towards the upper teeth that the rig's own full
+  tuck goes (jaw_open = 0.15). An /f v/ counts when one frame of its interval is tucked.
+- jaw: correlation over all frames of the split of the lower teeth's drop with the ground truth's.
+
+The same measures run on the ground truth, which shows what they can reach.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from emoface_training.batches import StoredClip
+from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
+from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS
+from emoface_training.motion_basis import MotionRig
+
+OPEN_VOWELS = frozenset({"AA", "AE", "AO", "EH", "AY", "AW"})
+CLOSED_SHARE = 0.15
+TUCKED_SHARE = 0.40
+HALF_OPEN, TUCK_JAW = 0.5, 0.15
+
+
+def _pose(**values: float) -> np.ndarray:
+    return np.array([[values.get(name, 0.0) for name in RIG_PARAMETERS]], np.float32)
+
+
+class MouthGauge:
+    """Gap, tuck and jaw drop of a rig's mouth, in metres; offsets are [T, V, 3] relative to the template."""
+
+    def __init__(self, rig: MotionRig) -> None:
+        self.template = rig.template.astype(np.float64)
+        self.upper = self._middle(rig.masks["upper_lip_inner"])
+        self.lower = self._middle(rig.masks["lower_lip_inner"])
+        self.upper_teeth, self.lower_teeth = rig.masks["teeth_upper"], rig.masks["teeth_lower"]
+        closed = self.gap(rig.offsets(_pose(lips_close=1.0)))[0]
+        opened = self.gap(rig.offsets(_pose(jaw_open=HALF_OPEN)))[0]
+        self.closed_below = closed + CLOSED_SHARE * (opened - closed)
+        loose = self.teeth_distance(rig.offsets(_pose(jaw_open=TUCK_JAW)))[0]
+        tucked = self.teeth_distance(rig.offsets(_pose(jaw_open=TUCK_JAW, lip_tuck=1.0)))[0]
+        self.tucked_below = loose + TUCKED_SHARE * (tucked - loose)
+
+    @staticmethod
+    def _middle(ring: np.ndarray) -> np.ndarray:
+        centre = len(ring) // 2
+        return ring[max(0, centre - 1) : centre + 2]
+
+    def _place(self, offsets: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        return offsets[:, indices].astype(np.float64) + self.template[indices]
+
+    def gap(self, offsets: np.ndarray) -> np.ndarray:
+        """Vertical distance [T] between the middles of the inner lips."""
+        return self._place(offsets, self.upper)[..., 1].mean(1) - self._place(offsets, self.lower)[..., 1].mean(1)
+
+    def teeth_distance(self, offsets: np.ndarray) -> np.ndarray:
+        """Distance [T] from the middle of the lower lip to the nearest vertex of the upper teeth."""
+        lip = self._place(offsets, self.lower).mean(1, keepdims=True)
+        return np.linalg.norm(self._place(offsets, self.upper_teeth) - lip, axis=-1).min(1)
+
+    def jaw_drop(self, offsets: np.ndarray) -> np.ndarray:
+        """Mean downward displacement [T] of the lower teeth."""
+        return -offsets[:, self.lower_teeth, 1].astype(np.float64).mean(1)
+
+
+@dataclass
+class SpeechMeasures:
+    """Accumulates clips of one split."""
+
+    gauge: MouthGauge
+    fps: int
+    _counts: dict[str, int] = field(default_factory=dict)
+    _jaw: list[np.ndarray] = field(default_factory=list)
+    _jaw_target: list[np.ndarray] = field(default_factory=list)
+
+    def add(self, clip: StoredClip, offsets: np.ndarray, target: np.ndarray) -> None:
+        """offsets, target [T, V, 3] in metres; phonemes come from the clip."""
+        gauge = self.gauge
+        self._jaw.append(gauge.jaw_drop(offsets))
+        self._jaw_target.append(gauge.jaw_drop(target))
+        closed = gauge.gap(offsets) <= gauge.closed_below
+        tucked = gauge.teeth_distance(offsets) <= gauge.tucked_below
+        for name, start, end in clip.phonemes:
+            span = slice(int(start * self.fps), int(np.ceil(end * self.fps)) + 1)
+            middle = int((start + end) / 2 * self.fps)
+            if name in BILABIALS and len(closed[span]):
+                self._count("bilabials", closed[span].any())
+            elif name in LABIODENTALS and len(tucked[span]):
+                self._count("labiodentals", tucked[span].any())
+            elif name in OPEN_VOWELS and middle < len(closed):
+                self._count("open_vowels", closed[middle])
+
+    def _count(self, name: str, hit: bool) -> None:
+        self._counts[name] = self._counts.get(name, 0) + 1
+        self._counts[name + "_hit"] = self._counts.get(name + "_hit", 0) + bool(hit)
+
+    def figures(self) -> dict[str, float | int]:
+        """Rates in 0..1 with their counts; a correlation of a motionless jaw is 0."""
+        jaw, target = np.concatenate(self._jaw), np.concatenate(self._jaw_target)
+        still = jaw.std() < 1e-9 or target.std() < 1e-9
+        count = self._counts
+        rates = {
+            name: count.get(f"{key}_hit", 0) / max(1, count.get(key, 0))
+            for name, key in (("closures", "bilabials"), ("false_closures", "open_vowels"), ("tucks", "labiodentals"))
+        }
+        return {
+            "jaw_correlation": 0.0 if still else float(np.corrcoef(jaw, target)[0, 1]),
+            **rates,
+            "bilabials": count.get("bilabials", 0),
+            "open_vowels": count.get("open_vowels", 0),
+            "labiodentals": count.get("labiodentals", 0),
+        }
