@@ -9,10 +9,10 @@ from .head_fill import hairline
 from .head_parts import Array, Parts, bump, smoothstep
 from .head_shape import AXIS_Z
 
-SKIN = (0.62, 0.36, 0.25)
+SKIN = (0.57, 0.335, 0.245)
 LIP = (0.46, 0.135, 0.115)
 HAIR = (0.055, 0.030, 0.018)
-TEETH = (0.70, 0.67, 0.585)
+TEETH = (0.66, 0.63, 0.55)
 GUM = (0.42, 0.12, 0.11)
 TONGUE = (0.47, 0.15, 0.14)
 CAVITY = (0.045, 0.008, 0.008)
@@ -56,7 +56,7 @@ def paint(parts: Parts, smooth: Array, hair: Array) -> Array:
         colour[label == f"gum_{name}"] = GUM
         # inside the dark of the mouth the side teeth receive less light
         side = np.isin(label, (f"teeth_{name}", f"gum_{name}"))
-        colour[side] *= (0.12 + 0.88 * smoothstep(5.2 if name == "upper" else 5.6, 7.7, z[side]))[:, None]
+        colour[side] *= (0.12 + 0.88 * smoothstep(5.2 if name == "upper" else 6.0, 7.65, z[side]))[:, None]
     tongue = label == "tongue"
     colour[tongue] = np.array(TONGUE) * (0.25 + 0.75 * smoothstep(3.5, 6.6, z[tongue]))[:, None]
     colour = _mix(colour, HAIR, hair)
@@ -80,9 +80,6 @@ def paint(parts: Parts, smooth: Array, hair: Array) -> Array:
         white[polar < eyes.IRIS - 0.04 + 0.02] = IRIS
         white[np.abs(polar - 0.31) < 0.03] = (0.11, 0.20, 0.25)
         white[polar < eyes.PUPIL] = (0.004, 0.004, 0.005)
-        sparkle = np.flatnonzero(np.abs(polar - 0.31) < 0.01)
-        sparkle = sparkle[np.argsort(-(d[sparkle, 1] + 0.6 * d[sparkle, 0]))[:2]]
-        white[sparkle] = (1.0, 1.0, 1.0)  # a reflection of the light makes the eyes look alive
         colour[ball] = white
         colour[parts.groups[f"ear_hole_{name}"]] *= 0.35
     return np.asarray(np.clip(colour, 0.0, 1.0))

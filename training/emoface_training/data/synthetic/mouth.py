@@ -76,7 +76,7 @@ def add_lips(parts: Parts) -> Index:
         inner[:, 1] += SIN * dy
         inner[:, 2] += dz
         rings.append(parts.add(inner, "mouth_inner"))
-    for half_width, up, down, z_front, z_side in ((2.90, 1.2, 1.5, 7.3, 5.4), (2.9, 1.25, 1.75, 5.2, 4.0), (2.2, 1.0, 1.3, 2.6, 2.4)):
+    for half_width, up, down, z_front, z_side in ((2.75, 1.2, 1.5, 7.3, 5.4), (2.9, 1.25, 1.75, 5.2, 4.0), (2.2, 1.0, 1.3, 2.6, 2.4)):
         y = MOUTH_Y + np.where(SIN > 0, up, down) * SIN
         inner = np.stack([half_width * COS, y, z_side + (z_front - z_side) * np.abs(SIN)], axis=1)
         rings.append(parts.add(inner, "mouth_inner"))
@@ -101,13 +101,13 @@ def add_teeth(parts: Parts) -> None:
     angle = np.linspace(-1.75, 1.75, ARCH_COLUMNS)
     scallop = np.abs(np.sin(np.arange(ARCH_COLUMNS) * np.pi / 4)) ** 0.5  # 0 between teeth, 1 in their middle
     for name, y_gum, y_neck, y_tip, width, depth in (
-        ("upper", 1.30, 0.80, -0.14, 2.75, 3.42),
-        ("lower", -1.75, -0.98, -0.15, 2.50, 3.12),
+        ("upper", 1.30, 0.80, -0.14, 2.52, 3.42),
+        ("lower", -1.75, -0.98, -0.23, 2.36, 3.12),
     ):
         sign = 1.0 if name == "upper" else -1.0
         x, z = _arch(angle, width, 4.65, depth)
         xi, zi = _arch(angle, width - 0.42, 4.6, depth - 0.42)
-        short = (0.10 if sign > 0 else 0.38) * np.abs(np.sin(angle)) ** 3  # molars stand back from the bite line
+        short = (0.16 if sign > 0 else 0.85) * np.abs(np.sin(angle)) ** 4  # molars stand back from the bite line
         rows = []
         for y, xx, zz, label in (
             (MOUTH_Y + y_gum + 0 * x, x * 0.99, z - 0.12, "gum"),

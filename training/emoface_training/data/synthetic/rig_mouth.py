@@ -87,11 +87,11 @@ class MouthFields:
         line = y[CONTACT - FIRST_LIP]
         ring_y = MOUTH_Y - 0.05 + np.where(_UP, 0.50, 0.62) * SIN * r**0.8
         ring_y = np.where(self.radius[:, None] < 0, y - (line - MOUTH_Y + 0.05), ring_y)
-        ring_x = 0.36 * HALF_WIDTH * COS + 0.42 * r**0.8 * COS
-        ring_x = np.where(self.radius[:, None] < 0, 0.36 * x, ring_x)
+        ring_x = 0.31 * HALF_WIDTH * COS + 0.42 * r**0.8 * COS
+        ring_x = np.where(self.radius[:, None] < 0, 0.31 * x, ring_x)
         swell = 1 - 0.10 * r - 0.22 * r**3
         out["round"] = self._vector(ring_x - x, ring_y - y, plane * swell, inside_round)
-        out["round_open"] = self._vector(0 * x, np.where(_UP, 0.13, -0.26) * rise * (1 - 0.15 * r), 0.05 * rise, inside)
+        out["round_open"] = self._vector(0 * x, np.where(_UP, 0.13, -0.19) * rise * (1 - 0.15 * r), 0.05 * rise, inside)
         out["wide"] = self._vector(
             0.15 * x, 0.07 * corner - 0.05 * SIN * r, -0.10 - 0.30 * corner, self._depth(1.0, 1.0, 0.9, 0.5, 0.2, 0.0)
         )
