@@ -2,10 +2,11 @@
 
     python benchmarks/stream.py --json > stream.jsonl
     python benchmarks/versus_naive.py --json > naive.jsonl
-    python docs/fill_figures.py stream.jsonl naive.jsonl [--package default]
+    emoface eval runs/default/stage_b corpus --split test_voice --json > voice.jsonl
+    python docs/fill_figures.py stream.jsonl naive.jsonl voice.jsonl [--package default]
 
-Everything between the marks `figures:begin` and `figures:end` is replaced. A figure without a label below is shown by
-its name; nothing is rounded beyond four digits.
+Everything between the marks `figures:begin` and `figures:end` is replaced. Reports of `emoface eval` are taken from the
+files and from the package's provenance. A figure without a label below is shown by its name.
 """
 
 from __future__ import annotations
@@ -34,6 +35,19 @@ LABELS = {
     "speedup_published_t300": "the same with the vertex head for every frame of the prefix, frame 300",
     "speedup_cache_t300": "step against PyTorch with a key-value cache, frame 300",
 }
+COLUMNS = (
+    ("lve_m2", "LVE, 1e-5 m^2", 1e5),
+    ("lve_rms_mm", "LVE, mm", 1),
+    ("eve_m2", "EVE, 1e-5 m^2", 1e5),
+    ("eve_rms_mm", "EVE, mm", 1),
+    ("jaw_correlation", "jaw correlation", 1),
+    ("closures", "p b m closed, %", 100),
+    ("false_closures", "open vowels falsely closed, %", 100),
+    ("tucks", "f v tucked, %", 100),
+)
+PREDICTORS = {"mean": "mean face", "energy": "energy of the sound alone", "ground_truth": "ground truth"}
+SYNTHETIC = """On held-out parts of the **synthetic** corpus (`emoface eval`). These figures show how well the model recovers the
+motion of this project's own rig, not how close it comes to people."""
 
 
 def benchmark_rows(paths: list[Path]) -> tuple[list[str], list[str]]:
@@ -87,17 +101,31 @@ def numbers(tree: Any, prefix: str = "") -> Iterator[tuple[str, float]]:
         yield prefix, float(tree)
 
 
-def metric_table(metrics: Mapping[str, Any]) -> list[str]:
-    """A table with one row per metric and one column per split of the synthetic corpus."""
-    splits = [name for name, value in metrics.items() if isinstance(value, Mapping)]
-    if not splits:
-        return [f"| {name} | {number(value)} |" for name, value in numbers(metrics)]
-    columns = {split: dict(numbers(metrics[split])) for split in splits}
-    names = list(dict.fromkeys(name for split in splits for name in columns[split]))
-    rows = [f"| metric | {' | '.join(splits)} |", "|---" * (len(splits) + 1) + "|"]
-    for name in names:
-        cells = [number(columns[s][name]) if name in columns[s] else "" for s in splits]
-        rows.append(f"| {name} | {' | '.join(cells)} |")
+def evaluation_reports(paths: list[Path], metrics: Any) -> list[dict[str, Any]]:
+    """Reports of `emoface eval`: lines of the files, else those that the provenance's metrics hold at any depth."""
+    lines = [line for path in paths for line in path.read_text().splitlines() if line.startswith('{"split"')]
+    return [json.loads(line) for line in lines] or list(_reports_in(metrics))
+
+
+def _reports_in(tree: Any) -> Iterator[dict[str, Any]]:
+    if not isinstance(tree, Mapping):
+        return
+    if "rows" in tree and "split" in tree:
+        yield dict(tree)
+        return
+    for value in tree.values():
+        yield from _reports_in(value)
+
+
+def evaluation_table(reports: list[dict[str, Any]]) -> list[str]:
+    """One row per report and predictor; what a report does not hold stays empty."""
+    titles = ["split, emotion", "predictor", *(title for _, title, _ in COLUMNS)]
+    rows = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for report in reports:
+        for name, row in report["rows"].items():
+            cells = [number(scale * row[key]) if key in row else "" for key, _, scale in COLUMNS]
+            shown = [f"{report['split']}, {report.get('emotion', '')}".rstrip(", "), PREDICTORS.get(name, name), *cells]
+            rows.append(f"| {' | '.join(shown)} |")
     return rows
 
 
@@ -110,14 +138,12 @@ def section(paths: list[Path], manifest: Any | None) -> str:
     if machines:
         lines += [f"Machine: {'; '.join(machines)}.", ""]
     metrics = manifest.provenance.get("metrics", {}) if manifest is not None else {}
-    if metrics:
-        lines += [
-            "Metrics of the bundled model on the **synthetic** corpus (recovery of the rig's motion, not fidelity",
-            "to people), as stored in its manifest; `emoface inspect` prints them:",
-            "",
-            *metric_table(metrics),
-            "",
-        ]
+    reports = evaluation_reports(paths, metrics)
+    if reports:
+        lines += [SYNTHETIC, "", *evaluation_table(reports), ""]
+    elif metrics:
+        plain = [f"| {name} | {number(value)} |" for name, value in numbers(metrics)]
+        lines += [SYNTHETIC, "", "| metric | value |", "|---|---|", *plain, ""]
     return "\n".join(lines)
 
 

@@ -128,6 +128,8 @@ def test_figures_are_filled_between_the_marks(tmp_path: Path) -> None:
         "some output\n"
         '{"benchmark": "stream", "figures": {"rtf_100ms": 0.0513, "drift": 1.01}, '
         '"machine": {"cpu": "A CPU", "cores": 2}}\n'
+        '{"split": "test_voice", "emotion": "auto", "rows": {"model": {"lve_m2": 2.5e-5, "jaw_correlation": 0.875}, '
+        '"mean": {"lve_m2": 7.5e-5}}}\n'
     )
     code = _script("fill_figures").main([str(lines), "--package", "", "--document", str(document)])
     text = document.read_text()
@@ -138,6 +140,10 @@ def test_figures_are_filled_between_the_marks(tmp_path: Path) -> None:
     assert "0.0513" in text
     assert "benchmarks/stream.py" in text
     assert "A CPU" in text
+    assert "| test_voice, auto | model | 2.5 |" in text
+    assert "| 0.875 |" in text
+    assert "| test_voice, auto | mean face | 7.5 |" in text
+    assert "**synthetic**" in text
 
 
 def _script(name: str) -> ModuleType:
