@@ -46,8 +46,8 @@ COLUMNS = (
     ("tucks", "f v tucked, %", 100),
 )
 PREDICTORS = {"mean": "mean face", "energy": "energy of the sound alone", "ground_truth": "ground truth"}
-SYNTHETIC = """On held-out parts of the **synthetic** corpus (`emoface eval`). These figures show how well the model recovers
-the motion of this project's own rig, not how close it comes to people."""
+SYNTHETIC = """On held-out parts of the **synthetic** corpus (`emoface eval`). These figures show how well the model
+recovers the motion of this project's own rig, not how close it comes to people."""
 
 
 def benchmark_rows(paths: list[Path]) -> tuple[list[str], list[str]]:
