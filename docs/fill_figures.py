@@ -29,11 +29,11 @@ LABELS = {
     "drift": "cost of a step, last tenth of the long run / first tenth",
     "rss_growth_mb": "growth of memory over the long run, MB",
     "cpu_per_wall": "CPU time / wall time",
-    "speedup_t60": "step against decoding the whole prefix again, frame 60",
-    "speedup_t300": "step against decoding the whole prefix again, frame 300",
-    "speedup_t600": "step against decoding the whole prefix again, frame 600",
-    "speedup_published_t300": "the same with the vertex head for every frame of the prefix, frame 300",
-    "speedup_cache_t300": "step against PyTorch with a key-value cache, frame 300",
+    "speedup_t60": "frame 60: time of decoding the whole prefix again / time of the step",
+    "speedup_t300": "frame 300: the same",
+    "speedup_t600": "frame 600: the same",
+    "speedup_newest_head_t300": "frame 300: the whole prefix, but the vertex head for the newest frame alone / step",
+    "speedup_cache_t300": "frame 300: PyTorch with a key-value cache / step",
 }
 COLUMNS = (
     ("lve_m2", "LVE, 1e-5 m^2", 1e5),
