@@ -1,0 +1,187 @@
+"""Short real runs: the loss falls, a resumed run repeats the uninterrupted one, schemes and heads train."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from synthetic_corpus import TinyRig, ToneCorpus
+from tiny_run import run, tiny_options
+
+from emoface_training import checkpoint, loop, training_run
+from emoface_training.batches import ClipStore
+from emoface_training.options import OptionsError
+from emoface_training.trainer import StageB
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def curve(out: Path, stage: str) -> list[float]:
+    rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [row["loss"] for row in rows if row["kind"] == "train" and row["stage"] == stage]
+
+
+def test_both_stages_lower_their_loss_and_leave_a_loadable_model(tmp_path: Path) -> None:
+    summary = run(tmp_path / "run", tiny_options(30, learning_rate=1e-2))
+    for stage in ("stage_a", "stage_b"):
+        losses = curve(tmp_path / "run", stage)
+        assert len(losses) == 30
+        assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5]), stage
+    model, config = checkpoint.load(tmp_path / "run" / "stage_b")
+    assert config.styles == ("a", "b")
+    assert not model.training
+    assert summary["stage_b"]["validation"]["lve_m2"] > 0
+    assert any((tmp_path / "run" / "tensorboard" / "stage_b").iterdir())
+
+
+class Killed(Exception):
+    pass
+
+
+@pytest.mark.parametrize("stage", ["a", "b"])
+def test_killed_and_resumed_gives_the_same_curve(tmp_path: Path, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = tiny_options(8)
+    chosen = dataclasses.replace(
+        chosen,
+        stage_a=dataclasses.replace(chosen.stage_a, checkpoint_every_minutes=0.0),
+        stage_b=dataclasses.replace(chosen.stage_b, checkpoint_every_minutes=0.0),
+    )
+    run(tmp_path / "whole", chosen, stage=stage)
+    write = loop.RunLog.write
+
+    def stop_after_five(self: loop.RunLog, kind: str, step: int, *rest: object) -> None:
+        write(self, kind, step, *rest)
+        if step == 5:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.RunLog, "write", stop_after_five)
+        with pytest.raises(Killed):
+            run(tmp_path / "cut", chosen, stage=stage)
+    run(tmp_path / "cut", chosen, stage=stage, resume=True)
+    name = f"stage_{stage}"
+    whole, cut = curve(tmp_path / "whole", name), curve(tmp_path / "cut", name)
+    # step 5 was logged before the kill and not yet saved: it is repeated
+    assert cut[:5] + cut[6:] == whole
+    assert cut[4] == cut[5]
+    ours, theirs = (checkpoint.load_weights(tmp_path / place / name)[0] for place in ("cut", "whole"))
+    assert all(torch.equal(ours[key], theirs[key]) for key in theirs)
+
+
+def test_a_complete_stage_is_not_trained_again(tmp_path: Path) -> None:
+    first = run(tmp_path / "run", tiny_options(3))
+    again = run(tmp_path / "run", tiny_options(3), resume=True)
+    assert again["stage_b"] == first["stage_b"]
+    assert len(curve(tmp_path / "run", "stage_b")) == 3
+
+
+def test_an_existing_run_is_refused_without_resume(tmp_path: Path) -> None:
+    run(tmp_path / "run", tiny_options(1))
+    before = (tmp_path / "run" / "stage_b" / "model.safetensors").read_bytes()
+    with pytest.raises(training_run.RunExistsError, match="--resume"):
+        run(tmp_path / "run", tiny_options(2))
+    assert (tmp_path / "run" / "stage_b" / "model.safetensors").read_bytes() == before
+
+
+def test_held_out_splits_are_refused() -> None:
+    with pytest.raises(OptionsError, match="test_voice.*emoface eval"):
+        dataclasses.replace(tiny_options(), train_split="test_voice")
+
+
+@pytest.mark.parametrize("scheme", ["self-growing", "teacher-forcing", "autoregressive"])
+def test_every_scheme_trains(tmp_path: Path, scheme: str) -> None:
+    run(tmp_path / "run", tiny_options(6, scheme=scheme), stage="b")
+    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    shares = [row["ground_truth"] for row in rows if row["kind"] == "train"]
+    if scheme == "self-growing":
+        assert shares[0] == 1.0 and 0 < shares[2] < 1 and shares[-1] == 0.0
+    else:
+        assert set(shares) == {1.0 if scheme == "teacher-forcing" else 0.0}
+
+
+@pytest.mark.parametrize("fusion", ["mesh-attention", "add"])
+def test_the_papers_dense_head_trains(tmp_path: Path, fusion: str) -> None:
+    chosen = training_run.with_overrides(tiny_options(20, decoder={"motion_rank": None}), fusion=fusion)
+    run(tmp_path / "run", chosen, stage="b")
+    losses = curve(tmp_path / "run", "stage_b")
+    assert np.mean(losses[-4:]) < np.mean(losses[:4])
+    model, _ = checkpoint.load(tmp_path / "run" / "stage_b")
+    assert model.decoder.basis is None
+
+
+def test_frozen_encoders_stay_and_then_move(tmp_path: Path) -> None:
+    run(tmp_path / "a", tiny_options(2), stage="a")
+    start = checkpoint.load_weights(tmp_path / "a" / "stage_a")[0]
+    for share, moves in ((1.0, False), (0.5, True)):
+        out = tmp_path / f"b{share}"
+        run(out, tiny_options(4, freeze_encoders_for=share), stage="b", start_from=tmp_path / "a" / "stage_a")
+        after = checkpoint.load_weights(out / "stage_b")[0]
+        encoder = [key for key in start if "encoder.encoder" in key]
+        assert all(torch.equal(start[k], after[k]) for k in encoder if "feature_extractor" in k)
+        same = all(torch.equal(start[k], after[k]) for k in encoder if "feature_extractor" not in k)
+        assert same is not moves
+
+
+def test_stage_a_leaves_one_front_end_in_both_encoders(tmp_path: Path) -> None:
+    run(tmp_path / "run", tiny_options(3), stage="a")
+    tensors = checkpoint.load_weights(tmp_path / "run" / "stage_a")[0]
+    ours = {k: v for k, v in tensors.items() if "content_encoder" in k and "feature_extractor" in k}
+    assert ours
+    for key, value in ours.items():
+        assert torch.equal(value, tensors[key.replace("content_encoder", "emotion_encoder")])
+
+
+def task(**stage_b: object) -> StageB:
+    chosen = tiny_options(4, **stage_b)
+    train = ClipStore.load(ToneCorpus().clips("train"), 30, 2)
+    model = training_run.new_model(chosen, ("a", "b"), TinyRig(), train)
+    return StageB(model, train, train, TinyRig(), chosen.stage_b, 3)
+
+
+def test_cross_rows_carry_the_partners_content_and_the_clips_own_rest() -> None:
+    stage = task(freeze_encoders_for=1.0)
+    stage.model.eval()
+    rows = stage.rows(np.random.default_rng(0), 0.0)
+    assert rows.content.shape[0] > rows.own
+    cross = rows.own
+    twins = [i for i in range(rows.own) if torch.equal(rows.emotion[i], rows.emotion[cross])]
+    assert twins
+    assert torch.equal(rows.coefficients[twins[0]], rows.coefficients[cross])
+    assert not torch.allclose(rows.content[twins[0]], rows.content[cross])
+
+
+def test_pairs_can_be_switched_off() -> None:
+    stage = task(pairs=False, classification=False)
+    _, parts = stage.loss(0, 0.0)
+    assert "cross" not in parts and "classification" not in parts
+
+
+def test_phoneme_alignment_maps_boundaries_to_boundaries() -> None:
+    stage = task(pair_alignment="phonemes")
+    own, other = stage.train.clips[0], stage.train.clips[1]
+    other.phonemes[:] = [("M", 0.0, 0.3), ("AA", 0.3, own.phonemes[-1][2])]
+    ramp = torch.arange(other.frames, dtype=torch.float32)[:, None].expand(-1, 2)
+    warped = stage._swapped(0, 1, ramp)[:, 0]
+    boundary = own.phonemes[0][2] * 30
+    assert np.interp(boundary, np.arange(own.frames), warped.numpy()) == pytest.approx(9.0, abs=1.0)
+
+
+def test_sampled_vertices_estimate_the_full_loss() -> None:
+    full, sampled = task(pairs=False), task(pairs=False, loss_vertices=18)
+    full.model.eval()
+    sampled.model.load_state_dict(full.model.state_dict())
+    sampled.model.eval()
+    exact = full.loss(0, 0.0)[1]["self"]
+    estimates = [sampled_self(sampled, step) for step in range(12)]
+    assert np.mean(estimates) == pytest.approx(exact, rel=0.1)
+
+
+def sampled_self(stage: StageB, seed: int) -> float:
+    """L_self of step 0's batch on another sample of vertices."""
+    stage._vertices = lambda _: torch.randperm(24, generator=torch.Generator().manual_seed(seed))[:18]
+    return stage.loss(0, 0.0)[1]["self"]
