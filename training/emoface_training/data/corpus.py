@@ -100,12 +100,12 @@ def write_shard(path: Path, clips: Sequence[RawClip]) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def read_shard(path: Path) -> dict[str, np.ndarray]:
-    """All arrays of a shard; raises CorpusError when the file is damaged."""
+def read_shard(path: Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    """The named arrays of a shard (all by default); raises CorpusError when the file is damaged."""
     try:
         with np.load(path, allow_pickle=False) as stored:
-            return {name: stored[name] for name in stored.files}
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+            return {name: stored[name] for name in names or stored.files}
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise CorpusError(
             f"{path} is not a readable shard ({error}): delete it and run 'emoface data synth' again"
         ) from error
@@ -200,27 +200,27 @@ class Corpus:
         if split not in self.splits:
             raise CorpusError(f"got the split {split!r}, expected one of {', '.join(self.splits)}")
         indices = {name: i for i, name in enumerate(self.actors)}
-        refs = []
+        refs: list[ClipRef] = []
         for path in sorted((self.root / split).glob("*/[0-9]*.npz"), key=lambda p: (p.stem, p.parent.name)):
             actor = path.parent.name
-            with np.load(path, allow_pickle=False) as shard:
-                samples = np.diff(shard["audio_offsets"])
-                facts = zip(shard["emotion"], shard["level"], shard["statement"], shard["text"], samples, strict=True)
-                for i, (emotion, level, statement, text, count) in enumerate(facts):
-                    refs.append(
-                        ClipRef(
-                            path,
-                            i,
-                            split,
-                            actor,
-                            indices.get(actor, -1),
-                            int(emotion),
-                            int(level),
-                            int(statement),
-                            str(text),
-                            int(count),
-                        )
-                    )
+            shard = read_shard(path, ("audio_offsets", "emotion", "level", "statement", "text"))
+            samples = np.diff(shard["audio_offsets"])
+            facts = zip(shard["emotion"], shard["level"], shard["statement"], shard["text"], samples, strict=True)
+            refs += [
+                ClipRef(
+                    path=path,
+                    index=i,
+                    split=split,
+                    actor=actor,
+                    actor_index=indices.get(actor, -1),
+                    emotion=int(emotion),
+                    level=int(level),
+                    statement=int(statement),
+                    text=str(text),
+                    samples=int(count),
+                )
+                for i, (emotion, level, statement, text, count) in enumerate(facts)
+            ]
         return refs
 
     def pairs(self, split: str) -> list[tuple[int, int]]:

@@ -81,9 +81,11 @@ def arpabet_of_espeak(name: str) -> str:
         return _ESPEAK[name]
     if name.rstrip(":").startswith("3"):
         return "ER"
-    stem = name.rstrip(_ESPEAK_MARKS)
-    if stem in _ESPEAK:
-        return _ESPEAK[stem]
+    stem = name
+    while stem and stem[-1] in _ESPEAK_MARKS:
+        stem = stem[:-1]
+        if stem in _ESPEAK:
+            return _ESPEAK[stem]
     if name.startswith("_"):
         return SIL
     raise CorpusError(f"got the eSpeak phoneme {name!r}, expected one of its English accents: extend _ESPEAK")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .errors import SpeechEngineError
 from .phonemes import from_festival
-from .speech import Speech, missing, read_wave, to_16k
+from .speech import SAMPLE_RATE, Speech, missing, read_wave, to_16k
 
 
 def check() -> None:
@@ -35,6 +35,9 @@ def speak(voice: str, texts: Sequence[str], rates: Sequence[float]) -> list[Spee
                 name, end = token.rsplit(":", 1)
                 phones.append((name, start, float(end)))
                 start = float(end)
-            spoken.append(Speech(to_16k(*read_wave(path.read_bytes())), from_festival(phones)))
+            audio = to_16k(*read_wave(path.read_bytes()))
+            seconds = len(audio) / SAMPLE_RATE  # kal16 announces a longer last pause than it plays
+            cut = [(name, start, min(end, seconds)) for name, start, end in phones]
+            spoken.append(Speech(audio, from_festival(cut)))
             path.unlink()
     return spoken

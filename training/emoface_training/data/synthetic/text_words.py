@@ -62,13 +62,13 @@ TEST = {
         "ghost joint boil owl fowl shower burger furs turtle pearl steam beam broom gum palm limb tomb chimp "
         "stamp shrimp tape cape rib crab scrub sofa sniff cough staff stove nerve curve olive mauve-scarf"
     ),
-    "food": "bacon peppers marmalade mutton veal coffee flapjack sherbet pudding",
+    "food": "bacon parsnips marmalade mutton veal coffee flapjack sherbet pudding",
     "adjective": (
         "bitter pale plump blunt modern famished faithful vivid fancy foggy woven shallow joyful chilly thirsty "
         "sulky gloomy woolly oily noisy crowded dusty early earnest plain pompous bushy"
     ),
     "verb": "boils polishes whittles whispers mumbles bumps moulds tempts shoves stuffs sniffs pours loathes enjoys "
-    "bags chews wipes stabs",
+    "barters chews wipes stabs",
     "infinitive": "boil polish whittle whisper mumble bump mould tempt shove stuff sniff pour loathe enjoy chew wipe",
     "place": "pavement basement fairground vineyard barn chapel prison tavern swamp jungle fort abbey",
     "time": "in-November in-April every-Wednesday in-autumn at-midnight after-breakfast each-week",

@@ -72,6 +72,8 @@ def _warp(frames: np.ndarray, factor: float) -> np.ndarray:
 
 def revoice(audio: np.ndarray, how: Manner, rng: np.random.Generator) -> np.ndarray:
     """Speak ``audio`` [N] again in another manner, with the same N and the same timing; unvoiced clips return as is."""
+    if np.abs(audio).max(initial=0.0) < 1e-4:
+        return audio
     # WORLD needs a little noise where an engine leaves digital silence.
     signal = np.ascontiguousarray(audio + 1e-5 * rng.standard_normal(len(audio)))
     pitch, time = pyworld.dio(signal, SAMPLE_RATE, f0_floor=60, f0_ceil=500, frame_period=_HOP_MS)

@@ -1,0 +1,173 @@
+"""The speech engines themselves (skipped where one is not installed), and the errors when they are missing."""
+
+import argparse
+import ctypes
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from emoface_training import commands_data
+from emoface_training.data.corpus import frame_count
+from emoface_training.data.synthetic import generate, speech_espeak, speech_festival, speech_flite
+from emoface_training.data.synthetic.clips import LONGEST, SHORTEST, Line, add_pauses, fit_length, make_clips
+from emoface_training.data.synthetic.errors import CorpusError, SpeechEngineError
+from emoface_training.data.synthetic.phonemes import SIL, Segment
+from emoface_training.data.synthetic.speech import Speech, engine
+from emoface_training.data.synthetic.voice import Manner, revoice, roughen
+from emoface_training.data.synthetic.voice_actors import ACTORS
+
+ENGINES = {"flite": speech_flite, "festival": speech_festival, "espeak": speech_espeak}
+VOICES = {
+    "flite": ("slt", "kal16", "rms"),
+    "festival": ("ked_diphone", "cmu_us_slt_arctic_hts"),
+    "espeak": ("en-us+f2", "gmw/en-GB-scotland+m7"),
+}
+TEXT = "Bob may buy a map."
+
+
+def installed(name: str) -> None:
+    try:
+        ENGINES[name].check()
+    except SpeechEngineError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("name, voice", [(n, v) for n, voices in VOICES.items() for v in voices])
+def test_phonemes_cover_the_speech_and_closures_are_quiet(name: str, voice: str) -> None:
+    installed(name)
+    (spoken,) = engine(name)(voice, [TEXT], [1.0])
+    seconds = len(spoken.audio) / 16000
+    assert 0.9 < seconds < 3.5
+    assert spoken.segments[0].start == 0 and spoken.segments[-1].end == pytest.approx(seconds, abs=0.06)
+    names = [s.phoneme for s in spoken.segments if s.phoneme != SIL]
+    assert names[0] == "B" and names[-1] == "P" and names.count("M") == 2 and names.count("B") == 3
+
+    def power(segment: Segment) -> float:
+        part = spoken.audio[int(segment.start * 16000) : int(segment.end * 16000)]
+        return float(np.sqrt(np.mean(part**2)))
+
+    vowels = [power(s) for s in spoken.segments if s.phoneme in ("AE", "AY", "EY", "AA")]
+    silence = [power(s) for s in spoken.segments if s.phoneme == SIL]
+    assert min(vowels) > 5 * max(silence, default=0.0)
+
+
+@pytest.mark.parametrize("name", VOICES)
+def test_a_faster_rate_is_shorter_and_the_same_request_gives_the_same_samples(name: str) -> None:
+    installed(name)
+    speak, voice = engine(name), VOICES[name][0]
+    first = speak(voice, [TEXT, TEXT], [0.8, 1.3])
+    assert len(first[0].audio) > 1.2 * len(first[1].audio)
+    again = speak(voice, [TEXT, TEXT], [0.8, 1.3])
+    assert all(np.array_equal(a.audio, b.audio) and a.segments == b.segments for a, b in zip(first, again, strict=True))
+
+
+def test_an_unknown_espeak_voice_is_an_error() -> None:
+    installed("espeak")
+    with pytest.raises(SpeechEngineError, match="got the eSpeak voice 'nobody'"):
+        speech_espeak.speak("nobody", [TEXT], [1.0])
+
+
+def test_an_unknown_engine_is_an_error() -> None:
+    with pytest.raises(SpeechEngineError, match="expected flite, festival or espeak"):
+        engine("siri")
+
+
+def test_a_missing_engine_names_its_debian_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    def no_library(name: str, *_: object) -> None:
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(ctypes, "CDLL", no_library)
+    for name, package in (("flite", "flite"), ("festival", "festvox-kdlpc16k"), ("espeak", "libespeak-ng1")):
+        with pytest.raises(SpeechEngineError, match=f"apt-get install .*{package}"):
+            ENGINES[name].check()
+        with pytest.raises(SpeechEngineError, match="apt-get install"):
+            engine(name)("slt", [TEXT], [1.0])
+    parser = argparse.ArgumentParser()
+    commands_data.register(parser.add_subparsers())
+    args = parser.parse_args(["data", "synth", "--out", str(tmp_path / "c"), "--hours", "0.01"])
+    assert args.run(args) == SpeechEngineError.exit_code == 5
+    assert "apt-get install flite" in capsys.readouterr().err
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("name", ["slt_low", "us_f4", "ked"])
+def test_clips_have_exact_lengths_and_are_deterministic(name: str) -> None:
+    actor = next(a for a in ACTORS if a.name == name)
+    installed(actor.engine)
+    lines = [
+        Line(TEXT, "happy", 1, rough=True, pauses=True, pitch=1.1, formants=0.95),
+        Line("", "neutral", 0),
+    ]
+    first, again = (make_clips(actor, lines, np.random.default_rng(7)) for _ in range(2))
+    for a, b in zip(first, again, strict=True):
+        assert np.array_equal(a.audio, b.audio) and np.array_equal(a.parameters, b.parameters)
+        assert a.audio.dtype == np.int16 and a.parameters.dtype == np.float16
+        assert SHORTEST <= len(a.audio) / 16000 <= LONGEST
+        assert len(a.parameters) == frame_count(len(a.audio))
+        assert np.isfinite(a.parameters).all()
+    spoken, silent = first
+    assert spoken.parameters[:, 1].max() == 1.0 and spoken.parameters[:, 0].max() > 0.2
+    assert silent.parameters[:, 1].min() == 1.0 and silent.parameters[:, 0].max() == 0.0
+
+
+def tone(seconds: float, pitch: float = 120.0) -> np.ndarray:
+    time = np.arange(int(seconds * 16000)) / 16000
+    return sum(0.1 / k * np.sin(2 * np.pi * pitch * k * time) for k in range(1, 20))
+
+
+def test_pauses_keep_the_samples_and_move_the_phonemes_with_them() -> None:
+    audio = tone(1.5)
+    segments = [Segment("AA", 0, 0.5), Segment(SIL, 0.5, 0.7), Segment("M", 0.7, 1.5)]
+    for seed in range(8):
+        longer = add_pauses(Speech(audio, segments), np.random.default_rng(seed), longest=4.0)
+        assert len(longer.audio) <= 4.0 * 16000 + 2
+        assert longer.segments[-1].end == pytest.approx(len(longer.audio) / 16000)
+        voiced = {s.phoneme: s for s in longer.segments if s.phoneme != SIL}
+        for original in (segments[0], segments[2]):
+            start = round(voiced[original.phoneme].start * 16000)
+            count = int((original.end - original.start) * 16000) - 2
+            expected = audio[int(original.start * 16000) :][:count]
+            assert np.array_equal(longer.audio[start : start + count], expected)
+
+
+def test_clips_are_cut_and_filled_to_two_to_eight_seconds() -> None:
+    long = fit_length(Speech(tone(9.0), [Segment("AA", 0, 7.9), Segment("M", 7.9, 9.0)]))
+    assert len(long.audio) == LONGEST * 16000 and long.segments[-1] == Segment("M", 7.9, LONGEST)
+    short = fit_length(Speech(tone(0.5), [Segment("AA", 0, 0.5)]))
+    assert len(short.audio) == SHORTEST * 16000 and short.segments[-1].phoneme == SIL
+
+
+def test_a_new_manner_changes_the_pitch_and_not_the_timing() -> None:
+    import pyworld
+
+    audio = np.concatenate([np.zeros(4000), tone(0.8), np.zeros(4000)])
+    changed = revoice(audio, Manner(pitch=1.5), np.random.default_rng(0))
+    assert len(changed) == len(audio)
+    pitch, _ = pyworld.dio(changed, 16000)
+    assert np.median(pitch[pitch > 0]) == pytest.approx(180, rel=0.05)
+    assert np.sqrt(np.mean(changed[:3000] ** 2)) < 0.02 * np.sqrt(np.mean(changed[5000:15000] ** 2))
+    silence = np.zeros(8000)
+    assert np.array_equal(revoice(silence, Manner(pitch=2), np.random.default_rng(0)), silence)
+
+
+def test_rough_recordings_stay_in_time() -> None:
+    audio = np.concatenate([np.zeros(8000), tone(0.5), np.zeros(8000)])
+    for seed in range(12):
+        rough = roughen(audio, np.random.default_rng(seed))
+        assert len(rough) == len(audio) and np.isfinite(rough).all()
+        lags = np.fft.irfft(np.fft.rfft(np.abs(rough)) * np.conj(np.fft.rfft(np.abs(audio))))
+        lag = int(np.argmax(lags))
+        assert min(lag, len(audio) - lag) < 800
+
+
+def test_the_command_refuses_nonsense(tmp_path: Path, capsys) -> None:
+    parser = argparse.ArgumentParser()
+    commands_data.register(parser.add_subparsers())
+    args = parser.parse_args(["data", "synth", "--out", str(tmp_path / "c"), "--hours", "-1"])
+    assert args.run(args) == 5
+    assert "got -1.0 hours" in capsys.readouterr().err
+    with pytest.raises(CorpusError, match="at least one worker"):
+        generate.generate(tmp_path / "c", 1.0, seed=1, workers=0)

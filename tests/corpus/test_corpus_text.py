@@ -1,0 +1,93 @@
+"""Held-out words never occur in training, validation sentences are unseen, and voices and engines do not leak."""
+
+import re
+
+import numpy as np
+
+from emoface_training.data.synthetic import generate, text
+from emoface_training.data.synthetic.text_words import TEMPLATES
+from emoface_training.data.synthetic.voice_actors import ACTORS, SPLITS, TRAIN_ACTORS, actors_of
+
+
+def words(sentence: str) -> set[str]:
+    return set(re.findall(r"[a-z]+", sentence.lower()))
+
+
+FUNCTION_WORDS = set().union(*(words(re.sub(r"\{\w+\}s?", " ", t)) for t in TEMPLATES)) | {"an"}
+
+
+def content(sentence: str) -> set[str]:
+    """Content words, and plurals reduced to their vocabulary entry."""
+    vocabulary = text.content_words("train") | text.content_words("test")
+    found = words(sentence) - FUNCTION_WORDS
+    return {w[:-1] if w not in vocabulary and w.endswith("s") and w[:-1] in vocabulary else w for w in found}
+
+
+def test_the_two_vocabularies_share_no_content_word() -> None:
+    train, test = text.content_words("train"), text.content_words("test")
+    assert len(train) > 300 and len(test) > 150
+    assert not train & test
+    assert not {f"{w}s" for w in train} & test and not {f"{w}s" for w in test} & train
+
+
+def test_generated_test_sentences_share_no_content_word_with_training_sentences() -> None:
+    rng = np.random.default_rng(0)
+    train = set().union(*(content(text.sentence("train", 5, rng)) for _ in range(400)))
+    train |= set().union(*(content(s) for s in text.STATEMENTS))
+    test = set().union(*(content(text.sentence("test", 5, rng)) for _ in range(400)))
+    assert len(test) > 100
+    assert not train & test & text.content_words("test")
+    assert not train & text.content_words("test")
+
+
+def test_validation_sentences_are_none_of_the_training_sentences() -> None:
+    rng = np.random.default_rng(1)
+    train = {text.sentence("train", 5, rng) for _ in range(500)}
+    validation = {text.sentence("validation", 5, rng) for _ in range(200)}
+    assert len(train) > 450 and len(validation) > 180
+    assert not train & validation
+    assert not any(text.is_validation(s) for s in train)
+    assert all(text.is_validation(s) for s in validation)
+
+
+def test_sentences_are_deterministic_filled_and_not_too_long() -> None:
+    for family in ("train", "validation", "test"):
+        first = [text.sentence(family, 4.0, np.random.default_rng(5)) for _ in range(3)]
+        assert first == [text.sentence(family, 4.0, np.random.default_rng(5)) for _ in range(3)]
+        rng = np.random.default_rng(6)
+        for _ in range(50):
+            sentence = text.sentence(family, 4.0, rng)
+            assert not re.search(r"[{}_]", sentence) and sentence[0].isupper()
+            assert text.estimated_seconds(sentence) <= 4.0
+
+
+def test_the_statements_are_short_and_different() -> None:
+    assert len(set(text.STATEMENTS)) == len(text.STATEMENTS) >= 20
+    assert all(text.estimated_seconds(s) < 3.6 for s in text.STATEMENTS)
+
+
+def test_held_out_voices_and_engines_are_never_trained_on() -> None:
+    train_engines = {a.engine for a in TRAIN_ACTORS}
+    train_voices = {(a.engine, a.voice) for a in TRAIN_ACTORS}
+    assert "festival" not in train_engines and ("flite", "rms") not in train_voices
+    assert {a.engine for a in actors_of("test_engine")} == {"festival"}
+    assert [(a.engine, a.voice) for a in actors_of("test_voice")] == [("flite", "rms")]
+    assert actors_of("validation") == actors_of("test_words") == TRAIN_ACTORS
+    assert 12 <= len(TRAIN_ACTORS) <= 20
+    assert len({a.name for a in ACTORS}) == len(ACTORS)
+
+
+def test_the_plan_has_every_split_and_is_balanced_from_its_start() -> None:
+    jobs = generate.plan(3.0)
+    assert {job.split for job in jobs} == set(SPLITS)
+    assert all(job.actor in actors_of(job.split) for job in jobs)
+    train = [job for job in jobs if job.split == "train"]
+    assert {job.actor for job in train[: 2 * len(TRAIN_ACTORS)]} == set(TRAIN_ACTORS)
+    assert {job.kind for job in train[:2]} == {"mirror", "rich"}
+    assert {job.split for job in jobs[: len(jobs) // 2]} == set(SPLITS), "tests come before the end"
+    assert len({(job.split, job.number) for job in jobs}) == len(jobs)
+
+
+def test_a_longer_corpus_contains_the_shorter_one() -> None:
+    assert set(generate.plan(0.5)) < set(generate.plan(2.0))
+    assert {job.split for job in generate.plan(0.001)} == set(SPLITS)
