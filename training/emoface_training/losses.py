@@ -27,7 +27,7 @@ class LossWeights:
 def frame_mean(error: Tensor, mask: Tensor, vertex_weights: Tensor | None = None) -> Tensor:
     """Mean L1 error over vertices and kept frames.
 
-    error: [B, T, V, 3] signed differences in metres. mask: bool [B, T], True for frames that count.
+    error: [B, T, V, 3] signed differences in metres. mask: [B, T], True for frames that count, or their weights.
     vertex_weights: optional [V] with mean 1, a declared deviation from the paper (1 everywhere).
     Returns a scalar; zero when no frame counts.
     """

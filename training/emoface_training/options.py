@@ -68,7 +68,9 @@ class StageBOptions(StageOptions):
 
     freeze_encoders_for: a share of the stage (1 = to its end; features are then computed once). loss_regions: extra
     weight of named regions, a declared deviation. loss_vertices: with a motion basis, losses on a random sample of
-    that many vertices per step, drawn by those weights (0 = all vertices, the paper's).
+    that many vertices per step, drawn by those weights (0 = all vertices, the paper's). frame_gains: by rig
+    parameter, how much more a frame counts in L_self and L_cross where that parameter is 1 (short closures would
+    otherwise drown in open frames), a declared deviation.
     """
 
     learning_rate: float = 1e-4
@@ -82,6 +84,7 @@ class StageBOptions(StageOptions):
     classification: bool = True
     loss_regions: dict[str, float] = field(default_factory=dict)
     loss_vertices: int = 0
+    frame_gains: dict[str, float] = field(default_factory=dict)
     loss_self: float = 1000.0
     loss_cross: float = 1000.0
     loss_velocity: float = 500.0

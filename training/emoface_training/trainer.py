@@ -10,13 +10,14 @@ from torch import Tensor
 
 from emoface_training import losses
 from emoface_training.batches import ClipStore, Conditions, conditions, seed_step, step_generator
+from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.inference import Rollout, animate
 from emoface_training.losses import LossWeights
 from emoface_training.metrics import VertexMetrics
 from emoface_training.motion_basis import MotionRig, MotionTargets
 from emoface_training.nn.decoder import MotionOutputs
 from emoface_training.nn.emoface import EmoFace
-from emoface_training.options import StageBOptions
+from emoface_training.options import OptionsError, StageBOptions
 from emoface_training.schedules import ground_truth_probability, mix
 
 ENCODE_BATCH = 8
@@ -37,6 +38,7 @@ class Rows:
     content: Tensor
     emotion: Tensor
     mask: Tensor
+    frame_weights: Tensor
     coefficients: Tensor
     given: Conditions
     own: int
@@ -70,6 +72,9 @@ class StageB:
         self.to_feedback = None if basis is None else (self.targets.fields @ basis.T) / basis.square().sum(1)
         self.cache: list[Features] | None = None
         self.frozen = False
+        for name in options.frame_gains:
+            if name not in RIG_PARAMETERS:
+                raise OptionsError(f"got frame_gains.{name}, expected one of {', '.join(RIG_PARAMETERS)}")
         for encoder in self._encoders:
             encoder.feature_extractor.requires_grad_(False)  # the paper keeps wav2vec2's CNN fixed
         if options.freeze_encoders_for > 0:
@@ -157,6 +162,7 @@ class StageB:
         width, rank = self.model.config.width, len(self.targets.fields)
         content, emotion = torch.zeros(total, longest, width), torch.zeros(total, longest, width)
         coefficients, mask = torch.zeros(total, longest, rank), torch.zeros(total, longest, dtype=torch.bool)
+        frame_weights = torch.zeros(total, longest)
         chosen = [self.train.clips[i] for i in clips]
         given = conditions(self.train, chosen, generator, o.emotion_dropped, o.style_dropped)
         content, emotion = list(content), list(emotion)
@@ -172,11 +178,20 @@ class StageB:
             emotion[row] = torch.nn.functional.pad(features[clip].emotion[window], pad)
             coefficients[row, :n] = self.targets.coefficients[clip][window]
             mask[row, :n] = True
+            frame_weights[row, :n] = self._frame_weights(clip, window)
         index = torch.tensor(list(range(len(clips))) + cross)
         given = Conditions(given.style[index], given.level[index], given.emotion_class[index])
         self._labels = torch.tensor([clip.emotion for clip in chosen])
         self._pooled = torch.stack([features[i].emotion.mean(0) for i in clips])
-        return Rows(torch.stack(content), torch.stack(emotion), mask, coefficients, given, len(clips))
+        return Rows(torch.stack(content), torch.stack(emotion), mask, frame_weights, coefficients, given, len(clips))
+
+    def _frame_weights(self, clip: int, window: slice) -> Tensor:
+        """1 + sum of gain x parameter for the frames of a window, [n]."""
+        parameters = torch.from_numpy(self.train.clips[clip].parameters[window].astype(np.float32))
+        gains = torch.zeros(parameters.shape[1])
+        for name, gain in self.options.frame_gains.items():
+            gains[RIG_PARAMETERS.index(name)] = gain
+        return 1.0 + parameters.clamp(0.0, 1.0) @ gains
 
     def _swapped(self, clip: int, partner: int, content: Tensor) -> Tensor:
         """The partner's content resampled to the clip's length (by phoneme boundaries where both takes match)."""
@@ -251,7 +266,8 @@ class StageB:
         speed = target.new_zeros(())
         for name, rows_of in groups.items():
             mask = rows.mask[rows_of]
-            branches = losses.reconstruction(*(o[rows_of] for o in outputs), target[rows_of], mask, weights)
+            counted = rows.frame_weights[rows_of]
+            branches = losses.reconstruction(*(o[rows_of] for o in outputs), target[rows_of], counted, weights)
             terms[name] = sum(branches.values())
             parts |= {f"{name}_{branch}_mm": 1000.0 * float(value.detach()) for branch, value in branches.items()}
             speed = speed + losses.velocity(outputs.fused[rows_of], target[rows_of], mask, weights)

@@ -1,0 +1,96 @@
+"""Batches: alignment under cuts and speed changes, conditions, pairs, statistics."""
+
+import numpy as np
+import pytest
+import torch
+from synthetic_corpus import ToneCorpus
+
+from emoface_training.batches import (
+    EDGE_FRAMES,
+    IGNORED,
+    ClipStore,
+    StoredClip,
+    conditions,
+    crop_batch,
+    grid_step,
+    phoneme_frames,
+    step_generator,
+)
+from emoface_training.data.synthetic.phonemes import PHONEME_INDEX
+
+
+def ramp_clip(frames: int) -> StoredClip:
+    """Audio and parameters that both tell their own time: sample n and frame m hold their time in seconds / 10."""
+    samples = frames * 16000 // 30 + 100
+    time = np.arange(samples) / 16000
+    parameters = np.repeat((np.arange(frames) / 300)[:, None], 21, 1)
+    audio = np.round(time / 10 * 32768).astype(np.int16)
+    return StoredClip(audio, parameters.astype(np.float16), [("M", 0.0, 1.0)], 1, 1, "a", 0, -1)
+
+
+@pytest.mark.parametrize("speed", [0.0, 0.2])
+def test_audio_and_parameters_stay_aligned(speed: float) -> None:
+    store = ClipStore([ramp_clip(150)], 30, 2)
+    for step in range(20):
+        batch = crop_batch(store, step_generator(0, "x", step), 2, 1.0, 0.0, 0.0, speed, 1.0)
+        for row in range(2):
+            heard = batch.audio[row, torch.arange(30) * 16000 // 30]
+            shown = batch.parameters[row, :, 0]
+            assert torch.allclose(heard, shown, atol=1.5e-3)
+
+
+def test_cut_edges_are_not_scored_and_clip_ends_are() -> None:
+    store = ClipStore([ramp_clip(150)], 30, 2)
+    batch = crop_batch(store, step_generator(0, "x", 1), 16, 1.0, 0.0, 0.0)
+    started = batch.parameters[:, 0, 0] > 0
+    assert started.any()
+    assert not batch.mask[started, :EDGE_FRAMES].any()
+    assert batch.mask[:, EDGE_FRAMES:-EDGE_FRAMES].all()
+    short = crop_batch(ClipStore([ramp_clip(20)], 30, 2), step_generator(0, "x", 1), 1, 1.0, 0.0, 0.0)
+    assert short.mask[0].sum() == 20 and short.mask[0, :20].all()
+    assert not short.audio[0, 20 * 16000 // 30 + 200 :].any()
+
+
+def test_a_batch_depends_on_seed_stage_and_step_alone() -> None:
+    store = ClipStore.load(ToneCorpus().clips("train"), 30, 2)
+    draw = lambda seed, step: crop_batch(store, step_generator(seed, "stage_a", step), 3, 1.0, 0.5, 0.3, 0.1, 0.5, 6.0)  # noqa: E731
+    assert torch.equal(draw(0, 4).audio, draw(0, 4).audio)
+    assert not torch.equal(draw(0, 4).audio, draw(0, 5).audio)
+    assert not torch.equal(draw(0, 4).audio, draw(1, 4).audio)
+
+
+def test_conditions_are_one_hot_and_drop_to_unknown_and_to_the_mean() -> None:
+    clip = ramp_clip(10)
+    store = ClipStore([clip], 30, 4)
+    given = conditions(store, [clip])
+    assert given.style.tolist() == [[1, 0, 0, 0]]
+    assert given.level.tolist() == [[0, 1]]
+    assert given.emotion_class.argmax().item() == 1
+    dropped = conditions(store, [clip], np.random.default_rng(0), 1.0, 1.0)
+    assert dropped.style.tolist() == [[0.25] * 4]
+    assert dropped.emotion_class.argmax().item() == 8
+    many = conditions(store, [clip] * 400, np.random.default_rng(0), 0.5, 0.3)
+    assert many.emotion_class[:, 8].mean().item() == pytest.approx(0.5, abs=0.08)
+    assert (many.style[:, 0] == 0.25).float().mean().item() == pytest.approx(0.3, abs=0.08)
+
+
+def test_partners_share_actor_and_statement_but_not_emotion() -> None:
+    store = ClipStore.load(ToneCorpus().clips("train"), 30, 2)
+    assert any(store.partners)
+    for clip, others in zip(store.clips, store.partners, strict=True):
+        for other in others:
+            twin = store.clips[other]
+            assert (twin.actor, twin.statement) == (clip.actor, clip.statement)
+            assert twin.emotion != clip.emotion
+
+
+def test_phoneme_frames_and_the_common_grid() -> None:
+    clip = ramp_clip(60)
+    labels = phoneme_frames(clip, np.array([0.0, 0.99, 1.0, 1.5]))
+    assert labels.tolist() == [PHONEME_INDEX["M"], PHONEME_INDEX["M"], IGNORED, IGNORED]
+    assert (grid_step(30), grid_step(25), grid_step(60)) == (3, 1, 6)
+
+
+def test_no_clips_is_an_error() -> None:
+    with pytest.raises(ValueError, match="emoface data synth"):
+        ClipStore.load([], 30, 1)

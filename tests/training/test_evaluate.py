@@ -1,0 +1,106 @@
+"""Speech measures and baselines on the tiny rig, and the whole evaluation of an untrained model."""
+
+import numpy as np
+import pytest
+import torch
+from synthetic_corpus import TinyRig, ToneCorpus
+from tiny_run import tiny_options
+
+from emoface_training import evaluate, training_run
+from emoface_training.batches import ClipStore, StoredClip
+from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
+from emoface_training.motion_basis import MotionTargets, motion_basis
+from emoface_training.speech_measures import MouthGauge, SpeechMeasures
+
+RIG = TinyRig()
+
+
+def motion(**values: list[float]) -> np.ndarray:
+    """Rig parameters [T, 21] with the named columns set."""
+    parameters = np.zeros((len(next(iter(values.values()))), len(RIG_PARAMETERS)), np.float32)
+    for name, column in values.items():
+        parameters[:, RIG_PARAMETERS.index(name)] = column
+    return parameters
+
+
+def clip(parameters: np.ndarray, phonemes: list) -> StoredClip:
+    return StoredClip(np.zeros(len(parameters) * 534, np.int16), parameters, phonemes, 0, 0, "a", 0, -1)
+
+
+def test_gauge_measures_the_rigs_own_millimetres() -> None:
+    gauge = MouthGauge(RIG)
+    offsets = RIG.offsets(motion(jaw_open=[0.0, 0.5, 1.0]))
+    np.testing.assert_allclose(gauge.jaw_drop(offsets), [0.0, 0.01, 0.02], atol=1e-7)
+    np.testing.assert_allclose(gauge.gap(offsets), [0.01, 0.02, 0.03], atol=1e-7)
+    # closed lips touch (gap 0), the half-open jaw gapes by 20 mm: 15 % of that
+    assert gauge.closed_below == pytest.approx(0.003, abs=1e-7)
+
+
+def test_closures_false_closures_and_the_jaw_are_counted_per_phoneme() -> None:
+    phonemes = [("P", 0.0, 0.1), ("AA", 0.1, 0.3), ("M", 0.3, 0.4), ("AE", 0.4, 0.6)]
+    target = motion(jaw_open=list(np.linspace(0, 1, 20)), lips_close=[1.0] * 3 + [0.0] * 17)
+    predicted = motion(jaw_open=[0.0] * 20, lips_close=[1.0] * 4 + [0.0] * 8 + [1.0] * 8)
+    measures = SpeechMeasures(MouthGauge(RIG), 30)
+    measures.add(clip(target, phonemes), RIG.offsets(predicted), RIG.offsets(target))
+    figures = measures.figures()
+    assert (figures["bilabials"], figures["open_vowels"]) == (2, 2)
+    assert figures["closures"] == 1.0  # P at once, M in the last frame of its interval
+    assert figures["false_closures"] == 0.5  # AE's middle frame is closed, AA's is not
+    assert figures["jaw_correlation"] == 0.0  # a jaw that never moves
+    exact = SpeechMeasures(MouthGauge(RIG), 30)
+    exact.add(clip(target, phonemes), RIG.offsets(target), RIG.offsets(target))
+    assert exact.figures()["jaw_correlation"] == pytest.approx(1.0)
+
+
+def test_baselines_know_the_mean_and_the_energy() -> None:
+    train = ClipStore.load(ToneCorpus(12).clips("train"), 30, 2).clips
+    mean = evaluate.MeanBaseline(RIG, train)
+    everything = np.concatenate([c.parameters for c in train]).astype(np.float32)
+    np.testing.assert_allclose(mean.predict(train[0])[0], everything.mean(0), atol=1e-3)
+    # the tone's loudness is its jaw: energy alone predicts it well
+    energy = evaluate.EnergyBaseline(RIG, train, 30)
+    predicted = energy.predict(train[0])[:, 0]
+    assert np.corrcoef(predicted, train[0].parameters[:, 0])[0, 1] > 0.9
+
+
+def test_evaluation_reports_model_baselines_and_ground_truth() -> None:
+    torch.set_num_threads(1)
+    corpus = ToneCorpus(3)
+    model = training_run.new_model(tiny_options(), ("a", "b"), RIG, ClipStore.load(corpus.clips("train"), 30, 2))
+    report = evaluate.evaluate(model.eval(), corpus, RIG, "test_voice", clips=2)
+    assert report["clips"] == 2
+    assert set(report["rows"]) == {"model", "mean", "energy", "ground_truth"}
+    assert report["rows"]["ground_truth"]["lve_m2"] == 0.0
+    assert report["rows"]["ground_truth"]["jaw_correlation"] == pytest.approx(1.0)
+    assert report["rows"]["model"]["lve_m2"] > 0.0
+    text = evaluate.table(report)
+    assert "energy" in text and "LVE m2" in text
+    small = TinyRig(20)
+    with pytest.raises(ValueError, match="20 vertices.*24"):
+        evaluate.evaluate(model, corpus, small)
+
+
+def test_basis_is_orthogonal_and_exact_in_half_precision() -> None:
+    parameters = np.random.default_rng(1).random((200, 21)).astype(np.float32)
+    basis, lost_mm = motion_basis(RIG, parameters, 21)
+    assert lost_mm < 1e-3
+    assert np.array_equal(basis, basis.astype(np.float16).astype(np.float32))
+    filled = basis[np.linalg.norm(basis, axis=1) > 0]
+    unit = filled / np.linalg.norm(filled, axis=1, keepdims=True)
+    np.testing.assert_allclose(unit @ unit.T, np.eye(len(unit)), atol=2e-3)
+    offsets = RIG.offsets(parameters[:5]).reshape(5, -1)
+    again = offsets @ np.linalg.pinv(basis) @ basis
+    np.testing.assert_allclose(again, offsets, atol=1e-5)
+    rough, lost_mm = motion_basis(RIG, parameters, 3)
+    assert rough.shape == (3, 72) and lost_mm > 0.1
+    with pytest.raises(ValueError, match="at most the rig's 21 fields"):
+        motion_basis(RIG, parameters, 22)
+
+
+def test_targets_reproduce_the_rig() -> None:
+    store = ClipStore.load(ToneCorpus(2).clips("train"), 30, 2)
+    targets = MotionTargets.build(RIG, store)
+    exact = RIG.offsets(store.clips[1].parameters.astype(np.float32))
+    np.testing.assert_allclose(targets.offsets(targets.coefficients[1]).numpy(), exact, atol=1e-7)
+    some = torch.tensor([3, 0])
+    np.testing.assert_allclose(targets.offsets(targets.coefficients[1], some).numpy(), exact[:, [3, 0]], atol=1e-7)
