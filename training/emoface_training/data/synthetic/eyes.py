@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from .head_parts import Array, Parts
@@ -25,7 +27,9 @@ def lid_outline(r: float, columns: Array = ANGLE) -> tuple[Array, Array]:
     c, s = np.cos(columns), np.sin(columns)
     upper = s >= 0
     # the highest point of the upper lid lies towards the nose, the lowest of the lower lid outwards
-    inner_y = np.where(upper, 0.58 * np.abs(s) ** 1.05 * (1 - 0.12 * c), -0.40 * np.abs(s) ** 1.2 * (1 + 0.15 * c)) + 0.07 * c
+    inner_y = (
+        np.where(upper, 0.58 * np.abs(s) ** 1.05 * (1 - 0.12 * c), -0.40 * np.abs(s) ** 1.2 * (1 + 0.15 * c)) + 0.07 * c
+    )
     inner_x = 1.48 * c
     outer_x, outer_y = 2.1 * c, np.where(upper, 1.28, 1.10) * s
     return EYE_X + inner_x * (1 - r) + outer_x * r, EYE_Y + inner_y * (1 - r) + outer_y * r
@@ -69,7 +73,7 @@ def add_eyes(parts: Parts) -> None:
         flip = side < 0
         mirror = np.array([side, 1.0, 1.0])
         rings = [parts.add(points * mirror, "lids") for points in lids]
-        for outer, inner in zip(rings[:-1], rings[1:], strict=True):
+        for outer, inner in itertools.pairwise(rings):
             parts.strip(outer, inner, closed=True, flip=flip)
         parts.groups[f"lids_{name}"] = np.stack(rings)
         ball = []
@@ -78,7 +82,7 @@ def add_eyes(parts: Parts) -> None:
             shell = np.stack([np.sin(p) * np.cos(turn), np.sin(p) * np.sin(turn), np.full(BALL_COLUMNS, np.cos(p))], 1)
             ball.append(parts.add((centre + cornea * shell) * mirror, "eyeballs"))
         tip = parts.add((centre + np.array([0, 0, BALL_RADIUS * 1.035])) * mirror, "eyeballs")
-        for outer, inner in zip(ball[:-1], ball[1:], strict=True):
+        for outer, inner in itertools.pairwise(ball):
             parts.strip(outer, inner, closed=True, flip=flip)
         parts.fan(ball[-1], int(tip[0]), flip=flip)
         parts.groups[f"ball_{name}"] = np.concatenate([*ball, tip])
@@ -94,7 +98,11 @@ def add_lashes(parts: Parts) -> None:
         outward /= np.linalg.norm(outward, axis=1, keepdims=True)
         reach = np.clip(np.sin(ANGLE[top]), 0, 1)[:, None] ** 0.5
         root = margin + 0.015 * outward
-        tip = margin + reach * (0.15 * outward + np.array([0.0, -0.02, 0.0])) + 0.03 * np.array([side, 0, 0]) * (COS[top, None] > 0.5)
+        tip = (
+            margin
+            + reach * (0.15 * outward + np.array([0.0, -0.02, 0.0]))
+            + 0.03 * np.array([side, 0, 0]) * (COS[top, None] > 0.5)
+        )
         rows = [parts.add(root, "lashes"), parts.add(tip, "lashes")]
         parts.strip(rows[0], rows[1], closed=False, flip=side > 0)
         parts.groups[f"lashes_{name}"] = np.stack(rows)
@@ -107,7 +115,9 @@ def add_brows(parts: Parts) -> None:
     """Eyebrows as thin strips lying on the brow ridge."""
     t = np.linspace(0.0, 1.0, BROW_COLUMNS)
     x = 1.15 + 3.75 * t
-    middle = 1.93 + 0.62 * np.sin(np.clip(t * 1.18, 0, 1.2) * np.pi * 0.62) - 0.62 * np.clip(t - 0.66, 0, 1) / 0.34 * 0.75
+    middle = (
+        1.93 + 0.62 * np.sin(np.clip(t * 1.18, 0, 1.2) * np.pi * 0.62) - 0.62 * np.clip(t - 0.66, 0, 1) / 0.34 * 0.75
+    )
     half = 0.30 * (1 - 0.75 * t**1.6) * np.clip(0.55 + 3 * t, 0, 1) * np.clip((1.04 - t) * 6, 0, 1)
     rows = []
     for v, lift in ((-1.0, 0.01), (0.0, 0.11), (1.0, 0.01)):
@@ -115,5 +125,5 @@ def add_brows(parts: Parts) -> None:
     for side in (1.0, -1.0):
         mirror = np.array([side, 1.0, 1.0])
         ids = [parts.add(row * mirror, "brows") for row in rows]
-        for low, high in zip(ids[:-1], ids[1:], strict=True):
+        for low, high in itertools.pairwise(ids):
             parts.strip(low, high, closed=False, flip=side < 0)

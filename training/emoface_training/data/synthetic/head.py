@@ -91,7 +91,9 @@ def main() -> int:
     options = parser.parse_args()
     data = arrays()
     np.savez_compressed(options.out, **data)
-    print(f"{options.out}: {options.out.stat().st_size} bytes, faces {faces_sha256(np.asarray(data['faces'], np.int32))}")
+    print(
+        f"{options.out}: {options.out.stat().st_size} bytes, faces {faces_sha256(np.asarray(data['faces'], np.int32))}"
+    )
     return 0
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
@@ -9,12 +11,25 @@ from .head_parts import Parts
 
 COLUMNS = 26
 # rings as (radius along the outline, outward height); the last two turn behind the ear and into the head
-RINGS = ((0.14, -0.34), (0.32, -0.22), (0.48, 0.10), (0.60, 0.34), (0.74, 0.22), (0.87, 0.44), (0.96, 0.46), (1.02, 0.30), (0.98, 0.02), (0.80, -0.75))
+RINGS = (
+    (0.14, -0.34),
+    (0.32, -0.22),
+    (0.48, 0.10),
+    (0.60, 0.34),
+    (0.74, 0.22),
+    (0.87, 0.44),
+    (0.96, 0.46),
+    (1.02, 0.30),
+    (0.98, 0.02),
+    (0.80, -0.75),
+)
 
 
 def add_ears(parts: Parts) -> None:
     """Adds both ears; group ear_hole holds the innermost vertices."""
-    angle = np.arange(COLUMNS) * (2 * np.pi / COLUMNS)  # 0 = towards the back, counter-clockwise seen from the left: up next
+    angle = np.arange(COLUMNS) * (
+        2 * np.pi / COLUMNS
+    )  # 0 = towards the back, counter-clockwise seen from the left: up next
     outline = PchipInterpolator(
         np.deg2rad([-180, -150, -115, -90, -60, -25, 0, 30, 60, 90, 120, 150, 180]),
         [1.25, 1.5, 2.2, 2.65, 2.3, 1.95, 1.95, 2.25, 2.85, 3.0, 2.6, 1.75, 1.25],
@@ -46,7 +61,7 @@ def add_ears(parts: Parts) -> None:
         mirror = np.array([side, 1.0, 1.0])
         rings = [parts.add(row * mirror, "ears") for row in rows[::-1]]
         hole = parts.add(centre * mirror, "ears")
-        for outer, inner in zip(rings[:-1], rings[1:], strict=True):
+        for outer, inner in itertools.pairwise(rings):
             parts.strip(outer, inner, closed=True, flip=flip)
         parts.fan(rings[-1], int(hole[0]), flip=flip)
         name = "left" if side > 0 else "right"

@@ -8,10 +8,10 @@ half with x >= 0 is computed; the other half is its mirror image.
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, cKDTree
 
 from . import eyes, mouth
-from numpy.typing import NDArray
 from .head_parts import Array, Index, smoothstep
 from .head_shape import AXIS_Z, LEVEL_BOTTOM, LEVEL_TOP, address, skin
 
@@ -173,6 +173,7 @@ def _flip_edges(points: Array, tri: Index) -> Index:
         for t, (i, j, k) in enumerate(tri.tolist()):
             owner[(i, j)] = owner[(j, k)] = owner[(k, i)] = t
         touched: set[int] = set()
+        made: set[tuple[int, int]] = set()
         flips = 0
         for (i, j), t in sorted(owner.items()):
             s = owner.get((j, i))
@@ -180,11 +181,12 @@ def _flip_edges(points: Array, tri: Index) -> Index:
                 continue
             k = int(tri[t].sum() - i - j)
             m = int(tri[s].sum() - i - j)
-            if (k, m) in owner or (m, k) in owner:
+            if not made.isdisjoint(((k, m), (m, k))) or (k, m) in owner or (m, k) in owner:
                 continue
             if angle(k, i, j) + angle(m, i, j) > np.pi + 1e-6:
                 tri[t], tri[s] = (k, i, m), (m, j, k)
                 touched |= {t, s}
+                made.add((k, m))
                 flips += 1
         if flips == 0:
             break
@@ -242,10 +244,17 @@ def fill(mouth_ring: Array, eye_ring: Array, total: int, grid: SkinGrid) -> tupl
     tri = triangulate(half, [mouth_ids, eye_ids], border)
     points = np.concatenate([half[:s], half[m:s] * np.array([-1.0, 1.0, 1.0])])
     # numbering of the result: new points, then the whole mouth ring, then the two eye rings
-    left = np.concatenate([np.arange(s), len(points) + half_ring, len(points) + mouth.COLUMNS + np.arange(len(eye_ids))])
+    left = np.concatenate(
+        [np.arange(s), len(points) + half_ring, len(points) + mouth.COLUMNS + np.arange(len(eye_ids))]
+    )
     opposite = (mouth.COLUMNS // 2 - half_ring) % mouth.COLUMNS
     right = np.concatenate(
-        [np.arange(m), s + np.arange(s - m), len(points) + opposite, len(points) + mouth.COLUMNS + len(eye_ids) + np.arange(len(eye_ids))]
+        [
+            np.arange(m),
+            s + np.arange(s - m),
+            len(points) + opposite,
+            len(points) + mouth.COLUMNS + len(eye_ids) + np.arange(len(eye_ids)),
+        ]
     )
     return points, np.concatenate([left[tri], right[tri][:, ::-1]]), border
 

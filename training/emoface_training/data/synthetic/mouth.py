@@ -8,6 +8,8 @@ inner rings have negative r.
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
@@ -29,7 +31,12 @@ CONTACT = len(SKIN_RINGS) + len(LIP_RINGS) - 1  # position of the contact ring a
 
 
 def _contact_line(s: Array) -> Array:
-    return np.asarray(MOUTH_Y + 0.05 * s**2 - 0.045 * np.exp(-0.5 * (s / 0.16) ** 2) + 0.04 * np.exp(-0.5 * ((np.abs(s) - 0.4) / 0.2) ** 2))
+    return np.asarray(
+        MOUTH_Y
+        + 0.05 * s**2
+        - 0.045 * np.exp(-0.5 * (s / 0.16) ** 2)
+        + 0.04 * np.exp(-0.5 * ((np.abs(s) - 0.4) / 0.2) ** 2)
+    )
 
 
 def _upper_height(s: Array) -> Array:
@@ -76,12 +83,16 @@ def add_lips(parts: Parts) -> Index:
         inner[:, 1] += SIN * dy
         inner[:, 2] += dz
         rings.append(parts.add(inner, "mouth_inner"))
-    for half_width, up, down, z_front, z_side in ((2.75, 1.2, 1.5, 7.3, 5.4), (2.9, 1.25, 1.75, 5.2, 4.0), (2.2, 1.0, 1.3, 2.6, 2.4)):
+    for half_width, up, down, z_front, z_side in (
+        (2.75, 1.2, 1.5, 7.3, 5.4),
+        (2.9, 1.25, 1.75, 5.2, 4.0),
+        (2.2, 1.0, 1.3, 2.6, 2.4),
+    ):
         y = MOUTH_Y + np.where(SIN > 0, up, down) * SIN
         inner = np.stack([half_width * COS, y, z_side + (z_front - z_side) * np.abs(SIN)], axis=1)
         rings.append(parts.add(inner, "mouth_inner"))
     pole = parts.add(np.array([[0.0, MOUTH_Y - 0.1, 1.6]]), "mouth_inner")
-    for outer, inner_ring in zip(rings[:-1], rings[1:], strict=True):
+    for outer, inner_ring in itertools.pairwise(rings):
         parts.strip(outer, inner_ring, closed=True)
     parts.fan(rings[-1], int(pole[0]))
     parts.groups["mouth_rings"] = np.stack(rings)
@@ -120,7 +131,7 @@ def add_teeth(parts: Parts) -> None:
         ):
             part = f"teeth_{name}" if label == "teeth" else f"gum_{name}"
             rows.append(parts.add(np.stack([xx, y, zz], axis=1), part))
-        for a, b in zip(rows[:-1], rows[1:], strict=True):
+        for a, b in itertools.pairwise(rows):
             # rows run from gum to tip: downwards for the upper teeth, upwards for the lower
             parts.strip(a, b, closed=False, flip=name == "upper")
 
@@ -139,5 +150,5 @@ def add_tongue(parts: Parts) -> None:
         if t == 1.0:
             y = np.full(11, top - 0.32) - 0.03 * (1 - columns**2)
         rows.append(parts.add(np.stack([width * columns, y, np.full(11, z)], axis=1), "tongue"))
-    for back, ahead in zip(rows[:-1], rows[1:], strict=True):
+    for back, ahead in itertools.pairwise(rows):
         parts.strip(ahead, back, closed=False)

@@ -28,9 +28,11 @@ POSES: tuple[tuple[str, float, dict[str, float]], ...] = (
     ("happy, speaking", 0.0, {"smile": 0.7, "cheek_raise": 0.6, "jaw_open": 0.35, "upper_lip_up": 0.25}),
     ("angry", 0.0, {"brow_down": 1.0, "eye_squint": 0.35, "nose_wrinkle": 0.4, "lips_press": 0.6, "frown": 0.2}),
     ("sad", 0.0, {"brow_inner_up": 1.0, "brow_down": 0.15, "frown": 0.9, "blink": 0.15}),
-    ("surprised", 0.0, {"brow_inner_up": 1.0, "brow_outer_up": 1.0, "eye_wide": 1.0, "jaw_open": 0.55, "lips_round": 0.25}),
+    ("surprised", 0.0, {"brow_inner_up": 1.0, "brow_outer_up": 1.0, "eye_wide": 1.0, "jaw_open": 0.55,
+                        "lips_round": 0.25}),
     ("disgusted", 0.0, {"nose_wrinkle": 1.0, "upper_lip_up": 0.6, "brow_down": 0.6, "eye_squint": 0.5, "frown": 0.4}),
-    ("fearful", 0.0, {"brow_inner_up": 1.0, "brow_outer_up": 0.4, "brow_down": 0.4, "eye_wide": 1.0, "lips_stretch": 0.9, "jaw_open": 0.25}),
+    ("fearful", 0.0, {"brow_inner_up": 1.0, "brow_outer_up": 0.4, "brow_down": 0.4, "eye_wide": 1.0,
+                      "lips_stretch": 0.9, "jaw_open": 0.25}),
     ("brows up", 0.0, {"brow_inner_up": 1.0, "brow_outer_up": 1.0, "eye_wide": 0.4}),
     ("blink", 0.0, {"blink": 1.0}),
     ("three quarters", -0.65, {}),
@@ -41,8 +43,9 @@ POSES: tuple[tuple[str, float, dict[str, float]], ...] = (
 
 def contact_sheet(rig: Rig, size: int = 320, columns: int = 5) -> NDArray[np.uint8]:
     """Picture [rows * size, columns * size, 3] of all POSES, each with its name."""
-    from emoface.render import portrait
     from PIL import Image, ImageDraw
+
+    from emoface.render import portrait
 
     tiles = []
     for name, yaw, values in POSES:

@@ -16,8 +16,18 @@ from numpy.typing import ArrayLike, NDArray
 from .parameters import RIG_PARAMETERS
 
 HEAD_FILE = Path(__file__).with_name("head.npz")
-FACES_SHA256 = "d86b41f60b20489cd7789ec43cdda546261a7e19bb3f7f1cb2cfe641be30a518"
-GAP_FIELDS = ("jaw_1", "jaw_2", "jaw_3", "round_open", "wide", "upper_lip_up", "lower_lip_down", "nose_wrinkle", "jaw_forward")
+FACES_SHA256 = "effd80627bb01bcf792234138ff20b480f27c457dcb16961f1fb3d30c4f1926a"
+GAP_FIELDS = (
+    "jaw_1",
+    "jaw_2",
+    "jaw_3",
+    "round_open",
+    "wide",
+    "upper_lip_up",
+    "lower_lip_down",
+    "nose_wrinkle",
+    "jaw_forward",
+)
 
 
 def coefficients(parameters: NDArray[np.floating], names: tuple[str, ...]) -> NDArray[np.float32]:
@@ -113,7 +123,8 @@ class Rig:
         p = np.asarray(parameters, dtype=np.float64)
         if p.ndim != 2 or p.shape[1] != len(RIG_PARAMETERS):
             raise ValueError(
-                f"rig parameters have shape {p.shape}, expected (frames, {len(RIG_PARAMETERS)}); order them as RIG_PARAMETERS"
+                f"rig parameters have shape {p.shape}, expected (frames, {len(RIG_PARAMETERS)}); "
+                "order the columns as RIG_PARAMETERS"
             )
         return coefficients(p, self.names)
 

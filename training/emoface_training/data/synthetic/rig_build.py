@@ -105,5 +105,3 @@ def build_basis(parts: Parts, points: Array, faces: Index) -> dict[str, NDArray[
     step = np.maximum(peak, 1e-9) / 30000.0
     steps = np.round(stacked / step[:, None, None]).astype(np.int16)
     return {"rig_names": np.array(names), "rig_fields": steps, "rig_steps": step.astype(np.float64)}
-
-

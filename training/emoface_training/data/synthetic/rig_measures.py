@@ -137,4 +137,6 @@ def phoneme_check(phoneme: str, vertices: ArrayLike) -> NDArray[np.bool_]:
         return np.asarray(lip_gap(v) > OPEN)
     if phoneme in ("IY", "EY"):
         return np.asarray((lip_width(v) > 0.97 * lip_width(rest)[0]) & (lip_gap(v) > CLOSED))
-    raise ValueError(f"no visible check for phoneme {phoneme!r}, expected one of P B M SIL F V UW OW W AA AE AH AO IY EY")
+    raise ValueError(
+        f"no visible check for phoneme {phoneme!r}, expected one of P B M SIL F V UW OW W AA AE AH AO IY EY"
+    )

@@ -103,7 +103,9 @@ class MouthFields:
         # "f": the lower lip rolls in under the upper teeth, the upper lip lifts off them
         roll = np.interp(r, [0.0, 0.2, 0.46, 0.74, 1.0], [-0.50, -0.40, -0.20, -0.06, 0.0])
         raise_ = np.interp(r, [0.0, 0.2, 0.46, 0.74, 1.0], [-0.04, 0.00, 0.10, 0.20, 0.24])
-        out["tuck"] = self._vector(0 * x, 0.36 * up + raise_ * down, 0.05 * up + roll * down, self._depth(1.0, 0.9, 0.5, 0.2, 0.0, 0.0))
+        out["tuck"] = self._vector(
+            0 * x, 0.36 * up + raise_ * down, 0.05 * up + roll * down, self._depth(1.0, 0.9, 0.5, 0.2, 0.0, 0.0)
+        )
         pull = self._depth(1.0, 1.0, 0.9, 0.5, 0.1, 0.0)
         curl = np.abs(COS)[None, :] ** 2.6  # a smile turns up at its ends and stays level in the middle
         height = np.abs(y - line) * (self.radius[:, None] > 0)

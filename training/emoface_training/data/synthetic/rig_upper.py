@@ -36,15 +36,24 @@ def add_upper_fields(fields: dict[str, Array], parts: Parts, points: Array) -> N
     nose = area(1.25, -3.4, 0.75, 0.9) * share
     bridge = area(0.55, 0.9, 0.6, 0.8) * share
     fields["nose_wrinkle"] = (
-        fields["nose_wrinkle"] + move(nose, 0.06, 0.34, 0.04) + move(bridge, -0.12, -0.16, 0.08) + move(area(2.2, -2.2, 0.9, 0.9) * share, 0.0, 0.16, 0.10)
+        fields["nose_wrinkle"]
+        + move(nose, 0.06, 0.34, 0.04)
+        + move(bridge, -0.12, -0.16, 0.08)
+        + move(area(2.2, -2.2, 0.9, 0.9) * share, 0.0, 0.16, 0.10)
     )
     inner = area(1.15, 2.2, 1.0, 1.15) * share
     middle = area(2.7, 2.5, 1.3, 1.1) * share
     outer = area(4.1, 2.3, 1.2, 1.2) * share
     forehead = area(2.2, 4.6, 2.6, 1.4) * share
-    fields["brow_inner_up"] = move(inner, -0.08, 0.78, 0.05) + move(middle, 0.0, 0.18, 0.0) + move(forehead, 0.0, 0.16, 0.0)
-    fields["brow_outer_up"] = move(outer, 0.0, 0.66, 0.0) + move(middle, 0.0, 0.42, 0.0) + move(forehead, 0.0, 0.18, 0.0)
-    fields["brow_down"] = move(inner, -0.28, -0.64, 0.18) + move(middle, -0.06, -0.32, 0.06) + move(outer, 0.0, -0.12, 0.0)
+    fields["brow_inner_up"] = (
+        move(inner, -0.08, 0.78, 0.05) + move(middle, 0.0, 0.18, 0.0) + move(forehead, 0.0, 0.16, 0.0)
+    )
+    fields["brow_outer_up"] = (
+        move(outer, 0.0, 0.66, 0.0) + move(middle, 0.0, 0.42, 0.0) + move(forehead, 0.0, 0.18, 0.0)
+    )
+    fields["brow_down"] = (
+        move(inner, -0.28, -0.64, 0.18) + move(middle, -0.06, -0.32, 0.06) + move(outer, 0.0, -0.12, 0.0)
+    )
 
 
 def _lid_points(points: Array, ring: Array, centre: Array, dy: Array, clearance: float) -> tuple[Array, Array]:
@@ -76,7 +85,7 @@ def add_eye_fields(fields: dict[str, Array], parts: Parts, points: Array) -> Non
             low_share = share if k >= 2 else 0.3 * share
             weight = np.where(upper, share, low_share)
             full, _ = _lid_points(points, ring, centre, closed * weight, clearance)
-            half, half_points = _lid_points(points, ring, centre, 0.5 * closed * weight, clearance)
+            half, _ = _lid_points(points, ring, centre, 0.5 * closed * weight, clearance)
             fields["blink"][ring] = full
             fields["blink_arc"][ring, 2] = np.maximum(half[:, 2] - 0.5 * full[:, 2], 0.0)
             raise_ = np.where(upper, 0.27 * np.clip(eyes.SIN, 0, 1), 0.09 * np.clip(eyes.SIN, -1, 0)) * weight
