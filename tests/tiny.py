@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,15 @@ from emoface_training.nn.spiral import build_spirals
 
 ROOT = Path(__file__).resolve().parents[1]
 STYLES = ("ada", "ben", "cleo")
+# What a traced graph depends on, and what a package does besides
+GRAPH_SOURCES = (
+    "training/emoface_training/config.py",
+    "training/emoface_training/nn/*.py",
+    "export/emoface_export/onnx_export.py",
+    "export/emoface_export/spiral_onnx.py",
+    "export/emoface_export/step_module.py",
+)
+SOURCES = (*GRAPH_SOURCES, "export/emoface_export/*.py", "sdk/emoface/manifest*.py")
 # Five convolutions with wav2vec2's hop of 320 and overlap of 80 samples: fewer operations to trace than its seven
 ENCODER = EncoderConfig(
     hidden_size=16,
@@ -163,19 +174,30 @@ class RememberingExporter:
         def build(path: Path) -> None:
             path.write_bytes(export_stage(name, stage, input_shapes).model.SerializeToString(deterministic=True))
 
-        path = cached(self.folder, f"{name}-{digest.hexdigest()[:16]}.onnx", build)
+        path = cached(self.folder, f"{name}-{digest.hexdigest()[:16]}.onnx", build, GRAPH_SOURCES)
         signature = StepModule(stage).signature(input_shapes)
         return ExportedStage(name, stage.cadence, signature, onnx.load(path))
 
 
-def cached(folder: Path, name: str, build) -> Path:  # type: ignore[no-untyped-def]
-    """`build(path)` once per state of the sources: the exporter's tracing takes most of a test session."""
-    key = _sources_digest()
-    path = folder / f"{key}-{name}"
-    if not path.exists():
-        fresh = folder / f"{key}-{os.getpid()}-{name}"
-        build(fresh)
-        os.replace(fresh, path)
+def cached(folder: Path, name: str, build: Callable[[Path], object], sources: tuple[str, ...] = SOURCES) -> Path:
+    """`build(path)` once per state of the sources; a second process waits for the first instead of doing it too."""
+    key = _sources_digest(sources)
+    path, lock = folder / f"{key}-{name}", folder / f"{key}-{name}.lock"
+    patience = time.monotonic() + 600
+    while not path.exists():
+        try:
+            lock.mkdir()
+        except FileExistsError:
+            if time.monotonic() > patience:  # left by a process that was killed
+                lock.rmdir()
+            time.sleep(0.1)
+            continue
+        try:
+            fresh = folder / f"{key}-{os.getpid()}-{name}"
+            build(fresh)
+            os.replace(fresh, path)
+        finally:
+            lock.rmdir()
     return path
 
 
@@ -184,11 +206,9 @@ def cached_package(folder: Path, name: str, checkpoint: Path) -> Path:
     return cached(folder, name, lambda path: write_package(checkpoint, path, graphs=folder))
 
 
-def _sources_digest() -> str:
+def _sources_digest(sources: tuple[str, ...]) -> str:
     digest = hashlib.sha256(f"{torch.__version__} {np.__version__}".encode())
-    sources = [Path(__file__), *(ROOT / "sdk/emoface").glob("*.py"), ROOT / "training/emoface_training/config.py"]
-    for top in ("training/emoface_training/nn", "export/emoface_export"):
-        sources += (ROOT / top).rglob("*.py")
-    for path in sorted(sources):
-        digest.update(path.read_bytes())
+    for pattern in (*sources, "tests/tiny.py"):
+        for path in sorted(ROOT.glob(pattern)):
+            digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
