@@ -58,7 +58,7 @@ def test_a_crash_between_the_renames_is_healed(tmp_path: Path, model: EmoFace) -
 
 
 def test_broken_folders_are_named(tmp_path: Path, model: EmoFace) -> None:
-    with pytest.raises(checkpoint.CheckpointError, match="config.json"):
+    with pytest.raises(checkpoint.CheckpointError, match=r"config\.json"):
         checkpoint.load(tmp_path / "nothing")
     checkpoint.save(tmp_path / "c", model)
     with pytest.raises(checkpoint.CheckpointError, match="expected one to resume"):

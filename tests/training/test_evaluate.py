@@ -76,7 +76,7 @@ def test_evaluation_reports_model_baselines_and_ground_truth() -> None:
     text = evaluate.table(report)
     assert "energy" in text and "LVE m2" in text
     small = TinyRig(20)
-    with pytest.raises(ValueError, match="20 vertices.*24"):
+    with pytest.raises(ValueError, match=r"20 vertices.*24"):
         evaluate.evaluate(model, corpus, small)
 
 

@@ -89,7 +89,7 @@ def test_an_existing_run_is_refused_without_resume(tmp_path: Path) -> None:
 
 
 def test_held_out_splits_are_refused() -> None:
-    with pytest.raises(OptionsError, match="test_voice.*emoface eval"):
+    with pytest.raises(OptionsError, match=r"test_voice.*emoface eval"):
         dataclasses.replace(tiny_options(), train_split="test_voice")
 
 

@@ -150,7 +150,7 @@ def table(report: dict[str, Any]) -> str:
     lines = [
         f"{report['split']}: {report['clips']} clips, {model['frames']} frames, emotion {report['emotion']}; "
         f"{model['bilabials']} p b m, {model['open_vowels']} open vowels, {model['labiodentals']} f v",
-        f"lips mask {model['lips_mask_sha256'][:12]}, eyes and forehead mask {model['eyes_forehead_mask_sha256'][:12]}; "
+        f"lips mask {model['lips_mask_sha256'][:12]}, eyes and forehead {model['eyes_forehead_mask_sha256'][:12]}; "
         f"closed below {report['closed_below_mm']:.2f} mm",
         " ".join(f"{title:>13}" for title in ["", *head]),
     ]

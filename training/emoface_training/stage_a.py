@@ -96,6 +96,9 @@ class StageA:
         modules = (self.model.content_encoder, self.model.emotion_encoder, self.head)
         return [{"params": [p for m in modules for p in m.parameters() if id(p) not in left_out], "factor": 1.0}]
 
+    def prepare(self) -> None:
+        """Nothing to do before the first step."""
+
     def features(self, audio: Tensor, frames: int) -> tuple[Tensor, Tensor, Tensor]:
         """audio [B, 320 T + 80] -> content, emotion [B, frames, D] at frame rate and emotion features [B, T, D]."""
         content_encoder = self.model.content_encoder.encoder

@@ -106,6 +106,11 @@ class StageB:
             {"params": encoders, "factor": self.options.encoder_rate_factor},
         ]
 
+    def prepare(self) -> None:
+        """Encode the split once, if the encoders are frozen at first."""
+        if self.frozen:
+            self.fill_cache()
+
     # -- features ---------------------------------------------------------------------------------------------
 
     def _encode(self, clips: list[int]) -> list[Features]:
@@ -138,7 +143,7 @@ class StageB:
         wanted = sorted(set(clips), key=lambda i: self.train.clips[i].frames)
         if progress < self.options.freeze_encoders_for:
             if self.cache is None:
-                self.fill_cache()
+                self.prepare()
             return {i: Features(self.cache[i].content.float(), self.cache[i].emotion.float()) for i in wanted}
         if self.frozen:
             self._unfreeze()
