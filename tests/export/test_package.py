@@ -17,7 +17,7 @@ from emoface_export.golden import LARGEST_BYTES, golden_arrays
 from emoface_export.onnx_export import ExportError
 from emoface_export.package_writer import write_package
 from emoface_export.wiring import PackageFacts, default_conditions
-from tiny import RememberingExporter, tiny_model
+from tiny import PROVENANCE, RememberingExporter, tiny_model
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def face(tiny_checkpoint, model):
 
 def options(**changes):
     values = {"facts": PackageFacts(name="tiny"), "precisions": ("fp32", "int8"), "seconds": 4.0}
-    return ExportOptions(**(values | changes))
+    return ExportOptions(**(values | {"provenance": PROVENANCE} | changes))
 
 
 def contents(path):
@@ -112,7 +112,7 @@ class Perturbing(RememberingExporter):
 
 
 def test_export_refuses_a_package_that_differs_from_pytorch(tiny_folder, model, face, tmp_path):
-    with pytest.raises(ExportError, match="decoder.offsets, given motion"):
+    with pytest.raises(ExportError, match=r"decoder\.offsets, given motion"):
         export_package(
             model,
             face,
