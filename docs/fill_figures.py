@@ -7,6 +7,10 @@
 
 Everything between the marks `figures:begin` and `figures:end` is replaced. Reports of `emoface eval` are taken from the
 files and from the package's provenance. A figure without a label below is shown by its name.
+
+    python docs/fill_figures.py --ablation "full model=full.jsonl" --ablation "Add instead of Mesh Attention=add.jsonl"
+
+fills the table of docs/ablations.md alone: one row per label, from the model's rows of the reports in its file.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 README = Path(__file__).resolve().parents[1] / "README.md"
-BEGIN, END = "<!-- figures:begin -->", "<!-- figures:end -->"
+ABLATIONS = Path(__file__).resolve().parent / "ablations.md"
 LABELS = {
     "rtf_100ms": "processing time / audio time, 100 ms blocks, one core",
     "rtf_40ms": "processing time / audio time, 40 ms blocks, one core",
@@ -147,22 +151,47 @@ def section(paths: list[Path], manifest: Any | None) -> str:
     return "\n".join(lines)
 
 
+def ablation_table(runs: list[tuple[str, Path]]) -> str:
+    """One row per run, two columns per split."""
+    reports = {label: {r["split"]: r["rows"]["model"] for r in evaluation_reports([path], {})} for label, path in runs}
+    splits = list(dict.fromkeys(split for report in reports.values() for split in report))
+    titles = ["stage B", *(f"{split}: {name}" for split in splits for name in ("LVE / EVE, 1e-5 m^2", "mm"))]
+    rows = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
+    for label, report in reports.items():
+        cells = [label]
+        for split in splits:
+            row = report.get(split)
+            cells.append(f"{number(1e5 * row['lve_m2'])} / {number(1e5 * row['eve_m2'])}" if row else "")
+            cells.append(f"{number(row['lve_rms_mm'])} / {number(row['eve_rms_mm'])}" if row else "")
+        rows.append(f"| {' | '.join(cells)} |")
+    return "\n".join(rows)
+
+
+def fill(document: Path, name: str, text: str) -> None:
+    """Replace what stands between the marks `name:begin` and `name:end`."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    before, rest = document.read_text().split(begin)
+    _, after = rest.split(end)
+    document.write_text(f"{before}{begin}\n{text.rstrip()}\n{end}{after}")
+
+
 def main(argv: list[str] | None = None) -> int:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("lines", nargs="*", type=Path, help="files with the benchmarks' JSON lines")
     arguments.add_argument("--package", default="default", help='package whose manifest is read; "" for none')
-    arguments.add_argument("--document", type=Path, default=README)
+    arguments.add_argument("--document", type=Path, default=None, help="default: README.md, or docs/ablations.md")
+    arguments.add_argument("--ablation", action="append", default=[], metavar="LABEL=FILE")
     choices = arguments.parse_args(argv)
+    if choices.ablation:
+        runs = [(label, Path(path)) for label, _, path in (item.partition("=") for item in choices.ablation)]
+        fill(choices.document or ABLATIONS, "ablations", ablation_table(runs))
+        return 0
     manifest = None
     if choices.package:
         import emoface
 
         manifest = emoface.Package.load(choices.package).manifest
-    text = choices.document.read_text()
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    filled = section(choices.lines, manifest)
-    choices.document.write_text(f"{before}{BEGIN}\n{filled.rstrip()}\n{END}{after}")
+    fill(choices.document or README, "figures", section(choices.lines, manifest))
     return 0
 
 

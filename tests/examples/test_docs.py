@@ -146,6 +146,27 @@ def test_figures_are_filled_between_the_marks(tmp_path: Path) -> None:
     assert "**synthetic**" in text
 
 
+def test_ablations_are_filled_from_reports(tmp_path: Path) -> None:
+    document = tmp_path / "ablations.md"
+    document.write_text("<!-- ablations:begin -->\n<!-- ablations:end -->\n")
+    row = '{"lve_m2": 2.5e-5, "eve_m2": 1e-6, "lve_rms_mm": 5, "eve_rms_mm": 1}'
+    (tmp_path / "full.jsonl").write_text(f'{{"split": "test_voice", "rows": {{"model": {row}}}}}\n')
+    code = _script("fill_figures").main(
+        ["--ablation", f"full model={tmp_path / 'full.jsonl'}", "--document", str(document)]
+    )
+    assert code == 0
+    assert "| full model | 2.5 / 0.1 | 5 / 1 |" in document.read_text()
+
+
+def test_deviations_of_the_default_configuration_are_documented() -> None:
+    text = (ROOT / "configs/default.yaml").read_text()
+    named = "motion_rank|loss_regions|loss_vertices|frame_gains|pair_alignment|freeze_encoders_for"
+    used = set(re.findall(rf"^\s+({named}):", text, re.M))
+    documented = (ROOT / "docs/model.md").read_text()
+    assert "motion_rank" in used
+    assert [name for name in used if not re.search(rf"`{name}\b", documented)] == []
+
+
 def _script(name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, ROOT / "docs" / f"{name}.py")
     assert spec is not None
