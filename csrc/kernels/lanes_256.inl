@@ -8,6 +8,7 @@ struct Lanes256 {
     EMOFACE_INLINE static Vector load(const float* p) { return _mm256_loadu_ps(p); }
     EMOFACE_INLINE static void store(float* p, Vector a) { _mm256_storeu_ps(p, a); }
     EMOFACE_INLINE static Vector broadcast(const float* p) { return _mm256_broadcast_ss(p); }
+    EMOFACE_INLINE static Vector add(Vector a, Vector b) { return _mm256_add_ps(a, b); }
     EMOFACE_INLINE static Vector add_product(Vector a, Vector b, Vector sum) { return _mm256_fmadd_ps(a, b, sum); }
     // The first `count` (0 ... 8) values, then zeros; nothing beyond them is read.
     EMOFACE_INLINE static Vector load_first(const float* p, int64_t count) {

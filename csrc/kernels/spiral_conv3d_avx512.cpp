@@ -19,6 +19,7 @@ struct Lanes512 {
     EMOFACE_INLINE static Vector load(const float* p) { return _mm512_loadu_ps(p); }
     EMOFACE_INLINE static void store(float* p, Vector a) { _mm512_storeu_ps(p, a); }
     EMOFACE_INLINE static Vector broadcast(const float* p) { return _mm512_set1_ps(*p); }
+    EMOFACE_INLINE static Vector add(Vector a, Vector b) { return _mm512_add_ps(a, b); }
     EMOFACE_INLINE static Vector add_product(Vector a, Vector b, Vector sum) { return _mm512_fmadd_ps(a, b, sum); }
 };
 

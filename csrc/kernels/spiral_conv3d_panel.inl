@@ -2,13 +2,14 @@
 
 constexpr int64_t tile_vertices = 64;         // whose sums stay in the first-level cache
 constexpr int64_t weights_in_cache = 16384;   // bytes of weights used for a whole tile before the next are read
+constexpr int64_t terms_in_a_row = 48;        // then a partial sum is put away: short sums lose fewer digits
 
 template <int vectors> struct PanelSums {
     PanelLanes::Vector sum[panel_vertices * vectors];
 
     template <int... slots> EMOFACE_INLINE void clear(Indices<slots...>) { ((sum[slots] = PanelLanes::zero()), ...); }
-    template <int... slots> EMOFACE_INLINE void load(const float* from, Indices<slots...>) {
-        ((sum[slots] = PanelLanes::load(from + slots * panel_width)), ...);
+    template <int... slots> EMOFACE_INLINE void add_stored(const float* from, Indices<slots...>) {
+        ((sum[slots] = PanelLanes::add(sum[slots], PanelLanes::load(from + slots * panel_width))), ...);
     }
     template <int... slots> EMOFACE_INLINE void store(float* to, Indices<slots...>) const {
         (PanelLanes::store(to + slots * panel_width, sum[slots]), ...);
@@ -32,14 +33,14 @@ void panel_block(const SpiralConv3DSizes& s, const float* x, const int32_t* cons
                  int64_t first_k, int64_t last_k, float* sums) {
     constexpr UpTo<panel_vertices * vectors> slots;
     PanelSums<vectors> total;
-    if (first_k == 0) total.clear(slots);
-    else total.load(sums, slots);
+    total.clear(slots);
     for (int64_t k = first_k; k < last_k; ++k) {
         const float* values[panel_vertices];
         for (int u = 0; u < panel_vertices; ++u) values[u] = x + ring[u][k] * s.channels_in;
         for (int64_t c = 0; c < s.channels_in; ++c, w += vectors * panel_width)
             total.add(w, values, c, UpTo<panel_vertices>{});
     }
+    if (first_k > 0) total.add_stored(sums, slots);
     total.store(sums, slots);
 }
 
@@ -68,7 +69,9 @@ void panel_group(const Problem& p, const float* x, const FrameTargets& to, int64
     const int64_t last = columns - first < vectors * panel_width ? columns : first + vectors * panel_width;
     const int64_t position = s.channels_in * vectors * panel_width;  // weights of one spiral position
     const int64_t fitting = weights_in_cache / (position * int64_t(sizeof(float)));
-    const int64_t stride = fitting > 0 ? fitting : 1;
+    const int64_t short_enough = terms_in_a_row / s.channels_in;
+    const int64_t most = fitting < short_enough ? fitting : short_enough;
+    const int64_t stride = most > 0 ? most : 1;  // positions before a partial sum is put away
     float sums[tile_vertices * vectors * PanelLanes::width];
     for (int64_t tile = 0; tile < s.vertices; tile += tile_vertices) {
         const int64_t end = s.vertices - tile < tile_vertices ? s.vertices : tile + tile_vertices;

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from emoface import Package
+from emoface.backends import absent_backends
 from emoface.errors import (
     BackendError,
     EmoFaceError,
@@ -193,7 +194,7 @@ def test_unknown_precision_lists_what_there_is(package):
         package.animator(precision="int8")
 
 
-@pytest.mark.parametrize("name", ["ort-cpu-native", "ort-cuda", "tensorrt", "tensorrt-rtx", "abacus"])
+@pytest.mark.parametrize("name", [*absent_backends(), "abacus"])
 def test_backend_that_is_not_here_says_why(package, name):
     with pytest.raises(BackendError, match=rf"{name}.*ort-cpu"):
         package.animator(backend=name)

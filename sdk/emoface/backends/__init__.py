@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from emoface.backends.native_library import library_path
 from emoface.errors import BackendError
 from emoface.manifest import StageSpec
 
@@ -56,10 +57,22 @@ def _ort_cpu(package: Package, precision: str, threads: int) -> Engine:
     return OrtEngine(package, precision, threads)
 
 
+def _ort_cpu_native(package: Package, precision: str, threads: int) -> Engine:
+    from emoface.backends.ort_native import OrtNativeEngine
+
+    return OrtNativeEngine(package, precision, threads)
+
+
 _FACTORIES: dict[str, EngineFactory] = {"ort-cpu": _ort_cpu}
+if library_path().is_file():
+    _FACTORIES["ort-cpu-native"] = _ort_cpu_native
 # Backends that a build or an extra provides; why they are missing and what brings them.
 _ABSENT = {
-    "ort-cpu-native": ("the native SpiralConv3D library is not part of this build", "Use backend='ort-cpu'."),
+    "ort-cpu-native": (
+        f"this build has no {library_path().name}",
+        "Install from source with a C++ compiler and ONNXRUNTIME_ROOT naming ONNX Runtime's headers, "
+        "or use backend='ort-cpu'.",
+    ),
     "ort-cuda": ("this build has no CUDA backend", "Use backend='ort-cpu'; it needs one CPU core."),
     "tensorrt": ("this build has no TensorRT backend", "Use backend='ort-cpu'; it needs one CPU core."),
     "tensorrt-rtx": ("this build has no TensorRT for RTX backend", "Use backend='ort-cpu'; it needs one CPU core."),

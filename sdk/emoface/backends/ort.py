@@ -64,10 +64,14 @@ class OrtEngine:
         options.log_severity_level = 3
         if threads > 1:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._configure(ort, options)
         self._sessions = {
             stage.name: self._load(ort, options, package, stage, stage.file(precision))
             for stage in package.manifest.stages
         }
+
+    def _configure(self, ort: Any, options: Any) -> None:
+        """What a backend built on this one adds to the session options."""
 
     @staticmethod
     def _load(ort: Any, options: Any, package: Package, stage: StageSpec, file: str) -> Any:
