@@ -41,6 +41,9 @@ def test_fusion_and_scheme_reach_the_run(tiny: Path, tmp_path: Path) -> None:
     arguments = ["train", str(tiny), "--data", "corpus", "--out", str(run), "--stage", "b", "--max-steps", "1"]
     assert main([*arguments, "--fusion", "add", "--scheme", "teacher-forcing"]) == 0
     assert yaml.safe_load((run / "config.yaml").read_text())["stage_b"]["scheme"] == "teacher-forcing"
+    arguments[5] = str(tmp_path / "second")
+    assert main([*arguments, "--encoders", str(run / "stage_b")]) == 0
+    assert json.loads((tmp_path / "second" / "summary.json").read_text())["encoders_from"] == "stage_b"
     assert json.loads((run / "stage_b" / "config.json").read_text())["mesh_attention"]["fusion"] == "add"
 
 

@@ -84,7 +84,7 @@ def train(
         _write_summary(out, summary)
     if options.stage_b is not None and stage in ("b", "all"):
         fresh = not (resume and (out / "stage_b" / checkpoint.CONFIG).is_file())
-        source = start_from or out / "stage_a"
+        source = Path(start_from) if start_from else out / "stage_a"
         if fresh and (source / checkpoint.CONFIG).is_file():
             load_encoders(model, source)
             summary["encoders_from"] = source.name
