@@ -117,7 +117,7 @@ def run(task: Task, folder: Path, threads: int = 1, resume: bool = False) -> dic
     budget, log = Budget(options, threads, used), RunLog(folder, task.name)
     last_saved = last_validated = budget.used
     figures: dict[str, float] = {}
-    sums: dict[str, float] = {}
+    sums: dict[str, list[float]] = {}
     task.set_train(True)
     mark, marked_step = time.monotonic(), step
 
@@ -141,10 +141,10 @@ def run(task: Task, folder: Path, threads: int = 1, resume: bool = False) -> dic
         optimiser.step()
         step += 1
         for key, value in (parts | {"loss": float(loss.detach()), "gradient": float(norm)}).items():
-            sums[key] = sums.get(key, 0.0) + value
+            sums.setdefault(key, []).append(value)
         if step % options.log_every_steps == 0:
             now = time.monotonic()
-            shown = {key: value / options.log_every_steps for key, value in sums.items()}
+            shown = {key: sum(values) / len(values) for key, values in sums.items()}
             shown["steps_per_second"] = (step - marked_step) / (now - mark)
             log.write("train", step, budget.progress(step), budget.used, shown)
             sums, mark, marked_step = {}, now, step

@@ -129,13 +129,19 @@ class StageB:
         """Encode the whole split once (half precision in memory), while the encoders are frozen."""
         training = self.model.training
         self.model.eval()
-        cache: list[Features | None] = [None] * len(self.train.clips)
-        order = sorted(range(len(cache)), key=lambda i: self.train.clips[i].frames)
+        ends = np.cumsum([clip.frames for clip in self.train.clips])
+        # One block for all clips: many small ones between large temporaries would fragment the heap by gigabytes
+        memory = torch.empty(2, int(ends[-1]), self.model.config.width, dtype=torch.float16)
+        self.cache = [
+            Features(memory[0, end - clip.frames : end], memory[1, end - clip.frames : end])
+            for clip, end in zip(self.train.clips, ends.tolist(), strict=True)
+        ]
+        order = sorted(range(len(self.cache)), key=lambda i: -self.train.clips[i].frames)
         for first in range(0, len(order), ENCODE_BATCH):
             rows = order[first : first + ENCODE_BATCH]
             for i, features in zip(rows, self._encode(rows), strict=True):
-                cache[i] = Features(features.content.half().clone(), features.emotion.half().clone())
-        self.cache = [features for features in cache if features is not None]
+                self.cache[i].content.copy_(features.content)
+                self.cache[i].emotion.copy_(features.emotion)
         self.model.train(training)
 
     def features(self, clips: list[int], progress: float) -> dict[int, Features]:
