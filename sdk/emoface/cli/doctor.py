@@ -6,6 +6,7 @@ import argparse
 import json
 import platform
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any
@@ -59,6 +60,7 @@ def examine() -> list[Finding]:
         _distribution("numpy"),
         _onnxruntime(),
         _soundfile(),
+        _native(),
         *_backends(),
         *(_extra(name, modules) for name, modules in _EXTRAS.items()),
         _default_package(),
@@ -110,6 +112,18 @@ def _soundfile() -> Finding:
     except (ImportError, OSError) as error:
         remedy = "pip install soundfile  (and on some systems: apt install libsndfile1)"
         return Finding("soundfile", "fault", f"cannot be used: {error}", remedy)
+
+
+def _native() -> Finding:
+    """The compiled kernels for numpy arrays: optional, built where a C++ compiler was found."""
+    remedy = "install a C++ compiler (apt install g++), then install emoface from source again"
+    if find_spec("emoface._native") is None:
+        return Finding("native module", "note", "emoface._native is not part of this build", remedy)
+    try:
+        report = import_module("emoface._native").isa()
+    except ImportError as error:
+        return Finding("native module", "fault", f"emoface._native cannot be loaded: {error}", remedy)
+    return Finding("native module", "ok", f"emoface._native: {report['best']} of {', '.join(report['available'])}")
 
 
 def _backends() -> list[Finding]:
