@@ -127,6 +127,17 @@ def test_frozen_encoders_stay_and_then_move(tmp_path: Path) -> None:
         assert same is not moves
 
 
+def test_mesh_attention_rests_until_its_share(tmp_path: Path) -> None:
+    for share, moves in ((1.0, False), (0.5, True)):
+        out = tmp_path / str(share)
+        first = run(out, tiny_options(1, fusion_from=1.0), stage="b") and checkpoint.load_weights(out / "stage_b")[0]
+        run(out / "more", tiny_options(4, fusion_from=share), stage="b")
+        after = checkpoint.load_weights(out / "more" / "stage_b")[0]
+        fusion = [key for key in first if key.startswith("mesh_attention.")]
+        assert fusion
+        assert all(torch.equal(first[key], after[key]) for key in fusion) is not moves
+
+
 def test_stage_a_leaves_one_front_end_in_both_encoders(tmp_path: Path) -> None:
     run(tmp_path / "run", tiny_options(3), stage="a")
     tensors = checkpoint.load_weights(tmp_path / "run" / "stage_a")[0]

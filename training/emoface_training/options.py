@@ -66,7 +66,10 @@ class StageAOptions(StageOptions):
 class StageBOptions(StageOptions):
     """The whole model with the paper's losses.
 
-    freeze_encoders_for: a share of the stage (1 = to its end; features are then computed once). loss_regions: extra
+    freeze_encoders_for: a share of the stage (1 = to its end; features are then computed once). fusion_from:
+    share of the stage in which Mesh Attention rests and both branches count half, so that neither is given up before
+    it has learned its part (ours; steps without Mesh Attention also cost a fraction); fusion_rate_factor: Mesh
+    Attention's learning rate over the rest's. loss_regions: extra
     weight of named regions, a declared deviation. loss_vertices: with a motion basis, losses on a random sample of
     that many vertices per step, drawn by those weights (0 = all vertices, the paper's). frame_gains: by rig
     parameter, how much more a frame counts in L_self and L_cross where that parameter is 1 (short closures would
@@ -79,6 +82,8 @@ class StageBOptions(StageOptions):
     scheme: str = "self-growing"
     freeze_encoders_for: float = 0.0
     encoder_rate_factor: float = 1.0
+    fusion_from: float = 0.0
+    fusion_rate_factor: float = 1.0
     pairs: bool = True
     pair_alignment: Literal["phonemes", "linear"] = "linear"
     classification: bool = True

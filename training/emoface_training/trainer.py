@@ -99,11 +99,13 @@ class StageB:
         """Encoders at their own rate; their frozen front ends in neither group."""
         fixed = {id(p) for e in self._encoders for p in e.feature_extractor.parameters()}
         encoders = [p for e in self._encoders for p in e.parameters() if id(p) not in fixed]
-        known = fixed | {id(p) for p in encoders}
+        fusion = list(self.model.mesh_attention.parameters())
+        known = fixed | {id(p) for p in [*encoders, *fusion]}
         others = [p for p in self.model.parameters() if id(p) not in known]
         return [
             {"params": others, "factor": 1.0},
             {"params": encoders, "factor": self.options.encoder_rate_factor},
+            {"params": fusion, "factor": self.options.fusion_rate_factor},
         ]
 
     def prepare(self) -> None:
@@ -228,6 +230,13 @@ class StageB:
             return None
         return torch.multinomial(self.vertex_weights, count, generator=generator)
 
+    def _fusion_weight(self, rows: Rows, vertices: Tensor | None, progress: float) -> Tensor:
+        """Mesh Attention's w_e [B, T, V or S]; one half everywhere before `fusion_from`."""
+        if progress < self.options.fusion_from and not self.model.mesh_attention.adds:
+            count = self.model.config.vertices if vertices is None else len(vertices)
+            return rows.content.new_full((*rows.content.shape[:2], count), 0.5)
+        return self.model.mesh_attention.whole(rows.content, rows.emotion, vertices)
+
     def decode(self, rows: Rows, weight: Tensor, fed: Tensor, vertices: Tensor | None) -> MotionOutputs:
         g = rows.given
         return self.model.decode_given(
@@ -243,7 +252,7 @@ class StageB:
         truth = target.flatten(2) if self.to_feedback is None else rows.coefficients @ self.to_feedback
         probability = ground_truth_probability(progress, self.options.scheme)
         # The weights depend on audio alone: one evaluation serves both passes
-        weight = self.model.mesh_attention.whole(rows.content, rows.emotion, vertices)
+        weight = self._fusion_weight(rows, vertices, progress)
         fed = truth
         if probability < 1.0:
             fed = mix(truth, self._predicted_codes(rows, weight, truth, vertices), probability, generator)
