@@ -37,6 +37,13 @@ LABELS = {
     "speedup_t300": "frame 300: the same",
     "speedup_t600": "frame 600: the same",
     "speedup_newest_head_t300": "frame 300: the whole prefix, but the vertex head for the newest frame alone / step",
+    "layer1_cin4": "SpiralConv3D, separable first layer, 4 channels: gather + linear in PyTorch / kernel",
+    "layer1_cin64": "the same, 64 channels",
+    "layer2_vs_torch": "SpiralConv3D, second layer: gather + linear in PyTorch / kernel",
+    "layer2_vs_ort": "the same: Gather + MatMul in ONNX Runtime / kernel",
+    "layer2_roofline": "second layer: least time that the machine needs / time of the kernel",
+    "general_cin16": "SpiralConv3D, 16 -> 16 channels: gather + linear in PyTorch / kernel",
+    "general_cin48": "the same, 48 -> 48 channels",
     "speedup_cache_t300": "frame 300: PyTorch with a key-value cache / step",
 }
 COLUMNS = (
@@ -66,7 +73,7 @@ def benchmark_rows(paths: list[Path]) -> tuple[list[str], list[str]]:
             rows += [
                 f"| {LABELS.get(name, name)} | {number(value)} | `{command}` |"
                 for name, value in result["figures"].items()
-                if name in LABELS or not re.search(r"_t\d+$", name)
+                if name in LABELS or not re.search(r"(_t\d+|_ms)$", name)
             ]
             machine = result["machine"]
             versions = [f"{key} {machine[key]}" for key in ("python", "onnxruntime") if key in machine]
