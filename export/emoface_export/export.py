@@ -74,14 +74,6 @@ def export_package(
         raise ExportError(f"precisions {options.precisions}", "some of fp32, fp16, int8", "Give at least one of them.")
     model = model.eval()
     check_streams(model.config)
-    stages = []
-    for name, stage in model.stages.items():
-        progress(f"exporting {name}")
-        stages.append(exporter(name, _frozen(stage), input_shapes(model.config, name)))
-    # Everything is verified, also the fp32 graphs that a small package leaves out
-    graphs = {stage.name: _variants(stage, {"fp32", *options.precisions}) for stage in stages}
-    progress("computing golden vectors")
-    common = {"face.npz": face.to_npz(), "golden.npz": golden_file(model)}
     progress(f"running PyTorch over {options.seconds:g} s of audio")
     reference = make_reference(model, options.seconds, options.audio)
     motion_range = reference.motion_range * options.facts.unit_in_metres
@@ -90,6 +82,14 @@ def export_package(
             f"a motion range of {motion_range} m", "a face that moves", "Train the model before exporting it."
         )
     motion_range = float(f"{motion_range:.4g}")
+    stages = []
+    for name, stage in model.stages.items():
+        progress(f"exporting {name}")
+        stages.append(exporter(name, _frozen(stage), input_shapes(model.config, name)))
+    # Everything is verified, also the fp32 graphs that a small package leaves out
+    graphs = {stage.name: _variants(stage, {"fp32", *options.precisions}) for stage in stages}
+    progress("computing golden vectors")
+    common = {"face.npz": face.to_npz(), "golden.npz": golden_file(model)}
     provenance = _provenance(model, options.provenance)
 
     def assemble(precisions: Iterable[str], measured: Mapping[str, Any]) -> tuple[Manifest, dict[str, bytes]]:
