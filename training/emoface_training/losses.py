@@ -1,4 +1,4 @@
-"""Training losses of EmoFace (Liu et al., section 3.3, equations 5 to 9).
+"""Training losses of EmoFace (the paper's section 3.3, equations 5 to 9).
 
 Norms are L1. A vertex's error is the sum of its three absolute coordinate errors; losses are means over vertices
 and over the frames that the mask keeps. Offsets are in metres, so the paper's weights (1000, 1000, 500, 1e-4) apply
