@@ -3,9 +3,9 @@
     python examples/live_microphone.py [--seconds 10]
     python examples/live_microphone.py --from-file speech.wav [--real-time]
 
-The microphone needs the library sounddevice (`pip install 'emoface[microphone]'`). With --from-file a sound file stands in for
-the device; --real-time makes it as slow as one. Every line shows one frame: its audio time and how far the lips are
-from rest.
+The microphone needs the extra [microphone] (`pip install 'emoface[microphone]'`). With --from-file a sound file stands
+in for the device; --real-time makes it as slow as one. Every line shows one frame: its audio time and how far the lips
+are from rest.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ def microphone_chunks(seconds: float) -> tuple[int, Iterator[np.ndarray]]:
     try:
         import sounddevice
     except (ImportError, OSError) as error:  # OSError: the PortAudio library itself is missing
-        raise SystemExit(f"no microphone ({error}): pip install 'emoface[microphone]', or use --from-file FILE") from None
+        message = f"no microphone ({error}): pip install 'emoface[microphone]', or use --from-file FILE"
+        raise SystemExit(message) from None
     rate = int(sounddevice.query_devices(kind="input")["default_samplerate"])
     # The device's thread only copies; the animator runs in this one.
     waiting: queue.SimpleQueue[np.ndarray] = queue.SimpleQueue()
