@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from media_shapes import clip, sphere
+
 from emoface.frames import Animation
 from emoface.package import Face
-from media_shapes import clip, sphere
 
 # The handmade package of the SDK's tests serves the demo too.
 sys.path.append(str(Path(__file__).parents[1] / "sdk"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from emoface.frames import Animation
 from emoface.package import Face
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import handmade
 import numpy as np
 import pytest
+
 from emoface.animation import animate_file
 from emoface.audio.files import read_sound
 from emoface.cli import demo

@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pygltflib
 import pytest
+from media_shapes import clip
+
 from emoface.frames import Animation
 from emoface.package import Face
 from emoface.writers import write
 from emoface.writers.glb import TOLERANCE_M
 from emoface.writers.motion_basis import fit_motion_basis
-from media_shapes import clip
 
 _KINDS = {5126: np.float32, 5123: np.uint16, 5125: np.uint32}
 _WIDTHS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}

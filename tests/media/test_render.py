@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from media_shapes import sphere
+
 from emoface.errors import TemplateError
 from emoface.render import Camera, Renderer, portrait
 from emoface.render.lighting import decode_srgb, encode_srgb
 from emoface.render.occlusion import ambient_occlusion
 from emoface.render.raster import Triangles, rasterise
 from emoface.render.renderer import vertex_normals
-from media_shapes import sphere
 
 
 def flat_triangles(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from emoface.errors import TemplateError
 from emoface.package import Face
 from emoface.template_files import read_mesh, read_template

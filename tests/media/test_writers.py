@@ -11,13 +11,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from media_shapes import clip
+from PIL import Image
+
 from emoface.errors import OutputError, UsageError
 from emoface.frames import Animation
 from emoface.package import Face
 from emoface.writers import SUFFIXES, check, progress_line, write, write_mp4
 from emoface.writers.mouth import even_frames, mouth_opening, widest_frames
-from media_shapes import clip
-from PIL import Image
 
 
 def test_npz_holds_the_documented_arrays(tmp_path: Path, animation: Animation) -> None:
