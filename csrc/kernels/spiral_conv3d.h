@@ -37,6 +37,7 @@ enum class Status : int {
     index_out_of_range, // a spiral lists a vertex below 0 or not below V
     isa_unavailable,    // this build or this processor lacks the instruction set
     out_of_memory,
+    launch_failed,      // CUDA refused the kernel
 };
 
 // English text, static storage: what was wrong and what is expected.

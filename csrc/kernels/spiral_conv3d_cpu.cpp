@@ -57,6 +57,7 @@ const char* status_text(Status status) noexcept {
         case Status::index_out_of_range: return "a spiral lists a vertex that does not exist; expected 0 ... V - 1";
         case Status::isa_unavailable: return "the instruction set is not available on this processor or in this build";
         case Status::out_of_memory: return "out of memory";
+        case Status::launch_failed: return "CUDA refused to launch the kernel";
     }
     return "unknown status";
 }

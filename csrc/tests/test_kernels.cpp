@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "spiral_conv3d.h"
+#include "spiral_conv3d_device.h"
 #include "vertex_frames.h"
 
 using namespace emoface;
@@ -59,6 +60,17 @@ struct Case {
         for (int64_t i = 0; i < s.vertices * s.kernel; ++i) spiral.push_back(int32_t(random() % uint64_t(s.vertices)));
         spiral.front() = 0;  // both ends of x are read
         spiral.back() = int32_t(s.vertices - 1);
+    }
+
+    // Every thread of the CUDA kernel's grid, those beyond the last sum included, in an order no GPU would take.
+    void run_device_body() {
+        const device::Grid grid{int32_t(batch),         int32_t(frames),         int32_t(s.vertices), int32_t(s.kernel),
+                                int32_t(s.channels_in), int32_t(s.channels_out), int32_t(s.delta)};
+        const device::Arrays<float> arrays{x.data(),    partial.data(), spiral.data(), weight.data(),
+                                           bias.data(), y.data(),       rest.data()};
+        const int64_t block = 128, blocks = (grid.threads() + block - 1) / block;
+        for (int64_t index = blocks * block - 1; index >= 0; --index)
+            if (index < grid.threads()) device::spiral_conv3d_thread(grid, arrays, index);
     }
 
     Status run(Isa isa) {
@@ -146,6 +158,33 @@ void test_cuts_and_in_place() {
             check(sums.empty() || std::memcmp(sums.data(), whole.rest.data(), sums.size() * sizeof(float)) == 0,
                   "bits of owed sums", isa_name(isa));
         }
+}
+
+void test_device_body() {
+    unsigned seed = 500;
+    for (const SpiralConv3DSizes& sizes : shapes)
+        for (int64_t frames : {1, 2, 5}) {
+            Case one(frames == 2 ? 3 : 1, frames, sizes, ++seed);
+            one.run_device_body();
+            check(one.agrees(), "body of the CUDA kernel against double precision", "host");
+        }
+    Case wrong(1, 1, {4, 3, 2, 1, 2}, 1);
+    wrong.spiral[4] = 4;  // of vertex 1
+    wrong.run_device_body();
+    check(std::isnan(wrong.y[1]) && !std::isnan(wrong.y[0]), "a vertex that does not exist gives NaN", "host");
+    const SpiralConv3DSizes sizes{19, 18, 12, 1, 3};
+    Case whole(1, 3, sizes, 7), part = whole;
+    whole.run_device_body();
+    std::vector<float> y;
+    part.frames = 1;
+    for (int64_t t = 0; t < 3; ++t) {
+        const float* x = whole.x.data() + t * 19 * 12;
+        part.x.assign(x, x + 19 * 12);
+        part.run_device_body();
+        part.partial = part.rest;
+        y.insert(y.end(), part.y.begin(), part.y.begin() + 19);
+    }
+    check(std::memcmp(y.data(), whole.y.data(), y.size() * sizeof(float)) == 0, "bits of cut frames", "device body");
 }
 
 void test_bad_input() {
@@ -264,6 +303,7 @@ void test_blend() {
 int main() {
     test_agreement();
     test_cuts_and_in_place();
+    test_device_body();
     test_bad_input();
     test_vertex_frames();
     test_blend();
