@@ -66,7 +66,9 @@ class StageAOptions(StageOptions):
 class StageBOptions(StageOptions):
     """The whole model with the paper's losses.
 
-    freeze_encoders_for: a share of the stage (1 = to its end; features are then computed once). fusion_from:
+    freeze_encoders_for: a share of the stage (1 = to its end; features are then computed once). rollout_from:
+    from this share on, what is fed back is the model's own rollout instead of equation 4's (which is always one step
+    away from ground truth), a declared deviation; 1 = never. fusion_from:
     share of the stage in which Mesh Attention rests and both branches count half, so that neither is given up before
     it has learned its part (ours; steps without Mesh Attention also cost a fraction); fusion_rate_factor: Mesh
     Attention's learning rate over the rest's. loss_regions: extra
@@ -82,6 +84,7 @@ class StageBOptions(StageOptions):
     scheme: str = "self-growing"
     freeze_encoders_for: float = 0.0
     encoder_rate_factor: float = 1.0
+    rollout_from: float = 1.0
     fusion_from: float = 0.0
     fusion_rate_factor: float = 1.0
     pairs: bool = True

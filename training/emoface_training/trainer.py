@@ -250,12 +250,15 @@ class StageB:
         vertices = self._vertices(generator)
         target = self.targets.offsets(rows.coefficients, vertices)
         truth = target.flatten(2) if self.to_feedback is None else rows.coefficients @ self.to_feedback
-        probability = ground_truth_probability(progress, self.options.scheme)
+        scheme = self.options.scheme
+        late = scheme == "self-growing" and progress >= self.options.rollout_from
+        rollout = late or scheme == "autoregressive"
+        probability = 0.0 if rollout else ground_truth_probability(progress, scheme)
         # The weights depend on audio alone: one evaluation serves both passes
         weight = self._fusion_weight(rows, vertices, progress)
         fed = truth
         if probability < 1.0:
-            fed = mix(truth, self._predicted_codes(rows, weight, truth, vertices), probability, generator)
+            fed = mix(truth, self._predicted_codes(rows, weight, truth, vertices, rollout), probability, generator)
         outputs = self.decode(rows, weight, fed, vertices)
         weights = self.vertex_weights if vertices is None and self.options.loss_regions else None
         terms, parts = self._terms(outputs, target, rows, weights)
@@ -264,17 +267,16 @@ class StageB:
         return total, parts | {"ground_truth": probability}
 
     @torch.no_grad()
-    def _predicted_codes(self, rows: Rows, weight: Tensor, truth: Tensor, vertices: Tensor | None) -> Tensor:
-        """P of equation 4: pass 1 on ground truth, or the model's own rollout in the autoregressive scheme."""
-        if self.options.scheme == "autoregressive":
-            if vertices is not None:
-                weight = self.model.mesh_attention.whole(rows.content, rows.emotion)
-            g = rows.given
-            offsets = self.model.decode_autoregressive(
-                rows.content, rows.emotion, weight, g.style, g.level, g.emotion_class
-            )
-            return self.model.decoder.motion_code(offsets)
-        return self.model.decoder.motion_code(self.decode(rows, weight, truth, vertices).fused, vertices)
+    def _predicted_codes(
+        self, rows: Rows, weight: Tensor, truth: Tensor, vertices: Tensor | None, rollout: bool
+    ) -> Tensor:
+        """P of equation 4: pass 1 on ground truth, or the model's own rollout."""
+        if not rollout:
+            return self.model.decoder.motion_code(self.decode(rows, weight, truth, vertices).fused, vertices)
+        g = rows.given
+        inputs = {"content": rows.content, "emotion": rows.emotion, "emotion_weight": weight}
+        inputs |= {"style": g.style, "level": g.level, "emotion_class": g.emotion_class}
+        return self.model.decoder.rollout_codes(inputs, vertices)
 
     def _terms(
         self, outputs: MotionOutputs, target: Tensor, rows: Rows, weights: Tensor | None

@@ -171,6 +171,25 @@ class TwoBranchDecoder(Stage):
             out.append(outputs["offsets"])
         return torch.cat(out, 1)
 
+    def rollout_codes(self, inputs: State, vertices: Tensor | None = None) -> Tensor:
+        """Motion codes [B, T, 3V or rank] of autoregression on the model's own output (training's view of inference).
+
+        With `vertices` int64 [S], `emotion_weight` is [B, T, S] and the codes are estimated from those vertices alone.
+        """
+        frames = inputs["content"].shape[1]
+        state = self.initial_state(inputs["content"].shape[0], cache=min(frames, self.config.decoder.window - 1))
+        conditions = self._conditions(inputs)
+        codes = []
+        for t in range(frames):
+            now = slice(t, t + 1)
+            hidden, state_after = self._hidden(
+                state["feedback"][:, None], inputs["content"][:, now], inputs["emotion"][:, now], conditions, state
+            )
+            fused = self._fuse(hidden, inputs["emotion_weight"][:, now], vertices).fused
+            codes.append(self.motion_code(fused, vertices))
+            state = state_after | {"feedback": self.embed_feedback(codes[-1])[:, 0]}
+        return torch.cat(codes, 1)
+
     def _conditions(self, inputs: State) -> Tensor:
         style, level, emotion_class = inputs["style"], inputs["level"], inputs["emotion_class"]
         return torch.stack([branch.condition(style, level, emotion_class) for branch in self.branches], 1)
