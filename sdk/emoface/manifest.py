@@ -99,7 +99,7 @@ class StageSpec:
 
     def file(self, precision: str) -> str:
         """The stage's file for `precision`, the fp32 file where it has none of its own."""
-        return self.files.get(precision, self.files["fp32"])
+        return self.files[precision] if precision in self.files else self.files["fp32"]
 
     def output(self, name: str) -> OutputSpec:
         """The output called `name`."""
