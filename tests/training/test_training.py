@@ -138,6 +138,32 @@ def test_mesh_attention_rests_until_its_share(tmp_path: Path) -> None:
         assert all(torch.equal(first[key], after[key]) for key in fusion) is not moves
 
 
+@torch.no_grad()
+def test_rollout_codes_are_those_of_inference() -> None:
+    stage = task(freeze_encoders_for=1.0, decoder={"window": 8})
+    stage.model.eval()
+    for parameter in stage.model.decoder.parameters():
+        parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    rows = stage.rows(np.random.default_rng(0), 0.0)
+    inputs = {"content": rows.content, "emotion": rows.emotion} | vars(rows.given)
+    inputs["emotion_weight"] = stage.model.mesh_attention.whole(rows.content, rows.emotion)
+    offsets = stage.model.decoder.autoregressive(inputs)
+    assert offsets.abs().max() > 1e-3
+    expected = stage.model.decoder.motion_code(offsets)
+    assert torch.allclose(stage.model.decoder.rollout_codes(inputs), expected, atol=1e-4)
+
+
+def test_late_self_growing_feeds_the_rollout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = task(rollout_from=0.5)
+    used = []
+    rollout = stage.model.decoder.rollout_codes
+    monkeypatch.setattr(stage.model.decoder, "rollout_codes", lambda *a: used.append(1) or rollout(*a))
+    stage.loss(0, 0.49)
+    assert not used
+    stage.loss(0, 0.5)
+    assert used
+
+
 def test_stage_a_leaves_one_front_end_in_both_encoders(tmp_path: Path) -> None:
     run(tmp_path / "run", tiny_options(3), stage="a")
     tensors = checkpoint.load_weights(tmp_path / "run" / "stage_a")[0]
