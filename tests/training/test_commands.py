@@ -44,6 +44,11 @@ def test_fusion_and_scheme_reach_the_run(tiny: Path, tmp_path: Path) -> None:
     arguments[5] = str(tmp_path / "second")
     assert main([*arguments, "--encoders", str(run / "stage_b")]) == 0
     assert json.loads((tmp_path / "second" / "summary.json").read_text())["encoders_from"] == "stage_b"
+    arguments[5] = str(tmp_path / "third")
+    assert main([*arguments, "--fusion", "add", "--model", str(run / "stage_b")]) == 0
+    assert json.loads((tmp_path / "third" / "summary.json").read_text())["model_from"] == "stage_b"
+    arguments[5] = str(tmp_path / "fourth")
+    assert main([*arguments, "--model", str(run / "stage_b")]) == 2
     assert json.loads((run / "stage_b" / "config.json").read_text())["mesh_attention"]["fusion"] == "add"
 
 

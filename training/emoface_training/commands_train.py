@@ -18,6 +18,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     train.add_argument("--resume", action="store_true", help="continue RUN where its last checkpoint ended")
     train.add_argument("--stage", choices=("a", "b", "all"), default="all")
     train.add_argument("--encoders", metavar="CHECKPOINT", help="stage B starts with this checkpoint's encoders")
+    train.add_argument("--model", metavar="CHECKPOINT", help="stage B starts with all of this checkpoint's weights")
     train.add_argument("--threads", type=int, default=1, metavar="N")
     train.add_argument("--max-minutes", type=float, metavar="M", help="replaces each stage's own limits")
     train.add_argument("--max-steps", type=int, metavar="N", help="replaces each stage's own limits")
@@ -58,6 +59,7 @@ def _train(args: argparse.Namespace) -> int:
             args.resume,
             args.threads,
             args.encoders,
+            args.model,
             _bar("reading clips"),
         )
         print(json.dumps({k: v for k, v in summary.items() if k != "model"}, indent=1))

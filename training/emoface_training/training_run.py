@@ -44,13 +44,15 @@ def train(
     resume: bool = False,
     threads: int = 1,
     start_from: Path | None = None,
+    model_from: Path | None = None,
     progress: Callable[[Iterable], Iterable] = lambda items: items,
 ) -> dict[str, Any]:
     """Train one or both stages; returns what is written to `summary.json`.
 
     corpus: as `Corpus` offers it (`clips(split)`, `actors`). rig: may be None for stage "a", which touches no vertex.
     stage: "a", "b" or "all". start_from: a checkpoint
-    folder whose encoders stage B begins with (default: this run's stage A, where there is one).
+    folder whose encoders stage B begins with (default: this run's stage A, where there is one); model_from: one whose
+    every weight it begins with.
     Raises RunExistsError for an existing run without resume, OptionsError for what cannot be trained.
     """
     if stage not in STAGES:
@@ -85,7 +87,10 @@ def train(
     if options.stage_b is not None and stage in ("b", "all"):
         fresh = not (resume and (out / "stage_b" / checkpoint.CONFIG).is_file())
         source = Path(start_from) if start_from else out / "stage_a"
-        if fresh and (source / checkpoint.CONFIG).is_file():
+        if fresh and model_from is not None:
+            load_model(model, Path(model_from))
+            summary["model_from"] = Path(model_from).name
+        elif fresh and (source / checkpoint.CONFIG).is_file():
             load_encoders(model, source)
             summary["encoders_from"] = source.name
         task = StageB(model, *stores, rig, options.stage_b, options.seed)
@@ -133,6 +138,17 @@ def load_encoders(model: EmoFace, folder: Path) -> None:
         raise checkpoint.CheckpointError(
             f"got encoders in {folder} of width {config.width} that do not fit this model ({error}): use one model "
             "section for both stages"
+        ) from error
+
+
+def load_model(model: EmoFace, folder: Path) -> None:
+    """Copy every weight of a checkpoint of the same configuration into the model, its motion basis included."""
+    tensors, _ = checkpoint.load_weights(folder)
+    try:
+        model.load_state_dict(tensors, strict=True)
+    except RuntimeError as error:
+        raise checkpoint.CheckpointError(
+            f"got weights in {folder} that do not fit this configuration ({error}): use the run's own config"
         ) from error
 
 
