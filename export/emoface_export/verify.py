@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from emoface.animator import Animator
 from emoface.package import Package
-from emoface.verification import FP32_RELATIVE
+from emoface.verification import FP32_RELATIVE, Check
 from emoface_export.reference import WholeClip, autoregressive, given_motion, whole_clip
 from emoface_export.signals import speech_like
 from emoface_export.wiring import default_conditions
@@ -33,17 +33,8 @@ REDUCED_LIMITS = {"int8": 0.10, "fp16": 0.02}
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """One measured number; `limit` None means reported, not judged."""
-
-    name: str
-    value: float
-    limit: float | None
-    unit: str
-
-    @property
-    def passed(self) -> bool:
-        return self.limit is None or bool(self.value <= self.limit)
+class Comparison(Check):
+    """A check of the runtime's kind that the manifest and `--json` can state."""
 
     def to_json(self) -> dict[str, Any]:
         return {

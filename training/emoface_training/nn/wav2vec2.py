@@ -26,13 +26,14 @@ MASKED = -1e9
 class MatMulConv(nn.Module):
     """Conv1d over channels-last frames as a matrix product over unfolded input (quantises well, exact).
 
-    Kernel k and stride s must satisfy k <= 2 s, as in every wav2vec2. x [B, T, Cin] -> [B, (T - k) // s + 1, Cout].
+    Kernel k and stride s must satisfy k - s = 0, 1 or s, as in every wav2vec2.
+    x [B, T, Cin] -> [B, (T - k) // s + 1, Cout].
     """
 
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, bias: bool) -> None:
         super().__init__()
-        if not stride <= kernel <= 2 * stride:
-            raise ValueError(f"kernel must lie between stride and 2 * stride, got kernel {kernel}, stride {stride}")
+        if kernel - stride not in (0, 1, stride):
+            raise ValueError(f"kernel - stride must be 0, 1 or stride, got kernel {kernel}, stride {stride}")
         self.kernel, self.stride = kernel, stride
         self.weight = nn.Parameter(torch.empty(channels_out, channels_in, kernel))
         self.bias = nn.Parameter(torch.zeros(channels_out)) if bias else None
@@ -45,8 +46,6 @@ class MatMulConv(nn.Module):
         body = x[:, : steps * stride].reshape(batch, steps, stride * channels)
         if rest:
             head = x[:, stride : stride * (steps + 1)] if rest == stride else x[:, stride::stride][:, :steps]
-            if rest not in (1, stride):
-                raise ValueError(f"kernel - stride must be 0, 1 or stride, got {rest}")
             body = torch.cat([body, head.reshape(batch, steps, rest * channels)], -1)
         # [Cout, Cin, k] -> [Cout, k * Cin], the order of the unfolded input
         weight = self.weight.permute(0, 2, 1).reshape(self.weight.shape[0], -1)
