@@ -173,6 +173,21 @@ def test_stage_a_leaves_one_front_end_in_both_encoders(tmp_path: Path) -> None:
         assert torch.equal(value, tensors[key.replace("content_encoder", "emotion_encoder")])
 
 
+def test_stage_a_goes_on_from_an_earlier_one(tmp_path: Path) -> None:
+    run(tmp_path / "first", tiny_options(3), stage="a")
+    chosen = dataclasses.replace(tiny_options(1), seed=9)
+    still = dataclasses.replace(chosen, stage_a=dataclasses.replace(chosen.stage_a, learning_rate=1e-30))
+    run(tmp_path / "second", still, stage="a", start_from=tmp_path / "first" / "stage_a")
+    before, after = (checkpoint.load_weights(tmp_path / name / "stage_a")[0] for name in ("first", "second"))
+    encoders = [key for key in before if key.startswith(("content_encoder.", "emotion_encoder."))]
+    assert encoders and all(torch.allclose(before[key], after[key], atol=1e-20) for key in encoders)
+    heads = [checkpoint.load_state(tmp_path / name / "stage_a")["extra"] for name in ("first", "second")]
+    assert all(torch.allclose(heads[0][key], heads[1][key]) for key in heads[0])
+    with pytest.raises(checkpoint.CheckpointError, match="stage_a folder of a run"):
+        run(tmp_path / "b", tiny_options(1), stage="b")
+        run(tmp_path / "third", tiny_options(1), stage="a", start_from=tmp_path / "b" / "stage_b")
+
+
 def task(**stage_b: object) -> StageB:
     chosen = tiny_options(4, **stage_b)
     train = ClipStore.load(ToneCorpus().clips("train"), 30, 2)

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from emoface_training.augmentation import RecordingConditions
 from emoface_training.data.synthetic.parameters import EMOTIONS, LEVELS
 from emoface_training.data.synthetic.phonemes import PHONEME_INDEX
 from emoface_training.nn.interpolation import FEATURE_RATE
@@ -205,10 +206,9 @@ def crop_batch(
     style_dropped: float,
     speed_change: float = 0.0,
     speed_change_probability: float = 0.0,
-    gain_db: float = 0.0,
-    noise_probability: float = 0.0,
+    recording: RecordingConditions = RecordingConditions(),
 ) -> CropBatch:
-    """Random crops, resampled in time (pitch and formants move along), with random gain and noise."""
+    """Random crops, resampled in time (pitch and formants move along), in random recording conditions."""
     fps = store.fps
     frames = int(seconds * fps)
     samples = frames * SAMPLE_RATE // fps
@@ -228,18 +228,13 @@ def crop_batch(
             step = grid_step(fps)
             start = int(generator.integers(0, (clip.frames - int(frames * speed)) // step + 1)) * step
         length = min(frames, int((clip.frames - 1 - start) / speed) + 1)
-        audio[row] = _cut_audio(clip, start * SAMPLE_RATE // fps, samples, speed)
-        audio[row] *= 10.0 ** (generator.uniform(-gain_db, gain_db) / 20.0)
-        if generator.random() < noise_probability:
-            level = np.sqrt(np.mean(audio[row] ** 2)) * 10.0 ** (-generator.uniform(10.0, 45.0) / 20.0)
-            audio[row] += level * generator.standard_normal(samples, dtype=np.float32)
+        audio[row] = recording.apply(_cut_audio(clip, start * SAMPLE_RATE // fps, samples, speed), generator)
         position = start + speed * np.arange(length)
         parameters[row, :length] = _interpolate_rows(clip.parameters, position)
         phonemes[row, :length] = phoneme_frames(clip, position / fps)
         first = EDGE_FRAMES if start > 0 else 0
         last = length - (EDGE_FRAMES if start + speed * frames < clip.frames - 1 else 0)
         mask[row, first:last] = True
-    np.clip(audio, -1.0, 1.0, out=audio)
     return CropBatch(
         torch.from_numpy(audio),
         torch.from_numpy(parameters),

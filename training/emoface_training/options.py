@@ -59,7 +59,9 @@ class StageAOptions(StageOptions):
     speed_change: float = 0.12
     speed_change_probability: float = 0.5
     gain_db: float = 8.0
-    noise_probability: float = 0.3
+    noise_probability: float = 0.5
+    equaliser_db: float = 3.0
+    reverberation_probability: float = 0.4
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from emoface_training.augmentation import RecordingConditions
 from emoface_training.batches import (
     IGNORED,
     UNKNOWN_EMOTION,
@@ -125,8 +126,7 @@ class StageA:
             o.style_dropped,
             o.speed_change,
             o.speed_change_probability,
-            o.gain_db,
-            o.noise_probability,
+            RecordingConditions(o.equaliser_db, o.reverberation_probability, o.noise_probability, o.gain_db),
         )
         audio, frames = self.model.pad_audio(batch.audio)
         content, emotion, _ = self.features(audio, frames)

@@ -50,9 +50,9 @@ def train(
     """Train one or both stages; returns what is written to `summary.json`.
 
     corpus: as `Corpus` offers it (`clips(split)`, `actors`). rig: may be None for stage "a", which touches no vertex.
-    stage: "a", "b" or "all". start_from: a checkpoint
-    folder whose encoders stage B begins with (default: this run's stage A, where there is one); model_from: one whose
-    every weight it begins with.
+    stage: "a", "b" or "all". start_from: a checkpoint folder whose encoders the first of these stages begins with
+    (stage A also takes its heads; default for stage B: this run's stage A, where there is one); model_from: one whose
+    every weight stage B begins with.
     Raises RunExistsError for an existing run without resume, OptionsError for what cannot be trained.
     """
     if stage not in STAGES:
@@ -82,11 +82,15 @@ def train(
     }
     if options.stage_a is not None and stage in ("a", "all"):
         task = StageA(model, *stores, options.stage_a, options.seed)
+        if start_from is not None and not (resume and (out / "stage_a" / checkpoint.CONFIG).is_file()):
+            load_encoders(model, Path(start_from))
+            load_heads(task, Path(start_from))
+            summary["stage_a_from"] = Path(start_from).name
         summary["stage_a"] = loop.run(task, out, threads, resume)
         _write_summary(out, summary)
     if options.stage_b is not None and stage in ("b", "all"):
         fresh = not (resume and (out / "stage_b" / checkpoint.CONFIG).is_file())
-        source = Path(start_from) if start_from else out / "stage_a"
+        source = Path(start_from) if start_from and stage == "b" else out / "stage_a"
         if fresh and model_from is not None:
             load_model(model, Path(model_from))
             summary["model_from"] = Path(model_from).name
@@ -138,6 +142,20 @@ def load_encoders(model: EmoFace, folder: Path) -> None:
         raise checkpoint.CheckpointError(
             f"got encoders in {folder} of width {config.width} that do not fit this model ({error}): use one model "
             "section for both stages"
+        ) from error
+
+
+def load_heads(task: StageA, folder: Path) -> None:
+    """Copy stage A's training-only heads of a checkpoint, so that training goes on where it ended."""
+    extra = checkpoint.load_state(folder).get("extra")
+    try:
+        if extra is None:
+            raise RuntimeError("it holds no heads")
+        task.head.load_state_dict(extra, strict=True)
+    except RuntimeError as error:
+        raise checkpoint.CheckpointError(
+            f"got {folder}, whose stage A heads do not fit ({error}); expected the stage_a folder of a run on the same "
+            "corpus: give that one to --encoders"
         ) from error
 
 

@@ -1,0 +1,53 @@
+"""Random recording conditions: what they change, and that they move nothing in time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from emoface_training.augmentation import RecordingConditions
+
+
+def clicks() -> np.ndarray:
+    """Three seconds with a pulse every 0.1 s, float32."""
+    audio = np.zeros(48000, np.float32)
+    audio[800::1600] = 0.5
+    return audio
+
+
+def test_zeros_change_nothing() -> None:
+    audio = clicks()
+    assert np.array_equal(RecordingConditions().apply(audio, np.random.default_rng(0)), audio)
+
+
+@pytest.mark.parametrize(
+    "conditions",
+    [
+        RecordingConditions(equaliser_db=4.0),
+        RecordingConditions(reverberation_probability=1.0),
+        RecordingConditions(noise_probability=1.0),
+        RecordingConditions(equaliser_db=3.0, reverberation_probability=1.0, noise_probability=1.0, gain_db=8.0),
+    ],
+)
+def test_sound_changes_but_stays_where_it_is(conditions: RecordingConditions) -> None:
+    audio = clicks()
+    for seed in range(5):
+        out = conditions.apply(audio, np.random.default_rng(seed))
+        assert out.dtype == np.float32 and out.shape == audio.shape
+        assert np.isfinite(out).all() and np.abs(out).max() <= 1.0
+        assert not np.allclose(out, audio, atol=1e-4)
+        peaks = np.abs(out.reshape(-1, 1600)).argmax(1)
+        assert np.median(peaks) == 800
+
+
+def test_gain_stays_in_its_range() -> None:
+    audio = clicks() * 0.1
+    gains = [
+        20 * np.log10(np.abs(RecordingConditions(gain_db=6.0).apply(audio, np.random.default_rng(seed))).max() / 0.05)
+        for seed in range(40)
+    ]
+    assert -6.001 <= min(gains) < -3 and 3 < max(gains) <= 6.001
+
+
+def test_silence_stays_silent() -> None:
+    conditions = RecordingConditions(3.0, 1.0, 1.0, 8.0)
+    assert not conditions.apply(np.zeros(16000, np.float32), np.random.default_rng(0)).any()

@@ -1,0 +1,74 @@
+"""Random recording conditions for training speech: microphone, room, level and noise. None of them moves anything in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import fft
+
+SAMPLE_RATE = 16000
+EQUALISER_POINTS = 8  # on a logarithmic frequency axis, 50 Hz to the Nyquist frequency
+ROOM_SECONDS = 0.4
+DIRECT_TO_ROOM_DB = (6.0, 25.0)
+REVERBERATION_SECONDS = (0.1, 0.6)
+SIGNAL_TO_NOISE_DB = (8.0, 45.0)
+NOISE_TILT_DB = 5.0
+
+
+@dataclass(frozen=True)
+class RecordingConditions:
+    """How strongly a clip is changed; zeros change nothing.
+
+    equaliser_db: standard deviation of a smooth random frequency response. Probabilities are per crop. gain_db: half
+    width of a uniform gain. Noise is coloured, at a uniform signal-to-noise ratio of 8 to 45 dB.
+    """
+
+    equaliser_db: float = 0.0
+    reverberation_probability: float = 0.0
+    noise_probability: float = 0.0
+    gain_db: float = 0.0
+
+    def apply(self, audio: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """audio float32 [N] in -1..1 -> the same speech in another recording, float32 [N] in -1..1."""
+        samples = len(audio)
+        room = generator.random() < self.reverberation_probability
+        if self.equaliser_db > 0 or room:
+            size = fft.next_fast_len(samples + int(ROOM_SECONDS * SAMPLE_RATE), real=True)
+            spectrum = fft.rfft(audio, size)
+            if self.equaliser_db > 0:
+                spectrum *= _smooth_response(len(spectrum), self.equaliser_db, generator)
+            if room:
+                spectrum *= fft.rfft(_room(generator), size)
+            audio = fft.irfft(spectrum, size)[:samples]
+        if generator.random() < self.noise_probability:
+            audio = audio + _noise(audio, generator)
+        gain = 10.0 ** (generator.uniform(-self.gain_db, self.gain_db) / 20.0)
+        return np.clip(audio * np.float32(gain), -1.0, 1.0).astype(np.float32, copy=False)
+
+
+def _smooth_response(bins: int, deviation_db: float, generator: np.random.Generator) -> np.ndarray:
+    """A real (zero-phase) magnitude response [bins], float32."""
+    frequency = np.linspace(0.0, SAMPLE_RATE / 2, bins)
+    points = np.geomspace(50.0, SAMPLE_RATE / 2, EQUALISER_POINTS)
+    decibels = np.interp(frequency, points, generator.normal(0.0, deviation_db, EQUALISER_POINTS))
+    return (10.0 ** (decibels / 20.0)).astype(np.float32)
+
+
+def _room(generator: np.random.Generator) -> np.ndarray:
+    """The direct sound followed by exponentially decaying noise, float32."""
+    samples = int(ROOM_SECONDS * SAMPLE_RATE)
+    decay = np.exp(-6.9 * np.arange(samples) / (generator.uniform(*REVERBERATION_SECONDS) * SAMPLE_RATE))
+    tail = generator.standard_normal(samples) * decay
+    tail[: SAMPLE_RATE // 200] = 0.0  # 5 ms before the first reflection
+    tail *= 10.0 ** (-generator.uniform(*DIRECT_TO_ROOM_DB) / 20.0) / np.sqrt(np.sum(tail**2))
+    tail[0] = 1.0
+    return tail.astype(np.float32)
+
+
+def _noise(audio: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    size = fft.next_fast_len(len(audio), real=True)
+    spectrum = fft.rfft(generator.standard_normal(size, dtype=np.float32))
+    noise = fft.irfft(spectrum * _smooth_response(len(spectrum), NOISE_TILT_DB, generator), size)[: len(audio)]
+    level = np.sqrt(np.mean(audio**2)) * 10.0 ** (-generator.uniform(*SIGNAL_TO_NOISE_DB) / 20.0)
+    return (noise * np.float32(level / (np.sqrt(np.mean(noise**2)) + 1e-12))).astype(np.float32, copy=False)
