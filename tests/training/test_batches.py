@@ -10,6 +10,7 @@ from emoface_training.batches import (
     EDGE_FRAMES,
     IGNORED,
     ClipStore,
+    CropBatch,
     StoredClip,
     conditions,
     crop_batch,
@@ -55,7 +56,10 @@ def test_cut_edges_are_not_scored_and_clip_ends_are() -> None:
 def test_a_batch_depends_on_seed_stage_and_step_alone() -> None:
     store = ClipStore.load(ToneCorpus().clips("train"), 30, 2)
     recording = RecordingConditions(3.0, 0.5, 0.5, 6.0)
-    draw = lambda seed, step: crop_batch(store, step_generator(seed, "stage_a", step), 3, 1.0, 0.5, 0.3, 0.1, 0.5, recording)  # noqa: E731
+
+    def draw(seed: int, step: int) -> CropBatch:
+        return crop_batch(store, step_generator(seed, "stage_a", step), 3, 1.0, 0.5, 0.3, 0.1, 0.5, recording)
+
     assert torch.equal(draw(0, 4).audio, draw(0, 4).audio)
     assert not torch.equal(draw(0, 4).audio, draw(0, 5).audio)
     assert not torch.equal(draw(0, 4).audio, draw(1, 4).audio)

@@ -1,4 +1,4 @@
-"""Random recording conditions for training speech: microphone, room, level and noise. None of them moves anything in time."""
+"""Random recording conditions for training speech: microphone, room, level and noise; nothing moves in time."""
 
 from __future__ import annotations
 
@@ -45,6 +45,9 @@ class RecordingConditions:
             audio = audio + _noise(audio, generator)
         gain = 10.0 ** (generator.uniform(-self.gain_db, self.gain_db) / 20.0)
         return np.clip(audio * np.float32(gain), -1.0, 1.0).astype(np.float32, copy=False)
+
+
+AS_RECORDED = RecordingConditions()
 
 
 def _smooth_response(bins: int, deviation_db: float, generator: np.random.Generator) -> np.ndarray:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from emoface_training.augmentation import RecordingConditions
+from emoface_training.augmentation import AS_RECORDED, RecordingConditions
 from emoface_training.data.synthetic.parameters import EMOTIONS, LEVELS
 from emoface_training.data.synthetic.phonemes import PHONEME_INDEX
 from emoface_training.nn.interpolation import FEATURE_RATE
@@ -206,7 +206,7 @@ def crop_batch(
     style_dropped: float,
     speed_change: float = 0.0,
     speed_change_probability: float = 0.0,
-    recording: RecordingConditions = RecordingConditions(),
+    recording: RecordingConditions = AS_RECORDED,
 ) -> CropBatch:
     """Random crops, resampled in time (pitch and formants move along), in random recording conditions."""
     fps = store.fps

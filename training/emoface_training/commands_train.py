@@ -17,7 +17,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     train.add_argument("--out", required=True, metavar="RUN", help="folder of the run")
     train.add_argument("--resume", action="store_true", help="continue RUN where its last checkpoint ended")
     train.add_argument("--stage", choices=("a", "b", "all"), default="all")
-    train.add_argument("--encoders", metavar="CHECKPOINT", help="the first stage starts with this checkpoint's encoders")
+    train.add_argument("--encoders", metavar="CHECKPOINT", help="start from this checkpoint's encoders")
     train.add_argument("--model", metavar="CHECKPOINT", help="stage B starts with all of this checkpoint's weights")
     train.add_argument("--threads", type=int, default=1, metavar="N")
     train.add_argument("--max-minutes", type=float, metavar="M", help="replaces each stage's own limits")
