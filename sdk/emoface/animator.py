@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -28,8 +28,12 @@ from emoface.errors import (
 from emoface.frames import FrameBatch
 from emoface.package import DEFAULT, Face, Package
 from emoface.stream.conditions import ConditionTimeline, condition_vector
-from emoface.stream.driver import Driver, Motion, Probe
+from emoface.stream.driver import Calls, Driver, Motion, Probe, run_alone
+from emoface.stream.features import Floats
 from emoface.stream.state import load_state, save_state
+
+if TYPE_CHECKING:
+    from emoface.backends import Engine
 
 _LONGEST_TAIL_S = 60.0
 
@@ -67,6 +71,7 @@ class Animator:
         speaker_mean: calibration on an unknown voice, float (D,); None is the package's default.
         threads: threads per graph. One is best unless the model is large.
         probe: called with every stage's outputs, for verification; see `emoface.stream.driver.Driver`.
+        engine: graphs already loaded, in place of `backend`, `precision` and `threads`: for pools and measurements.
 
     Raises:
         ConditionError, TemplateError, UsageError, AudioFormatError, BackendError, PackageError.
@@ -89,6 +94,7 @@ class Animator:
         speaker_mean: npt.ArrayLike | None = None,
         threads: int = 1,
         probe: Probe | None = None,
+        engine: Engine | None = None,
     ) -> None:
         manifest = package.manifest
         self.package = package
@@ -99,7 +105,8 @@ class Animator:
         clock = manifest.clock(_block_features(package, block_ms))
         given = {"style": style, "emotion": emotion, "level": level, "speaker_mean": speaker_mean}
         initial = _initial_conditions(package, given)
-        engine = package.engine(backend, precision, threads)
+        if engine is None:
+            engine = package.engine(backend, precision, threads)
         self.backend = engine.backend
         self.precision = engine.precision
         self.fps = manifest.fps
@@ -131,19 +138,25 @@ class Animator:
             StreamEndedError, ClosedError, ConcurrentUseError, RuntimeFailure.
         """
         with self._use():
-            if self._ended:
-                raise StreamEndedError("step() after flush()", "reset() first", "Call reset() to begin a new stream.")
-            if sample_rate is not None and check_rate(sample_rate) != self.sample_rate:
-                raise AudioFormatError(
-                    f"a chunk at {sample_rate} Hz",
-                    f"{self.sample_rate} Hz, as the animator was made",
-                    f"Make another animator with sample_rate={sample_rate}.",
-                )
-            samples, channels = to_mono(chunk, self._channels, self._on_bad_audio)
-            with self._running():
-                motion = self._driver.feed(samples)
-            self._channels = channels
-            return self._batch(motion)
+            return run_alone(self._stepping(*self._accepted(chunk, sample_rate)))
+
+    def _accepted(self, chunk: npt.ArrayLike, sample_rate: int | None) -> tuple[Floats, int | None]:
+        """The chunk as mono samples, and the stream's channels after it; refuses what does not fit the stream."""
+        if self._ended:
+            raise StreamEndedError("step() after flush()", "reset() first", "Call reset() to begin a new stream.")
+        if sample_rate is not None and check_rate(sample_rate) != self.sample_rate:
+            raise AudioFormatError(
+                f"a chunk at {sample_rate} Hz",
+                f"{self.sample_rate} Hz, as the animator was made",
+                f"Make another animator with sample_rate={sample_rate}.",
+            )
+        return to_mono(chunk, self._channels, self._on_bad_audio)
+
+    def _stepping(self, samples: Floats, channels: int | None) -> Calls[FrameBatch]:
+        with self._running():
+            motion = yield from self._driver.feed(samples)
+        self._channels = channels
+        return self._batch(motion)
 
     def flush(self, tail_s: float = 0.0) -> FrameBatch:
         """End the audio and return the frames still due: in all floor(samples fps / rate), as promised.
@@ -151,18 +164,24 @@ class Animator:
         Args:
             tail_s: seconds of further frames in which the face returns to the template, 0 to 60.
         """
+        with self._use():
+            return run_alone(self._flushing(self._tail_frames(tail_s)))
+
+    def _tail_frames(self, tail_s: float) -> int:
+        """Frames of a tail; refuses a second flush."""
         if isinstance(tail_s, bool) or not isinstance(tail_s, (int, float)) or not 0 <= tail_s <= _LONGEST_TAIL_S:
             raise UsageError(f"tail_s={tail_s!r}", f"seconds from 0 to {_LONGEST_TAIL_S:g}", "Pass a number.")
-        with self._use():
-            if self._ended:
-                raise StreamEndedError("a second flush()", "reset() first", "Call reset() to begin a new stream.")
-            tail = math.ceil(tail_s * self.fps - 1e-9)
-            promised = self._driver.clock.frames_of(self._driver.fed, self.sample_rate)
-            with self._running():
-                motion = self._driver.finish(tail)
-            self._ended = True
-            _fade(motion, promised, tail)
-            return self._batch(motion)
+        if self._ended:
+            raise StreamEndedError("a second flush()", "reset() first", "Call reset() to begin a new stream.")
+        return math.ceil(tail_s * self.fps - 1e-9)
+
+    def _flushing(self, tail: int) -> Calls[FrameBatch]:
+        promised = self._driver.clock.frames_of(self._driver.fed, self.sample_rate)
+        with self._running():
+            motion = yield from self._driver.finish(tail)
+        self._ended = True
+        _fade(motion, promised, tail)
+        return self._batch(motion)
 
     def reset(self) -> None:
         """Begin a new stream with the conditions the animator was made with; the same audio gives the same bits."""
@@ -247,15 +266,18 @@ class Animator:
                 "Make one animator per voice (weights are shared), or guard it with a lock of your own.",
             )
         try:
-            if self._closed:
-                raise ClosedError("a call after close()", "an open animator", "Make a new one: package.animator().")
-            if self._failed and not failed_too:
-                raise RuntimeFailure(
-                    "a call after a failed step: the state is incomplete", "a sound state", "Call reset() or restore()."
-                )
+            self._check_usable(failed_too)
             yield
         finally:
             self._lock.release()
+
+    def _check_usable(self, failed_too: bool = False) -> None:
+        if self._closed:
+            raise ClosedError("a call after close()", "an open animator", "Make a new one: package.animator().")
+        if self._failed and not failed_too:
+            raise RuntimeFailure(
+                "a call after a failed step: the state is incomplete", "a sound state", "Call reset() or restore()."
+            )
 
     @contextmanager
     def _running(self) -> Iterator[None]:

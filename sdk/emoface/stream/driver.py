@@ -8,8 +8,9 @@ frame.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,39 @@ from emoface.timing import Clock
 
 Probe = Callable[[str, str, int, Floats], None]
 RESULTS = ("offsets", "emotion", "emotion_weight")
+
+
+class StageCall(NamedTuple):
+    """A stage that a stream wants run next.
+
+    Attributes:
+        stage: the stage; `stage.stream` holds its state.
+        inputs: its arrays (1, ...).
+        n: new features or frames.
+        block: the block the call belongs to.
+    """
+
+    stage: PlannedStage
+    inputs: Mapping[str, Array]
+    n: int
+    block: int
+
+
+_T = TypeVar("_T")
+Calls = Generator[StageCall, Mapping[str, Array], _T]
+"""A stream at work: it names the stages to run, is sent their outputs, and ends with its result. Whoever runs the calls
+decides how: one by one (`run_alone`), or those of several streams together."""
+
+
+def run_alone(calls: Calls[_T]) -> _T:
+    """Run every call as it comes."""
+    try:
+        call = next(calls)
+        while True:
+            call = calls.send(call.stage.stream.run(call.inputs, call.n))
+    except StopIteration as stop:
+        result: _T = stop.value
+        return result
 
 
 @dataclass(frozen=True)
@@ -98,16 +132,16 @@ class Driver:
             moments.append(np.nextafter(self._block_time(self.blocks - 1), np.inf))
         return float(max(moments))
 
-    def feed(self, samples: Floats) -> Motion:
+    def feed(self, samples: Floats) -> Calls[Motion]:
         """Add mono samples and run every block that is due."""
         self.resampler.append(samples)
         self.fed += len(samples)
         blocks = self.blocks
         while self.clock.due(blocks, self.resampler.rate, self.resampler.needed) <= self.fed:
             blocks += 1
-        return self._run(blocks, self.clock.frames_after_blocks(blocks))
+        return (yield from self._run(blocks, self.clock.frames_after_blocks(blocks)))
 
-    def finish(self, extra_frames: int = 0) -> Motion:
+    def finish(self, extra_frames: int = 0) -> Calls[Motion]:
         """Feed zeros until all promised frames, and `extra_frames` more, are out."""
         total = self.clock.frames_of(self.fed, self.resampler.rate) + extra_frames
         blocks = self.blocks
@@ -116,16 +150,16 @@ class Driver:
         if blocks > self.blocks:
             needed = self.resampler.needed(self.clock.samples_for_block(blocks - 1))
             self.resampler.append_silence(max(0, needed - self.resampler.received))
-        return self._run(blocks, total)
+        return (yield from self._run(blocks, total))
 
-    def _run(self, blocks: int, total_frames: int) -> Motion:
+    def _run(self, blocks: int, total_frames: int) -> Calls[Motion]:
         """Run blocks up to `blocks` and return frames up to `total_frames`."""
         first = self.frames
         count = max(0, total_frames - first)
         results = {role: np.empty((count, *shape), np.float32) for role, shape in self._shapes.items()}
         motion = Motion(first, **results)
         while self.blocks < blocks:
-            self._run_block(motion)
+            yield from self._run_block(motion)
         if not np.isfinite(motion.offsets).all():
             raise RuntimeFailure(
                 "NaN or infinite vertex offsets from the graphs",
@@ -134,16 +168,16 @@ class Driver:
             )
         return motion
 
-    def _run_block(self, motion: Motion) -> None:
+    def _run_block(self, motion: Motion) -> Calls[None]:
         block, clock = self.blocks, self.clock
         already = clock.samples_for_block(block - 1) if block else 0
         fresh = self.resampler.read(clock.samples_for_block(block) - already)
         audio = np.concatenate((self.overlap, fresh))
         self.overlap = audio[len(audio) - clock.overlap :]
-        self._run_block_stages(block, audio[None])
+        yield from self._run_block_stages(block, audio[None])
         first, last = self.frames, clock.frames_after_blocks(block + 1)
         if last > first:
-            self._run_frames(first, last, motion)
+            yield from self._run_frames(first, last, motion)
         self.blocks, self.frames = block + 1, last
         next_feature = clock.feature_rate * last // clock.fps
         for track in self.tracks.values():
@@ -153,7 +187,7 @@ class Driver:
     def _block_time(self, block: int) -> float:
         return block * self.clock.block_features / self.clock.feature_rate
 
-    def _run_block_stages(self, block: int, audio: Floats) -> None:
+    def _run_block_stages(self, block: int, audio: Floats) -> Calls[None]:
         size, values = self.clock.block_features, dict[str, Array]()
         first = block * size - self.clock.delay_features
         for stage in self.plan.block:
@@ -162,25 +196,25 @@ class Driver:
                 inputs[name] = self.timeline.value(condition, self._block_time(block))
             for name, key in stage.links:
                 inputs[name] = values[key]
-            outputs = stage.stream.run(inputs, size)
+            outputs = yield StageCall(stage, inputs, size, block)
             for name, key in stage.outputs:
                 values[key] = outputs[name]
                 if key in self.tracks and first + size > 0:
                     self.tracks[key].append(outputs[name][0, max(0, -first) :])  # type: ignore[arg-type]
             self._report(stage, outputs, max(0, first), max(0, -first))
 
-    def _run_frames(self, first: int, last: int, motion: Motion) -> None:
+    def _run_frames(self, first: int, last: int, motion: Motion) -> Calls[None]:
         """Run the stages of frame cadence over frames [first, last) and store the results `motion` has room for."""
         interpolation = Interpolation(self.clock, first, last)
         values: dict[str, npt.NDArray[np.generic]] = {
             key: interpolation.apply(track) for key, track in self.tracks.items()
         }
         for stage in self.plan.frames:
-            self._run_frames_stage(stage, first, last, values)
+            yield from self._run_frames_stage(stage, first, last, values)
         begin = first - motion.first
         wanted = min(last - first, len(motion.offsets) - begin)
         for index in range(wanted):
-            latest = self._run_frame_stages(first + index, index, values)
+            latest = yield from self._run_frame_stages(first + index, index, values)
             for role, key in self.plan.results.items():
                 if key in latest:
                     getattr(motion, role)[begin + index] = latest[key][0, 0]
@@ -188,7 +222,7 @@ class Driver:
             if key in values:
                 getattr(motion, role)[begin : begin + wanted] = values[key][0, :wanted]
 
-    def _run_frames_stage(self, stage: PlannedStage, first: int, last: int, values: dict[str, Array]) -> None:
+    def _run_frames_stage(self, stage: PlannedStage, first: int, last: int, values: dict[str, Array]) -> Calls[None]:
         """One call for all frames, or one per stretch of frames between condition changes."""
         parts: list[dict[str, Array]] = []
         begin = first
@@ -202,7 +236,7 @@ class Driver:
                 end += 1
             inputs: dict[str, Array] = {key: values[link][:, begin - first : end - first] for key, link in stage.links}
             inputs.update((name, vector) for (name, _), vector in zip(stage.conditions, held, strict=True))
-            outputs = stage.stream.run(inputs, end - begin)
+            outputs = yield StageCall(stage, inputs, end - begin, self.blocks)
             self._report(stage, outputs, begin, 0)
             # A second call overwrites the buffers of the first but one.
             whole = begin == first and end == last
@@ -211,7 +245,7 @@ class Driver:
         for _, key in stage.outputs:
             values[key] = parts[0][key] if len(parts) == 1 else np.concatenate([part[key] for part in parts], axis=1)
 
-    def _run_frame_stages(self, frame: int, index: int, values: dict[str, Array]) -> dict[str, Array]:
+    def _run_frame_stages(self, frame: int, index: int, values: dict[str, Array]) -> Calls[dict[str, Array]]:
         """All autoregressive stages for one frame; returns their outputs (1, 1, ...)."""
         latest: dict[str, Array] = {}
         time = frame / self.clock.fps
@@ -221,7 +255,7 @@ class Driver:
             }
             for name, condition in stage.conditions:
                 inputs[name] = self.timeline.value(condition, time)
-            outputs = stage.stream.run(inputs, 1)
+            outputs = yield StageCall(stage, inputs, 1, self.blocks)
             for name, key in stage.outputs:
                 latest[key] = outputs[name]
             self._report(stage, outputs, frame, 0)
