@@ -16,8 +16,14 @@ class EncoderConfig:
     """A wav2vec2-family encoder and its attention band.
 
     The architecture fields carry Hugging Face's names, so that a saved wav2vec2 folder maps one to one.
-    `left` / `right` / `position_right` are the band in 20 ms features; `None` means unlimited (whole clip only,
-    the original non-streaming behaviour).
+    Three modes, all counted in features of 20 ms:
+    - band: `left`, `right` (per layer) and `position_right` limit what a feature sees;
+    - window: `window` features of audio are encoded again for every block of `window_block`, the last `window_right`
+      of them as look-ahead; the encoder itself stays as it was trained;
+    - unlimited: none of these; whole clips only, the original non-streaming behaviour.
+
+    `num_buckets` and `max_bucket_distance` are WavLM's relative position bias (`num_buckets=None`: there is none).
+    `input_gain` multiplies the audio, in place of a normaliser that would need the whole utterance.
     """
 
     hidden_size: int = 192
@@ -37,16 +43,26 @@ class EncoderConfig:
     right: tuple[int, ...] | None = (1, 1, 1, 1)
     position_right: int | None = 0
     group_norm_statistics: Literal["utterance", "fixed"] = "utterance"
+    num_buckets: int | None = None
+    max_bucket_distance: int = 800
+    input_gain: float = 1.0
+    window: int | None = None
+    window_right: int = 0
+    window_block: int = 5
 
     @property
     def look_ahead(self) -> int:
-        """R of the band mode: features of future context, the delay of the streamed output."""
+        """R: features of future context, the delay of the streamed output."""
+        if self.window is not None:
+            return self.window_right
         if self.left is None or self.right is None or self.position_right is None:
             raise ValueError("an unlimited band has no finite look-ahead; give left, right and position_right")
         return self.position_right + sum(self.right)
 
     @property
     def streams(self) -> bool:
+        if self.window is not None:
+            return True
         limited = self.left is not None and self.right is not None and self.position_right is not None
         return limited and (self.feat_extract_norm == "layer" or self.group_norm_statistics == "fixed")
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from emoface_training.config import EMOTION_CLASSES, EncoderConfig
 from emoface_training.nn.stage import Stage, State
-from emoface_training.nn.wav2vec2 import StreamingWav2Vec2
+from emoface_training.nn.windowed import make_encoder
 
 
 class ContentEncoder(Stage):
@@ -19,7 +19,7 @@ class ContentEncoder(Stage):
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        self.encoder = StreamingWav2Vec2(config)
+        self.encoder = make_encoder(config)
 
     def initial_state(self, batch: int) -> State:
         return self.encoder.initial_state(batch)
@@ -41,14 +41,14 @@ class EmotionEncoder(Stage):
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        self.encoder = StreamingWav2Vec2(config)
+        self.encoder = make_encoder(config)
         width = config.hidden_size
         self.classifier = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, EMOTION_CLASSES))
 
     def initial_state(self, batch: int) -> State:
         state = self.encoder.initial_state(batch)
         width = self.encoder.config.hidden_size
-        return state | {"sum": state["features"].new_zeros(batch, width)}
+        return state | {"sum": self.classifier[0].weight.new_zeros(batch, width)}
 
     def step(self, inputs: State, state: State) -> tuple[State, State]:
         features, new_state = self.encoder.step(inputs["audio"], state)

@@ -1,6 +1,6 @@
-"""A wav2vec2 / HuBERT encoder that streams exactly: band-limited attention, limited positional taps, state as tensors.
+"""A wav2vec2 / HuBERT / WavLM encoder that streams exactly: band-limited attention and taps, state as tensors.
 
-Parameter names are Hugging Face's, so a saved `Wav2Vec2Model` or `HubertModel` folder loads as it is (see
+Parameter names are Hugging Face's, so a saved `Wav2Vec2Model`, `HubertModel` or `WavLMModel` folder loads as it is (see
 `pretrained.py`). With an unlimited band and its original normalisation the output equals `transformers`.
 
 Band mode: in layer l a query sees keys [q - left, q + right_l]; the positional convolution keeps the taps up to
@@ -15,100 +15,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from emoface_training.config import EncoderConfig
+from emoface_training.encoder_errors import BandError, CalibrationError
+from emoface_training.nn.attention import Attention, relative_bias
+from emoface_training.nn.front_end import FeatureExtractor, FeatureProjection
 from emoface_training.nn.stage import State
 
 HOP = 320
 OVERLAP = 80
 # Finite, because -inf turns fully masked rows into NaN in ONNX Runtime.
 MASKED = -1e9
-
-
-class MatMulConv(nn.Module):
-    """Conv1d over channels-last frames as a matrix product over unfolded input (quantises well, exact).
-
-    Kernel k and stride s must satisfy k - s = 0, 1 or s, as in every wav2vec2.
-    x [B, T, Cin] -> [B, (T - k) // s + 1, Cout].
-    """
-
-    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, bias: bool) -> None:
-        super().__init__()
-        if kernel - stride not in (0, 1, stride):
-            raise ValueError(f"kernel - stride must be 0, 1 or stride, got kernel {kernel}, stride {stride}")
-        self.kernel, self.stride = kernel, stride
-        self.weight = nn.Parameter(torch.empty(channels_out, channels_in, kernel))
-        self.bias = nn.Parameter(torch.zeros(channels_out)) if bias else None
-        nn.init.kaiming_normal_(self.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        batch, length, channels = x.shape
-        stride, rest = self.stride, self.kernel - self.stride
-        steps = (length - self.kernel) // stride + 1
-        body = x[:, : steps * stride].reshape(batch, steps, stride * channels)
-        if rest:
-            head = x[:, stride : stride * (steps + 1)] if rest == stride else x[:, stride::stride][:, :steps]
-            body = torch.cat([body, head.reshape(batch, steps, rest * channels)], -1)
-        # [Cout, Cin, k] -> [Cout, k * Cin], the order of the unfolded input
-        weight = self.weight.permute(0, 2, 1).reshape(self.weight.shape[0], -1)
-        return F.linear(body, weight, self.bias)
-
-
-class ConvLayer(nn.Module):
-    """Convolution, normalisation (layer, group or none), GELU."""
-
-    def __init__(self, config: EncoderConfig, index: int) -> None:
-        super().__init__()
-        channels_in = 1 if index == 0 else config.conv_dim[index - 1]
-        channels = config.conv_dim[index]
-        self.conv = MatMulConv(
-            channels_in, channels, config.conv_kernel[index], config.conv_stride[index], config.conv_bias
-        )
-        self.grouped = config.feat_extract_norm == "group" and index == 0
-        self.fixed_statistics = self.grouped and config.group_norm_statistics == "fixed"
-        if config.feat_extract_norm == "layer":
-            self.layer_norm: nn.Module | None = nn.LayerNorm(channels)
-        elif self.grouped:
-            self.layer_norm = nn.GroupNorm(channels, channels)
-        else:
-            self.layer_norm = None
-        if self.fixed_statistics:
-            self.register_buffer("mean", torch.zeros(channels))
-            self.register_buffer("variance", torch.ones(channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.conv(x)
-        norm = self.layer_norm
-        if self.fixed_statistics:
-            # Group norm's utterance statistics replaced by calibrated ones: time-invariant, hence streamable
-            scale = norm.weight * torch.rsqrt(self.variance + norm.eps)
-            x = x * scale + (norm.bias - self.mean * scale)
-        elif self.grouped:
-            x = norm(x.transpose(1, 2)).transpose(1, 2)
-        elif norm is not None:
-            x = norm(x)
-        return F.gelu(x)
-
-
-class FeatureExtractor(nn.Module):
-    def __init__(self, config: EncoderConfig) -> None:
-        super().__init__()
-        self.conv_layers = nn.ModuleList(ConvLayer(config, i) for i in range(len(config.conv_dim)))
-
-    def forward(self, audio: Tensor) -> Tensor:
-        """audio [B, S] at 16 kHz -> [B, (S - 400) // 320 + 1, conv_dim[-1]]."""
-        x = audio[:, :, None]
-        for layer in self.conv_layers:
-            x = layer(x)
-        return x
-
-
-class FeatureProjection(nn.Module):
-    def __init__(self, config: EncoderConfig) -> None:
-        super().__init__()
-        self.layer_norm = nn.LayerNorm(config.conv_dim[-1], eps=config.layer_norm_eps)
-        self.projection = nn.Linear(config.conv_dim[-1], config.hidden_size)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.projection(self.layer_norm(x))
+# Bounds of a band, in features: what a stream may hold per layer (60 s), and a delay that is still live (2 s).
+WIDEST_LEFT, LONGEST_LOOK_AHEAD = 3000, 100
 
 
 class PositionalConv(nn.Module):
@@ -119,7 +36,13 @@ class PositionalConv(nn.Module):
         taps = config.num_conv_pos_embeddings
         self.left = taps // 2
         limit = taps - 1 - taps // 2
-        self.right = limit if config.position_right is None else min(limit, config.position_right)
+        self.right = limit if config.position_right is None else config.position_right
+        if self.right > limit:
+            raise BandError(
+                f"position_right {self.right} with {taps} positional taps",
+                f"at most {limit}: there are no taps beyond",
+                "Lower position_right and raise `right` of some layers instead.",
+            )
         self.groups = config.num_conv_pos_embedding_groups
         width = config.hidden_size
         self.weight = nn.Parameter(torch.empty(width, width // self.groups, self.left + 1 + self.right))
@@ -131,29 +54,9 @@ class PositionalConv(nn.Module):
         return F.gelu(F.conv1d(x.transpose(1, 2), self.weight, self.bias, groups=self.groups)).transpose(1, 2)
 
 
-class Attention(nn.Module):
-    def __init__(self, config: EncoderConfig) -> None:
-        super().__init__()
-        self.heads = config.num_attention_heads
-        self.q_proj, self.k_proj, self.v_proj, self.out_proj = (
-            nn.Linear(config.hidden_size, config.hidden_size) for _ in range(4)
-        )
-
-    def split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, H, T, d_head]
-
-    def attend(self, source: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-        """source [B, n, D]; k, v [B, H, S, d_head]; mask [B or 1, 1, n, S] additive -> [B, n, D]."""
-        q = self.split(self.q_proj(source))
-        if source.is_cuda:
-            out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-        else:  # written out: in bfloat16 on a CPU a whole training step takes 0.85 of the fused kernel's time
-            scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2)) + mask
-            out = torch.matmul(scores.softmax(-1).to(v.dtype), v)
-        return self.out_proj(out.transpose(1, 2).flatten(2))
-
-
 class FeedForward(nn.Module):
+    """Two layers with GELU between them."""
+
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.intermediate_dense = nn.Linear(config.hidden_size, config.intermediate_size)
@@ -166,10 +69,10 @@ class FeedForward(nn.Module):
 class EncoderLayer(nn.Module):
     """One transformer layer, pre-norm ("stable layer norm") or post-norm."""
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: EncoderConfig, first: bool) -> None:
         super().__init__()
         self.pre_norm = config.do_stable_layer_norm
-        self.attention = Attention(config)
+        self.attention = Attention(config, first)
         self.layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.feed_forward = FeedForward(config)
         self.final_layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
@@ -178,8 +81,9 @@ class EncoderLayer(nn.Module):
         """What queries, keys and values are projected from."""
         return self.layer_norm(x) if self.pre_norm else x
 
-    def forward(self, x: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
-        attended = x + self.attention.attend(self.source(x), k, v, mask)
+    def forward(self, x: Tensor, query: Tensor, k: Tensor, v: Tensor, mask: Tensor, bias: Tensor | None) -> Tensor:
+        """x [B, n, D], its projected query, all keys and values (see `Attention.attend`) -> [B, n, D]."""
+        attended = x + self.attention.attend(query, k, v, mask, bias)
         if self.pre_norm:
             return attended + self.feed_forward(self.final_layer_norm(attended))
         attended = self.layer_norm(attended)
@@ -187,11 +91,19 @@ class EncoderLayer(nn.Module):
 
 
 class TransformerEncoder(nn.Module):
+    """Positional convolution and transformer layers."""
+
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         self.pos_conv_embed = PositionalConv(config)
         self.layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.num_hidden_layers))
+        self.layers = nn.ModuleList(EncoderLayer(config, i == 0) for i in range(config.num_hidden_layers))
+        self.max_distance = config.max_bucket_distance
+
+    def relative_bias(self, distance: Tensor) -> Tensor | None:
+        """WavLM's position bias [H, n, S] of key - query distances int64 [n, S]; None for other families."""
+        attention = self.layers[0].attention
+        return relative_bias(attention.rel_attn_embed.weight, distance, self.max_distance) if attention.gated else None
 
 
 class StreamingWav2Vec2(nn.Module):
@@ -199,34 +111,37 @@ class StreamingWav2Vec2(nn.Module):
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
-        if config.right is not None and len(config.right) != config.num_hidden_layers:
-            raise ValueError(
-                f"right must have one entry per layer: got {len(config.right)} for {config.num_hidden_layers} layers"
-            )
+        check_band(config)
         self.config = config
         self.feature_extractor = FeatureExtractor(config)
         self.feature_projection = FeatureProjection(config)
         self.encoder = TransformerEncoder(config)
 
     def initial_state(self, batch: int, cache: int | None = None) -> State:
-        """Zero state for `batch` streams; `cache` keys per layer (default: what a stream needs; 0 for one call)."""
+        """Zero state for `batch` streams; `cache` keys per layer (default: what a stream needs; 0 for one call).
+
+        Every layer has its own keys and values, since slicing them out of one tensor would copy them all.
+        """
         c = self.config
         if not c.streams:
-            raise ValueError(
-                "this encoder cannot stream: it has an unlimited band or utterance-level group norm; set left, right "
-                "and position_right, and group_norm_statistics='fixed' after calibration"
+            raise CalibrationError(
+                "an encoder that cannot stream: it has an unlimited band or utterance-level group norm",
+                "a band (left, right and position_right) and layer norm or fixed statistics of the group norm",
+                "Convert the folder with `emoface distill`, which calibrates it, or use the window mode.",
             )
-        position = self.encoder.pos_conv_embed
-        cache = c.left + max(c.right) if cache is None else cache
+        position, attention = self.encoder.pos_conv_embed, self.encoder.layers[0].attention
         weight = self.feature_projection.projection.weight
         zeros = weight.new_zeros
-        return {
+        state = {
             "features": zeros(batch, position.left + position.right, c.hidden_size),
-            "queries": zeros(batch, max(1, sum(c.right)), c.hidden_size),
-            "keys": zeros(batch, c.num_hidden_layers, c.num_attention_heads, cache, self._head_width),
-            "values": zeros(batch, c.num_hidden_layers, c.num_attention_heads, cache, self._head_width),
+            "queries": zeros(batch, sum(c.right), c.hidden_size + attention.query_width),
             "position": torch.zeros(batch, dtype=torch.int64, device=weight.device),
         }
+        for index, right in enumerate(c.right):
+            held = c.left + right if cache is None else cache
+            for name in ("keys", "values"):
+                state[f"{name}_{index}"] = zeros(batch, c.num_attention_heads, held, self._head_width)
+        return state
 
     @property
     def _head_width(self) -> int:
@@ -234,7 +149,8 @@ class StreamingWav2Vec2(nn.Module):
 
     def local_features(self, audio: Tensor) -> Tensor:
         """The convolutional front end. audio [B, 320 n + 80] -> [B, n, conv_dim[-1]]."""
-        return self.feature_extractor(audio)
+        gain = self.config.input_gain
+        return self.feature_extractor(audio if gain == 1.0 else audio * gain)
 
     def step(self, audio: Tensor, state: State) -> tuple[Tensor, State]:
         """audio [B, 320 n + 80] -> features [B, n, D] of the indices position - R ... position - R + n - 1.
@@ -253,38 +169,39 @@ class StreamingWav2Vec2(nn.Module):
         z = recent[:, left : left + n] + position_conv(recent)
         if not c.do_stable_layer_norm:
             z = encoder.layer_norm(z)
-        cache = state["keys"].shape[3]
-        query = torch.arange(n, device=z.device)[:, None]
-        key = torch.arange(cache + n, device=z.device)[None]
         first = state["position"] - position_conv.right  # index of z[:, 0]
-        keys, values, queries, used = [], [], [], 0
+        new_state, queries, used = {"features": recent[:, n:], "position": state["position"] + n}, [], 0
         for index, layer in enumerate(encoder.layers):
             right = c.right[index]
-            source = layer.source(z)
-            k = torch.cat([state["keys"][:, index], layer.attention.split(layer.attention.k_proj(source))], 2)
-            v = torch.cat([state["values"][:, index], layer.attention.split(layer.attention.v_proj(source))], 2)
-            keys.append(k[:, :, n:])
-            values.append(v[:, :, n:])
-            if right:
-                pending = torch.cat([state["queries"][:, used : used + right], z], 1)
-                queries.append(pending[:, n:])
-                z = pending[:, :n]
+            query, k, v = layer.attention.project(layer.source(z))
+            k = torch.cat([state[f"keys_{index}"], k], 2)
+            v = torch.cat([state[f"values_{index}"], v], 2)
+            new_state[f"keys_{index}"], new_state[f"values_{index}"] = k[:, :, n:], v[:, :, n:]
+            if right:  # features and their queries wait until their look-ahead has arrived
+                waiting = torch.cat([z, query.to(z.dtype)], -1)
+                waiting = torch.cat([state["queries"][:, used : used + right], waiting], 1)
+                queries.append(waiting[:, n:])
+                z, query = waiting[:, :n, : c.hidden_size], waiting[:, :n, c.hidden_size :]
                 used += right
-            offset = key - query - (cache - c.left - right)  # 0 ... left + right are inside the band
-            inside = (offset >= 0) & (offset <= c.left + right)
-            started = (first[:, None, None] + key - cache) >= 0  # keys before the stream are padding
-            mask = torch.where(inside[None] & started, 0.0, MASKED).to(z.dtype)[:, None]
-            z = layer(z, k, v, mask)
+            mask, bias = self._band(n, k.shape[2] - n, right, first)
+            z = layer(z, query, k, v, mask.to(z.dtype), bias)
             first = first - right
         if c.do_stable_layer_norm:
             z = encoder.layer_norm(z)
-        return z, {
-            "features": recent[:, n:],
-            "queries": torch.cat(queries, 1) if queries else state["queries"],
-            "keys": torch.stack(keys, 1),
-            "values": torch.stack(values, 1),
-            "position": state["position"] + n,
-        }
+        return z, new_state | {"queries": torch.cat(queries, 1) if queries else state["queries"]}
+
+    def _band(self, n: int, cache: int, right: int, first: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Additive mask [B, 1, n, cache + n] of a layer, and WavLM's bias.
+
+        first [B]: index of the first row that enters the layer in this call.
+        """
+        left = self.config.left
+        key = torch.arange(cache + n, device=first.device)
+        offset = key[None] - torch.arange(n, device=first.device)[:, None] - (cache - left - right)
+        inside = (offset >= 0) & (offset <= left + right)
+        started = (first[:, None] + key - cache) >= 0  # keys before the stream are padding
+        mask = torch.where(inside[None] & started[:, None], 0.0, MASKED)[:, None]
+        return mask, self.encoder.relative_bias((offset - left).clamp(-left, right))
 
     def whole(self, audio: Tensor) -> Tensor:
         """All features of a clip in one call. audio [B, 320 T + 80] -> [B, T, D], feature t at time t / 50 s.
@@ -305,14 +222,40 @@ class StreamingWav2Vec2(nn.Module):
         T = (S - 400) // 320 + 1. Only for models without a band (equality with the original, distillation teachers).
         """
         encoder = self.encoder
-        x = self.feature_projection(self.feature_extractor(audio))
+        x = self.feature_projection(self.local_features(audio))
         position_conv = encoder.pos_conv_embed
         x = x + position_conv(F.pad(x, (0, 0, position_conv.left, position_conv.right)))
         if not self.config.do_stable_layer_norm:
             x = encoder.layer_norm(x)
-        mask = x.new_zeros(1, 1, 1, 1)
+        mask, index = x.new_zeros(1, 1, 1, 1), torch.arange(x.shape[1], device=x.device)
+        bias = encoder.relative_bias(index[None] - index[:, None])
         for layer in encoder.layers:
-            source = layer.source(x)
-            attention = layer.attention
-            x = layer(x, attention.split(attention.k_proj(source)), attention.split(attention.v_proj(source)), mask)
+            x = layer(x, *layer.attention.project(layer.source(x)), mask, bias)
         return encoder.layer_norm(x) if self.config.do_stable_layer_norm else x
+
+
+def check_band(config: EncoderConfig) -> None:
+    """Raise `BandError` for a band that does not fit the encoder or is wider than a stream may hold."""
+    c = config
+    given = {"left": c.left, "right": c.right, "position_right": c.position_right}
+    missing = [name for name, value in given.items() if value is None]
+    if len(missing) == len(given):
+        return
+    if missing or c.window is not None:
+        raise BandError(
+            f"a band without {' and '.join(missing)}" if missing else "a band and a window",
+            "left, right and position_right together, or a window alone",
+            "Give all three, or none of them for an unlimited encoder.",
+        )
+    if len(c.right) != c.num_hidden_layers:
+        raise BandError(
+            f"{len(c.right)} entries in right for {c.num_hidden_layers} layers", "one entry per layer", "Adapt `right`."
+        )
+    if not 1 <= c.left <= WIDEST_LEFT:
+        raise BandError(f"left {c.left}", f"1 to {WIDEST_LEFT} features of 20 ms", "Choose another band.")
+    if min(*c.right, c.position_right, 0) < 0 or c.look_ahead > LONGEST_LOOK_AHEAD:
+        raise BandError(
+            f"right {c.right} and position_right {c.position_right}",
+            f"no negative number, and a look-ahead of at most {LONGEST_LOOK_AHEAD} features of 20 ms in sum",
+            "Choose a narrower band.",
+        )

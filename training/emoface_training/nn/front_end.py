@@ -1,0 +1,104 @@
+"""wav2vec2's convolutional front end as matrix products: raw samples to one feature per 20 ms."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from emoface_training.config import EncoderConfig
+
+
+class MatMulConv(nn.Module):
+    """Conv1d over channels-last frames as a matrix product over unfolded input (quantises well, exact).
+
+    Kernel k and stride s must satisfy k - s = 0, 1 or s, as in every wav2vec2.
+    x [B, T, Cin] -> [B, (T - k) // s + 1, Cout].
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, bias: bool) -> None:
+        super().__init__()
+        if kernel - stride not in (0, 1, stride):
+            raise ValueError(f"kernel - stride must be 0, 1 or stride, got kernel {kernel}, stride {stride}")
+        self.kernel, self.stride = kernel, stride
+        self.weight = nn.Parameter(torch.empty(channels_out, channels_in, kernel))
+        self.bias = nn.Parameter(torch.zeros(channels_out)) if bias else None
+        nn.init.kaiming_normal_(self.weight)
+
+    def forward(self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
+        """`scale` and `shift` [Cout] are an affine map behind the convolution, folded into its weights."""
+        batch, length, channels = x.shape
+        stride, rest = self.stride, self.kernel - self.stride
+        steps = (length - self.kernel) // stride + 1
+        body = x[:, : steps * stride].reshape(batch, steps, stride * channels)
+        if rest:
+            head = x[:, stride : stride * (steps + 1)] if rest == stride else x[:, stride::stride][:, :steps]
+            body = torch.cat([body, head.reshape(batch, steps, rest * channels)], -1)
+        # [Cout, Cin, k] -> [Cout, k * Cin], the order of the unfolded input
+        weight, bias = self.weight.permute(0, 2, 1).reshape(self.weight.shape[0], -1), self.bias
+        if scale is not None:
+            weight, bias = weight * scale[:, None], shift if bias is None else bias * scale + shift
+        return F.linear(body, weight, bias)
+
+
+class ConvLayer(nn.Module):
+    """Convolution, normalisation (layer, group or none), GELU."""
+
+    def __init__(self, config: EncoderConfig, index: int) -> None:
+        super().__init__()
+        channels_in = 1 if index == 0 else config.conv_dim[index - 1]
+        channels = config.conv_dim[index]
+        self.conv = MatMulConv(
+            channels_in, channels, config.conv_kernel[index], config.conv_stride[index], config.conv_bias
+        )
+        self.grouped = config.feat_extract_norm == "group" and index == 0
+        self.fixed_statistics = self.grouped and config.group_norm_statistics == "fixed"
+        if config.feat_extract_norm == "layer":
+            self.layer_norm: nn.Module | None = nn.LayerNorm(channels)
+        elif self.grouped:
+            self.layer_norm = nn.GroupNorm(channels, channels)
+        else:
+            self.layer_norm = None
+        if self.fixed_statistics:
+            self.register_buffer("mean", torch.zeros(channels))
+            self.register_buffer("variance", torch.ones(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        norm = self.layer_norm
+        if self.fixed_statistics:
+            # Group norm's utterance statistics replaced by calibrated ones: time-invariant, hence streamable
+            scale = norm.weight * torch.rsqrt(self.variance + norm.eps)
+            return F.gelu(self.conv(x, scale, norm.bias - self.mean * scale))
+        x = self.conv(x)
+        if self.grouped:
+            x = norm(x.transpose(1, 2)).transpose(1, 2)
+        elif norm is not None:
+            x = norm(x)
+        return F.gelu(x)
+
+
+class FeatureExtractor(nn.Module):
+    """All convolutions."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.conv_layers = nn.ModuleList(ConvLayer(config, i) for i in range(len(config.conv_dim)))
+
+    def forward(self, audio: Tensor) -> Tensor:
+        """audio [B, S] at 16 kHz -> [B, (S - 400) // 320 + 1, conv_dim[-1]]."""
+        x = audio[:, :, None]
+        for layer in self.conv_layers:
+            x = layer(x)
+        return x
+
+
+class FeatureProjection(nn.Module):
+    """Layer norm and the map from the convolutions' width to the transformer's."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        super().__init__()
+        self.layer_norm = nn.LayerNorm(config.conv_dim[-1], eps=config.layer_norm_eps)
+        self.projection = nn.Linear(config.conv_dim[-1], config.hidden_size)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.projection(self.layer_norm(x))

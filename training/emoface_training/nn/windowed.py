@@ -1,0 +1,105 @@
+"""Windowed mode: an unmodified encoder that encodes a fixed window of past audio again for every block.
+
+Any checkpoint works, without fine-tuning, group norm included: every window is an utterance of its own. It costs a
+whole window per block. A stream equals `whole` of the same block size; another block size gives other values, since a
+feature then stands elsewhere in its window, so a package with such an encoder allows one block size.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from emoface_training.config import EncoderConfig
+from emoface_training.encoder_errors import BandError
+from emoface_training.nn.stage import State
+from emoface_training.nn.wav2vec2 import HOP, OVERLAP, StreamingWav2Vec2
+
+# Bounds in features: what is worth encoding at all, and what a block may cost (30 s of attention).
+NARROWEST, WIDEST = 16, 1500
+_WINDOWS_AT_ONCE = 8
+
+
+class WindowedWav2Vec2(StreamingWav2Vec2):
+    """The encoder over windows of `config.window` features; the last `config.window_right` of them are look-ahead."""
+
+    def __init__(self, config: EncoderConfig) -> None:
+        check_window(config)
+        super().__init__(config)
+
+    def initial_state(self, batch: int, cache: int | None = None) -> State:
+        """Silence before the stream; `cache` has no meaning here."""
+        weight = self.feature_projection.projection.weight
+        return {
+            "audio": weight.new_zeros(batch, HOP * (self.config.window - 1)),
+            "position": torch.zeros(batch, dtype=torch.int64, device=weight.device),
+        }
+
+    def step(self, audio: Tensor, state: State) -> tuple[Tensor, State]:
+        """audio [B, 320 n + 80], 1 <= n <= window - look-ahead -> features [B, n, D] from index position - R on."""
+        c, past = self.config, state["audio"].shape[1]
+        n = (audio.shape[1] - OVERLAP) // HOP
+        joined = torch.cat([state["audio"], audio], 1)
+        features = self(joined[:, HOP * (n - 1) :])
+        end = c.window - c.window_right
+        return features[:, end - n : end], {
+            "audio": joined[:, HOP * n : HOP * n + past],
+            "position": state["position"] + n,
+        }
+
+    def step_local(self, local: Tensor, state: State) -> tuple[Tensor, State]:
+        raise _needs_audio()
+
+    def whole_local(self, local: Tensor) -> Tensor:
+        raise _needs_audio()
+
+    def whole(self, audio: Tensor) -> Tensor:
+        """audio [B, 320 T + 80] -> [B, T, D]: what a stream with blocks of `config.window_block` features gives."""
+        c, batch = self.config, audio.shape[0]
+        features = (audio.shape[1] - OVERLAP) // HOP
+        blocks = -(-(features + c.window_right) // c.window_block)
+        left = HOP * (c.window - c.window_block)
+        padded = F.pad(audio, (left, HOP * (blocks * c.window_block - features)))
+        windows = padded.unfold(1, HOP * c.window + OVERLAP, HOP * c.window_block).flatten(0, 1)
+        end = c.window - c.window_right
+        parts = [self(some)[:, end - c.window_block : end] for some in windows.split(_WINDOWS_AT_ONCE)]
+        out = torch.cat(parts).unflatten(0, (batch, blocks)).flatten(1, 2)
+        return out[:, c.window_right : c.window_right + features]
+
+
+def make_encoder(config: EncoderConfig) -> StreamingWav2Vec2:
+    """The encoder of a configuration: windowed if it has a window, else by band (or unlimited)."""
+    return StreamingWav2Vec2(config) if config.window is None else WindowedWav2Vec2(config)
+
+
+def windowed(config: EncoderConfig, window: int, right: int, block: int) -> EncoderConfig:
+    """The same encoder in windowed mode."""
+    unlimited = {"left": None, "right": None, "position_right": None}
+    return dataclasses.replace(config, **unlimited, window=window, window_right=right, window_block=block)
+
+
+def check_window(config: EncoderConfig) -> None:
+    """Raise `BandError` for a window that cannot be used."""
+    c = config
+    if c.window_block < 1 or c.window_right < 0:
+        raise BandError(
+            f"window_block {c.window_block}, window_right {c.window_right}", "at least 1 and 0", "Correct them."
+        )
+    least = c.window_right + max(NARROWEST, c.window_block)
+    if not least <= c.window <= WIDEST:
+        raise BandError(
+            f"a window of {c.window} features",
+            f"{least} to {WIDEST} features of 20 ms for this look-ahead and block",
+            "Choose another window; 100 (2 s) is usual.",
+        )
+
+
+def _needs_audio() -> BandError:
+    return BandError(
+        "features of a shared front end for a windowed encoder",
+        "audio: every window is an utterance of its own",
+        "Use a band, or leave out stage A.",
+    )
