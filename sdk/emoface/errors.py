@@ -5,6 +5,8 @@ The command line exits with the class's `exit_code`: 2 usage, 3 package, 4 audio
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class EmoFaceError(Exception):
     """Base class of all deliberate errors of EmoFace.
@@ -39,6 +41,10 @@ class ConditionError(UsageError):
 
 class TemplateError(UsageError):
     """A template that does not fit the package's topology or cannot be read."""
+
+
+class RigError(UsageError):
+    """Blendshapes, controls or a mesh to retarget to that cannot be used."""
 
 
 class PackageError(EmoFaceError):
@@ -100,6 +106,26 @@ class ClosedError(RuntimeFailure):
 
 class StreamEndedError(RuntimeFailure):
     """The animator was stepped after `flush()` without `reset()`."""
+
+
+class VoiceError(RuntimeFailure):
+    """Voices of a pool that failed in a step; the others went on.
+
+    Attributes:
+        failures: voice -> its error; such a voice needs `reset()` or `restore()`.
+        frames: voice -> FrameBatch of those that went on.
+    """
+
+    def __init__(self, failures: dict[int, EmoFaceError], frames: dict[int, Any]) -> None:
+        first = min(failures)
+        super().__init__(
+            f"a failure of voice {', '.join(map(str, sorted(failures)))}: {failures[first].got}",
+            failures[first].expected,
+            f"{failures[first].remedy} The other voices went on: their frames are in `frames` of this error.",
+        )
+        self.args = (failures, frames)
+        self.failures = failures
+        self.frames = frames
 
 
 class SnapshotError(RuntimeFailure):
