@@ -27,11 +27,13 @@ if TYPE_CHECKING:
     from emoface.manifest import Manifest as Manifest
     from emoface.package import Face as Face
     from emoface.package import Package as Package
+    from emoface.pool import AnimatorPool as AnimatorPool
 
 __version__ = "0.1.0"
 __all__ = [
     "Animation",
     "Animator",
+    "AnimatorPool",
     "EmoFaceError",
     "Face",
     "FrameBatch",
@@ -45,6 +47,7 @@ __all__ = [
 _HOME = {
     "Animation": "frames",
     "Animator": "animator",
+    "AnimatorPool": "pool",
     "EmoFaceError": "errors",
     "Face": "package",
     "FrameBatch": "frames",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,6 @@ from emoface.audio.chunk import check_policy, check_rate, to_mono
 from emoface.errors import (
     AudioFormatError,
     ClosedError,
-    ConcurrentUseError,
     ConditionError,
     EmoFaceError,
     RuntimeFailure,
@@ -30,6 +28,7 @@ from emoface.package import DEFAULT, Face, Package
 from emoface.stream.conditions import ConditionTimeline, condition_vector
 from emoface.stream.driver import Calls, Driver, Motion, Probe, run_alone
 from emoface.stream.features import Floats
+from emoface.stream.guard import Guard
 from emoface.stream.state import load_state, save_state
 
 if TYPE_CHECKING:
@@ -116,7 +115,9 @@ class Animator:
         self.latency = Latency(samples, samples / self.sample_rate, 1000 * samples / self.sample_rate)
         self._template = self.face.template
         self._ended = self._failed = self._closed = False
-        self._lock = threading.Lock()
+        self._guard = Guard(
+            "Animator", "Make one animator per voice (weights are shared), or guard it with a lock of your own."
+        )
 
     @classmethod
     def load(cls, path_or_name: str | Path = DEFAULT, **options: Any) -> Animator:
@@ -245,8 +246,11 @@ class Animator:
         """Release the stream's buffers; every later call raises ClosedError. Closing twice is harmless."""
         if not self._closed:
             with self._use(failed_too=True):
-                self._closed = True
-                del self._driver
+                self._release()
+
+    def _release(self) -> None:
+        self._closed = True
+        del self._driver
 
     def __enter__(self) -> Animator:
         return self
@@ -259,17 +263,9 @@ class Animator:
     @contextmanager
     def _use(self, failed_too: bool = False) -> Iterator[None]:
         """Guard every call: closed, failed, or used by two threads at once."""
-        if not self._lock.acquire(blocking=False):
-            raise ConcurrentUseError(
-                "two calls on one Animator at the same time",
-                "one thread per Animator",
-                "Make one animator per voice (weights are shared), or guard it with a lock of your own.",
-            )
-        try:
+        with self._guard.held():
             self._check_usable(failed_too)
             yield
-        finally:
-            self._lock.release()
 
     def _check_usable(self, failed_too: bool = False) -> None:
         if self._closed:

@@ -27,6 +27,7 @@ from emoface.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
 if TYPE_CHECKING:
     from emoface.animator import Animator
     from emoface.backends import Engine
+    from emoface.pool import AnimatorPool
 
 DEFAULT = "default"
 _MAX_PACKAGE_BYTES = 8 << 30
@@ -192,6 +193,12 @@ class Package:
             speaker_mean=speaker_mean,
             threads=threads,
         )
+
+    def pool(self, voices: int, **options: Any) -> AnimatorPool:
+        """Several streams that run in one batch. Arguments: see `emoface.AnimatorPool`."""
+        from emoface.pool import AnimatorPool
+
+        return AnimatorPool(self, voices, **options)
 
 
 def _locate(path_or_name: str | Path) -> Path:

@@ -6,8 +6,8 @@ the first available of `AUTO_ORDER`, and the engine says which one it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,29 @@ class StageStream(Protocol):
         """Continue from `state()`."""
 
 
+class BatchStream(Protocol):
+    """One stage with the state of several voices, each in a slot of its own; for `emoface.AnimatorPool`."""
+
+    def prepare(self, n: int) -> None:
+        """Called before any stream with every n that calls will have: the place for what is slow once."""
+
+    def run(self, slots: Sequence[int], inputs: Sequence[Mapping[str, Array]], n: int) -> Sequence[Mapping[str, Array]]:
+        """One step of the voices in `slots` over n features or frames each; other slots stay as they are.
+
+        `inputs` holds each voice's arrays (1, ...), the result its outputs (1, ...); these hold until the second next
+        call with the same slot.
+        """
+
+    def reset(self, slot: int) -> None:
+        """Initial state of a slot."""
+
+    def state(self, slot: int) -> dict[str, Array]:
+        """A copy of every state tensor of a slot, with a batch axis of 1, as a stream alone would have it."""
+
+    def restore(self, slot: int, state: Mapping[str, Array]) -> None:
+        """Continue a slot from `state()`."""
+
+
 class Engine(Protocol):
     """A package's graphs loaded for one backend and precision: shared, immutable, thread-safe."""
 
@@ -46,6 +69,14 @@ class Engine(Protocol):
 
     def open_stage(self, stage: StageSpec) -> StageStream:
         """A stage with fresh state."""
+
+
+@runtime_checkable
+class BatchingEngine(Engine, Protocol):
+    """An engine that can run several voices in one call. A pool on any other runs its voices one after another."""
+
+    def open_batch(self, stage: StageSpec, slots: int) -> BatchStream:
+        """A stage with fresh state for each of `slots` voices."""
 
 
 EngineFactory = Callable[["Package", str, int], Engine]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from emoface.backends import Array
+from emoface.backends import Array, BatchStream
 from emoface.errors import BackendError, ManifestError, UsageError
 from emoface.manifest import StageSpec, concrete_shape
 
@@ -50,6 +50,8 @@ class OrtEngine:
     """The sessions of one package; shared by all its streams."""
 
     backend = "ort-cpu"
+    exact_batches = True
+    """Whether a voice in a batch must have the bits it has alone; else its batches may be of any size."""
 
     def __init__(self, package: Package, precision: str, threads: int = 1) -> None:
         if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
@@ -65,6 +67,7 @@ class OrtEngine:
         if threads > 1:
             options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._configure(ort, options)
+        self._verdicts: dict[str, dict[tuple[int, int], bool]] = {}
         self._sessions = {
             stage.name: self._load(ort, options, package, stage, stage.file(precision))
             for stage in package.manifest.stages
@@ -94,15 +97,29 @@ class OrtEngine:
         """A stage with fresh state."""
         return OrtStage(self._sessions[stage.name], stage)
 
+    def open_batch(self, stage: StageSpec, slots: int) -> BatchStream:
+        """A stage with fresh state for each of `slots` voices."""
+        # Imported here: most streams run alone.
+        from emoface.backends.ort_batch import OrtBatch
+
+        if stage.name not in self._verdicts:
+            self._verdicts[stage.name] = {}
+        # Dynamic quantisation takes one scale per tensor: voices in one tensor would change each other.
+        coupled = self.precision == "int8" and "int8" in stage.files
+        verdicts = self._verdicts[stage.name] if self.exact_batches else None
+        return OrtBatch(self._sessions[stage.name], stage, slots, verdicts, coupled)
+
 
 class OrtStage:
-    """One stage of one stream."""
+    """One stage of one stream, or of `batch` streams in step."""
 
-    def __init__(self, session: Any, stage: StageSpec) -> None:
+    def __init__(self, session: Any, stage: StageSpec, batch: int = 1) -> None:
         self._session = session
         self._stage = stage
+        self._batch = batch
         self._states = tuple(
-            {spec.name: np.empty(concrete_shape(spec.shape, 1), spec.dtype) for spec in stage.state} for _ in range(2)
+            {spec.name: np.empty(concrete_shape(spec.shape, 1, batch), spec.dtype) for spec in stage.state}
+            for _ in range(2)
         )
         self._calls: dict[int, tuple[_Call, _Call]] = {}
         self._read = 0
@@ -122,12 +139,18 @@ class OrtStage:
             array[...] = state[name]
 
     def run(self, inputs: Mapping[str, Array], n: int) -> Mapping[str, Array]:
+        call = self._next_call(n)
+        for name, buffer in call.inputs:
+            buffer[...] = inputs[name]
+        return self._execute(call)
+
+    def _next_call(self, n: int) -> _Call:
         calls = self._calls.get(n)
         if calls is None:
             calls = self._calls[n] = (self._bind(n, 0), self._bind(n, 1))
-        call = calls[self._read]
-        for name, buffer in call.inputs:
-            buffer[...] = inputs[name]
+        return calls[self._read]
+
+    def _execute(self, call: _Call) -> Mapping[str, Array]:
         try:
             self._session.run_with_iobinding(call.binding)
         except Exception as error:  # onnxruntime's exceptions share no base class but Exception
@@ -140,12 +163,12 @@ class OrtStage:
         binding = self._session.io_binding()
         inputs = []
         for item in self._stage.inputs:
-            buffer = np.zeros(concrete_shape(item.shape, n), item.dtype)
+            buffer = np.zeros(concrete_shape(item.shape, n, self._batch), item.dtype)
             _bind(binding.bind_input, item.name, buffer)
             inputs.append((item.name, buffer))
         outputs: dict[str, Array] = {}
         for output in self._stage.outputs:
-            outputs[output.name] = np.zeros(concrete_shape(output.shape, n), output.dtype)
+            outputs[output.name] = np.zeros(concrete_shape(output.shape, n, self._batch), output.dtype)
             _bind(binding.bind_output, output.name, outputs[output.name])
         for name, array in self._states[read].items():
             _bind(binding.bind_input, f"state.{name}", array)

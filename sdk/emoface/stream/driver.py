@@ -193,7 +193,7 @@ class Driver:
         for stage in self.plan.block:
             inputs: dict[str, Array] = {name: audio for name in stage.audio}
             for name, condition in stage.conditions:
-                inputs[name] = self.timeline.value(condition, self._block_time(block))
+                inputs[name] = self.timeline.value(condition, self._block_time(block))[None]
             for name, key in stage.links:
                 inputs[name] = values[key]
             outputs = yield StageCall(stage, inputs, size, block)
@@ -235,7 +235,7 @@ class Driver:
             ):
                 end += 1
             inputs: dict[str, Array] = {key: values[link][:, begin - first : end - first] for key, link in stage.links}
-            inputs.update((name, vector) for (name, _), vector in zip(stage.conditions, held, strict=True))
+            inputs.update((name, vector[None]) for (name, _), vector in zip(stage.conditions, held, strict=True))
             outputs = yield StageCall(stage, inputs, end - begin, self.blocks)
             self._report(stage, outputs, begin, 0)
             # A second call overwrites the buffers of the first but one.
@@ -254,7 +254,7 @@ class Driver:
                 name: latest[key] if key in latest else values[key][:, index : index + 1] for name, key in stage.links
             }
             for name, condition in stage.conditions:
-                inputs[name] = self.timeline.value(condition, time)
+                inputs[name] = self.timeline.value(condition, time)[None]
             outputs = yield StageCall(stage, inputs, 1, self.blocks)
             for name, key in stage.outputs:
                 latest[key] = outputs[name]
