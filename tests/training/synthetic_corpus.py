@@ -25,6 +25,7 @@ class ToneClip:
     actor_index: int
     statement: int
     text: str = ""
+    vertices: None = None
 
 
 @dataclass

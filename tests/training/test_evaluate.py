@@ -9,7 +9,8 @@ from tiny_run import tiny_options
 from emoface_training import evaluate, training_run
 from emoface_training.batches import ClipStore, StoredClip
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
-from emoface_training.motion_basis import MotionTargets, motion_basis
+from emoface_training.motion_basis import motion_basis
+from emoface_training.motion_targets import RigTargets
 from emoface_training.speech_measures import MouthGauge, SpeechMeasures
 
 RIG = TinyRig()
@@ -99,7 +100,7 @@ def test_basis_is_orthogonal_and_exact_in_half_precision() -> None:
 
 def test_targets_reproduce_the_rig() -> None:
     store = ClipStore.load(ToneCorpus(2).clips("train"), 30, 2)
-    targets = MotionTargets.build(RIG, store)
+    targets = RigTargets(RIG, store)
     exact = RIG.offsets(store.clips[1].parameters.astype(np.float32))
     np.testing.assert_allclose(targets.offsets(targets.coefficients[1]).numpy(), exact, atol=1e-7)
     some = torch.tensor([3, 0])

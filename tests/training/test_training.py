@@ -203,7 +203,7 @@ def test_cross_rows_carry_the_partners_content_and_the_clips_own_rest() -> None:
     cross = rows.own
     twins = [i for i in range(rows.own) if torch.equal(rows.emotion[i], rows.emotion[cross])]
     assert twins
-    assert torch.equal(rows.coefficients[twins[0]], rows.coefficients[cross])
+    assert torch.equal(rows.motion[twins[0]], rows.motion[cross])
     assert not torch.allclose(rows.content[twins[0]], rows.content[cross])
 
 

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from emoface_training.augmentation import AS_RECORDED, RecordingConditions
+from emoface_training.data.sample import ClipReference, VertexMotion
 from emoface_training.data.synthetic.parameters import EMOTIONS, LEVELS
 from emoface_training.data.synthetic.phonemes import PHONEME_INDEX
 from emoface_training.nn.interpolation import FEATURE_RATE
@@ -29,7 +30,10 @@ EDGE_FRAMES = 4
 
 @dataclass(frozen=True)
 class StoredClip:
-    """audio int16 [N]; parameters float16 [T, P]; phonemes (name, start s, end s); labels as in the corpus."""
+    """audio int16 [N]; parameters float16 [T, P]; phonemes (name, start s, end s); labels as in the corpus.
+
+    Clips of recorded datasets have `vertices` (left in their file) and no parameters (P = 0).
+    """
 
     audio: np.ndarray
     parameters: np.ndarray
@@ -39,6 +43,7 @@ class StoredClip:
     actor: str
     actor_index: int
     statement: int
+    vertices: VertexMotion | None = None
 
     @property
     def frames(self) -> int:
@@ -60,12 +65,12 @@ class ClipStore:
     @classmethod
     def load(
         cls,
-        references: Iterable,
+        references: Iterable[ClipReference],
         fps: int,
         styles: int,
         progress: Callable[[Iterable], Iterable] = lambda items: items,
     ) -> ClipStore:
-        """Read clip references of the corpus. Raises ValueError when there are none."""
+        """Read the clips of a dataset. Raises ValueError when there are none."""
         clips = []
         for reference in progress(references):
             clip = reference.load()
@@ -80,10 +85,14 @@ class ClipStore:
                     clip.actor,
                     clip.actor_index,
                     clip.statement,
+                    clip.vertices,
                 )
             )
         if not clips:
-            raise ValueError("got no clips, expected at least one: generate the corpus first (`emoface data synth`)")
+            raise ValueError(
+                "got no clips, expected at least one: generate the corpus first (`emoface data synth`), or see what "
+                "`emoface data check` says of the dataset"
+            )
         return cls(clips, fps, styles)
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""Checkpoint folders: `config.json` + `model.safetensors`, and `training_state.pt` for resuming.
+"""Checkpoint folders: `config.json` + `model.safetensors`, `training_state.pt` for resuming, a dataset's `face.npz`.
 
 A folder appears whole or not at all: it is written under a temporary name beside its place and renamed. Weights are
 read from safetensors and the training state with `weights_only=True`, so no file here can run code.
@@ -10,14 +10,16 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from emoface_training.config import EmoFaceConfig
+from emoface_training.data.sample import DatasetFace
 from emoface_training.nn.emoface import EmoFace
 
-CONFIG, WEIGHTS, STATE = "config.json", "model.safetensors", "training_state.pt"
+CONFIG, WEIGHTS, STATE, FACE = "config.json", "model.safetensors", "training_state.pt", "face.npz"
 
 
 class CheckpointError(ValueError):
@@ -29,11 +31,13 @@ def save(
     model: EmoFace,
     state: dict[str, Any] | None = None,
     extra: nn.Module | None = None,
+    face: DatasetFace | None = None,
 ) -> None:
     """Write or replace a checkpoint folder in one step.
 
     state: what resuming needs (plain containers, numbers and tensors); extra: a module used in training alone, saved
-    inside the training state and never in the weights that are exported.
+    inside the training state and never in the weights that are exported; face: the dataset's face, which
+    `emoface export` puts into the package.
     """
     folder = Path(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -47,6 +51,8 @@ def save(
         if extra is not None:
             state["extra"] = extra.state_dict()
         torch.save(state, fresh / STATE)
+    if face is not None:
+        np.savez(fresh / FACE, **face.arrays(), unit_in_metres=np.float64(face.unit_in_metres))
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)

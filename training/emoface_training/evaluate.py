@@ -12,9 +12,10 @@ from typing import Any, Literal
 import numpy as np
 
 from emoface_training.batches import SAMPLE_RATE, ClipStore, StoredClip
+from emoface_training.data.sample import DatasetFace
 from emoface_training.inference import Rollout, animate
 from emoface_training.metrics import VertexMetrics
-from emoface_training.motion_basis import MotionRig
+from emoface_training.motion_targets import Face, clip_codes, clip_offsets, codes_to_offsets
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.speech_measures import MouthGauge, SpeechMeasures
 
@@ -27,27 +28,32 @@ RIDGE = 1e-2
 class MeanBaseline:
     """The mean offsets of the training split, always."""
 
-    def __init__(self, rig: MotionRig, train: list[StoredClip]) -> None:
-        rows = np.concatenate([clip.parameters for clip in train]).astype(np.float32)
-        self.coefficients = rig.coefficients(rows).mean(0)
+    def __init__(self, face: Face, train: list[StoredClip]) -> None:
+        total = sum(clip_codes(face, clip).sum(0, dtype=np.float64) for clip in train)
+        self.coefficients = total / sum(clip.frames for clip in train)
 
     def predict(self, clip: StoredClip) -> np.ndarray:
-        """Field coefficients [T, K]."""
+        """Motion codes [T, K]."""
         return np.repeat(self.coefficients[None], clip.frames, 0)
 
 
 class EnergyBaseline:
-    """Ridge regression from log energy around each frame to the rig's field coefficients."""
+    """Ridge regression from log energy around each frame to the motion's codes."""
 
-    def __init__(self, rig: MotionRig, train: list[StoredClip], fps: int) -> None:
+    def __init__(self, face: Face, train: list[StoredClip], fps: int) -> None:
         self.fps = fps
-        sound = np.concatenate([self._features(clip) for clip in train])
-        motion = np.concatenate([rig.coefficients(clip.parameters.astype(np.float32)) for clip in train])
-        system = sound.T @ sound + RIDGE * len(sound) * np.diag([1.0] * (sound.shape[1] - 1) + [0.0])
-        self.map = np.linalg.solve(system, sound.T @ motion)
+        width = 2 * ENERGY_CONTEXT + 2
+        system, known, frames = np.zeros((width, width)), 0.0, 0
+        for clip in train:  # sums over clips: vertices of a whole split would not fit in memory
+            sound = self._features(clip)
+            system += sound.T @ sound
+            known = known + sound.T @ clip_codes(face, clip)
+            frames += len(sound)
+        system += RIDGE * frames * np.diag([1.0] * (width - 1) + [0.0])
+        self.map = np.linalg.solve(system, known)
 
     def predict(self, clip: StoredClip) -> np.ndarray:
-        """Field coefficients [T, K]."""
+        """Motion codes [T, K]."""
         return self._features(clip) @ self.map
 
     def _features(self, clip: StoredClip) -> np.ndarray:
@@ -69,32 +75,34 @@ def log_energy(clip: StoredClip, fps: int) -> np.ndarray:
 
 
 class _Row:
-    """All measures of one predictor over the split."""
+    """All measures of one predictor over the split; speech measures need a rig's gauge."""
 
-    def __init__(self, rig: MotionRig, gauge: MouthGauge, fps: int) -> None:
-        self.vertices = VertexMetrics(rig.masks["lips"], rig.masks["eyes_forehead"])
-        self.speech = SpeechMeasures(gauge, fps)
+    def __init__(self, face: Face, gauge: MouthGauge | None, fps: int) -> None:
+        self.vertices = VertexMetrics.of(face)
+        self.speech = None if gauge is None else SpeechMeasures(gauge, fps)
 
     def add(self, clip: StoredClip, offsets: np.ndarray, target: np.ndarray) -> None:
         self.vertices.add(offsets, target)
-        self.speech.add(clip, offsets, target)
+        if self.speech is not None:
+            self.speech.add(clip, offsets, target)
 
     def figures(self) -> dict[str, Any]:
-        return self.vertices.figures() | self.speech.figures()
+        return self.vertices.figures() | ({} if self.speech is None else self.speech.figures())
 
 
 def evaluate(
     model: EmoFace,
     corpus: Any,
-    rig: MotionRig,
+    rig: Face,
     split: str = "test_voice",
     emotion: Literal["auto", "given"] = "auto",
     clips: int | None = None,
 ) -> dict[str, Any]:
     """Figures of the model, of both baselines, and of the ground truth itself under the speech measures.
 
-    corpus: as `Corpus` offers it. clips: at most that many, evenly spread. Raises ValueError when the face of the
-    rig is not the model's.
+    corpus: as `Corpus` and every dataset class offer it. rig: its rig, or a dataset's face (then without speech
+    measures, which need phonemes, and without LVE or EVE where the face has no such mask). clips: at most that many,
+    evenly spread. Raises ValueError when the face is not the model's.
     """
     if len(rig.template) != model.config.vertices:
         raise ValueError(
@@ -106,25 +114,26 @@ def evaluate(
     train_references = corpus.clips("train")
     step = max(1, len(train_references) // BASELINE_CLIPS)
     train = ClipStore.load(train_references[::step], fps, styles).clips
-    gauge = MouthGauge(rig)
+    gauge = None if isinstance(rig, DatasetFace) else MouthGauge(rig)
     chosen = store.spread(clips) if clips is not None else store.clips
     names = ("model", "mean", "energy", "ground_truth")
     rows = {name: _Row(rig, gauge, fps) for name in names}
     baselines = {"mean": MeanBaseline(rig, train), "energy": EnergyBaseline(rig, train, fps)}
     for index, offsets in animate(model, store, chosen, Rollout(emotion)):
         clip = chosen[index]
-        target = rig.offsets(clip.parameters.astype(np.float32))
+        target = clip_offsets(rig, clip)
         rows["model"].add(clip, offsets, target)
         rows["ground_truth"].add(clip, target, target)
         for name, baseline in baselines.items():
-            shown = (baseline.predict(clip).astype(np.float32) @ rig.fields).reshape(target.shape)
-            rows[name].add(clip, shown, target)
+            rows[name].add(clip, codes_to_offsets(rig, baseline.predict(clip)), target)
+    limits = {}
+    if gauge is not None:
+        limits = {"closed_below_mm": 1000.0 * gauge.closed_below, "tucked_below_mm": 1000.0 * gauge.tucked_below}
     return {
         "split": split,
         "emotion": emotion,
         "clips": len(chosen),
-        "closed_below_mm": 1000.0 * gauge.closed_below,
-        "tucked_below_mm": 1000.0 * gauge.tucked_below,
+        **limits,
         "rows": {name: row.figures() for name, row in rows.items()},
     }
 
@@ -146,15 +155,26 @@ COLUMNS = (
 def table(report: dict[str, Any]) -> str:
     """The report as text, one row per predictor."""
     model = report["rows"]["model"]
-    head = [title for _, title, _ in COLUMNS]
+    columns = [column for column in COLUMNS if column[0] in model]
     lines = [
-        f"{report['split']}: {report['clips']} clips, {model['frames']} frames, emotion {report['emotion']}; "
-        f"{model['bilabials']} p b m, {model['open_vowels']} open vowels, {model['labiodentals']} f v",
-        f"lips mask {model['lips_mask_sha256'][:12]}, eyes and forehead {model['eyes_forehead_mask_sha256'][:12]}; "
-        f"closed below {report['closed_below_mm']:.2f} mm",
-        " ".join(f"{title:>13}" for title in ["", *head]),
+        f"{report['split']}: {report['clips']} clips, {model['frames']} frames, emotion {report['emotion']}"
+        + (
+            f"; {model['bilabials']} p b m, {model['open_vowels']} open vowels, {model['labiodentals']} f v"
+            if "bilabials" in model
+            else ""
+        ),
+        "; ".join(
+            [
+                f"{name} mask {model[f'{name}_mask_sha256'][:12]}"
+                for name in ("lips", "eyes_forehead")
+                if f"{name}_mask_sha256" in model
+            ]
+            + ([f"closed below {report['closed_below_mm']:.2f} mm"] if "closed_below_mm" in report else [])
+        )
+        or "no masks: LVE and EVE need them (--masks)",
+        " ".join(f"{title:>13}" for title in ["", *(title for _, title, _ in columns)]),
     ]
     for name, row in report["rows"].items():
-        cells = [form.format(row[key]) for key, _, form in COLUMNS]
+        cells = [form.format(row[key]) for key, _, form in columns]
         lines.append(" ".join(f"{cell:>13}" for cell in [name, *cells]))
     return "\n".join(lines)

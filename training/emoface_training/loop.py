@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from emoface_training import checkpoint
+from emoface_training.data.sample import DatasetFace
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.options import StageOptions
 from emoface_training.schedules import one_cycle
@@ -32,6 +33,8 @@ class Task(Protocol):
     def finish(self) -> None: ...
     @property
     def extra(self) -> nn.Module | None: ...
+    @property
+    def face(self) -> DatasetFace | None: ...
 
 
 class Budget:
@@ -124,7 +127,7 @@ def run(task: Task, folder: Path, threads: int = 1, resume: bool = False) -> dic
     def save(complete: dict[str, Any] | None = None) -> None:
         task.finish()
         state = {"step": step, "used": budget.used, "optimiser": optimiser.state_dict(), "complete": complete}
-        checkpoint.save(place, task.model, state, task.extra)
+        checkpoint.save(place, task.model, state, task.extra, task.face)
 
     while (progress := budget.progress(step)) < 1.0:
         for group in optimiser.param_groups:

@@ -10,7 +10,9 @@ are in fact 1e-5 m^2.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 
@@ -38,40 +40,60 @@ def face_dynamics_deviation(predicted: np.ndarray, target: np.ndarray, region: n
     return float(spread[0] - spread[1])
 
 
+class MaskedFace(Protocol):
+    """A rig (in metres) or a dataset's face (with its `unit_in_metres`)."""
+
+    masks: Mapping[str, np.ndarray]
+
+
 @dataclass
 class VertexMetrics:
-    """Accumulates clips; offsets are relative to the template, [T, V, 3] in metres."""
+    """Accumulates clips; offsets are relative to the template, [T, V, 3] in units of `unit_in_metres`.
 
-    lips: np.ndarray
-    eyes_forehead: np.ndarray
+    Without a mask the figures that need it are absent.
+    """
+
+    lips: np.ndarray | None
+    eyes_forehead: np.ndarray | None
+    unit_in_metres: float = 1.0
     _frames: int = 0
     _lip_sum: float = 0.0
     _eye_sum: float = 0.0
     _all_sum: float = 0.0
     _dynamics: list[float] = field(default_factory=list)
 
+    @classmethod
+    def of(cls, face: MaskedFace) -> VertexMetrics:
+        """Empty metrics for a face's own masks and unit."""
+        unit = getattr(face, "unit_in_metres", 1.0)
+        return cls(face.masks.get("lips"), face.masks.get("eyes_forehead"), unit)
+
     def add(self, predicted: np.ndarray, target: np.ndarray) -> None:
         """Add one clip. Raises ValueError when the shapes differ."""
-        self._lip_sum += float(region_error(predicted, target, self.lips).sum())
-        self._eye_sum += float(region_error(predicted, target, self.eyes_forehead).sum())
+        if self.unit_in_metres != 1.0:
+            predicted, target = predicted * self.unit_in_metres, target * self.unit_in_metres
+        if self.lips is not None:
+            self._lip_sum += float(region_error(predicted, target, self.lips).sum())
+        if self.eyes_forehead is not None:
+            self._eye_sum += float(region_error(predicted, target, self.eyes_forehead).sum())
+            self._dynamics.append(face_dynamics_deviation(predicted, target, self.eyes_forehead))
         difference = predicted - target
         self._all_sum += float(np.einsum("tvc,tvc->", difference, difference, dtype=np.float64)) / target.shape[1]
-        self._dynamics.append(face_dynamics_deviation(predicted, target, self.eyes_forehead))
         self._frames += len(target)
 
     def figures(self) -> dict[str, float | str | int]:
         """LVE, EVE (m^2 and the root in mm), FDD (m^2), the RMS over all vertices (mm), and what was measured."""
         if not self._frames:
             raise ValueError("got no frames, expected at least one clip: check the split and its length filter")
-        lve, eve = self._lip_sum / self._frames, self._eye_sum / self._frames
-        return {
-            "lve_m2": lve,
-            "lve_rms_mm": 1000.0 * lve**0.5,
-            "eve_m2": eve,
-            "eve_rms_mm": 1000.0 * eve**0.5,
-            "fdd_m2": float(np.mean(self._dynamics)),
-            "face_rms_mm": 1000.0 * (self._all_sum / self._frames) ** 0.5,
-            "frames": self._frames,
-            "lips_mask_sha256": mask_hash(self.lips),
-            "eyes_forehead_mask_sha256": mask_hash(self.eyes_forehead),
-        }
+        figures: dict[str, float | str | int] = {}
+        if self.lips is not None:
+            lve = self._lip_sum / self._frames
+            figures |= {"lve_m2": lve, "lve_rms_mm": 1000.0 * lve**0.5}
+        if self.eyes_forehead is not None:
+            eve = self._eye_sum / self._frames
+            figures |= {"eve_m2": eve, "eve_rms_mm": 1000.0 * eve**0.5, "fdd_m2": float(np.mean(self._dynamics))}
+        figures |= {"face_rms_mm": 1000.0 * (self._all_sum / self._frames) ** 0.5, "frames": self._frames}
+        for name in ("lips", "eyes_forehead"):
+            if (mask := getattr(self, name)) is not None:
+                figures[f"{name}_mask_sha256"] = mask_hash(mask)
+        return figures

@@ -1,17 +1,15 @@
-"""Principal components of a rig's motion: the low-rank vertex head's basis, and compact training targets.
+"""Principal components of motion: the low-rank vertex head's basis.
 
-The rig is linear in its displacement fields, so ground-truth motion is kept as field coefficients, exactly. The basis
-is uncentred, so that no motion stays exactly no motion. Its rows are orthogonal and scaled by the standard deviation
+A rig is linear in its displacement fields, so its components come from field coefficients, exactly. The basis is
+uncentred, so that no motion stays exactly no motion. Its rows are orthogonal and scaled by the standard deviation
 of their coordinate, which makes every coordinate O(1) for the network.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import torch
 
 from emoface_training.batches import ClipStore
 
@@ -54,31 +52,22 @@ def motion_basis(rig: MotionRig, parameters: np.ndarray, rank: int) -> tuple[np.
     values, vectors = np.linalg.eigh(coordinates.T @ coordinates / len(coordinates))
     values, vectors = np.maximum(values[::-1], 0.0), vectors[:, ::-1]
     rows = vectors[:, :rank].T @ orthonormal.T
-    # eigenvectors have no sign of their own: fix it, so that a corpus gives one basis
-    peak = rows[np.arange(rank), np.abs(rows).argmax(1)]
-    rows *= np.where(peak < 0, -1.0, 1.0)[:, None]
-    spread = np.sqrt(values[:rank])
-    rows *= np.maximum(spread, SMALLEST_SCALE * spread[0])[:, None]
     lost_mm = 1000.0 * float(np.sqrt(values[rank:].sum() / len(rig.template)))
-    return rows.astype(np.float16).astype(np.float32), lost_mm
+    return _scaled(rows, np.sqrt(values[:rank])), lost_mm
 
 
-@dataclass(frozen=True)
-class MotionTargets:
-    """Ground-truth motion of a split: fields [K, 3V] and one float32 [T, K] of coefficients per clip."""
+def rows_basis(offsets: np.ndarray, rank: int) -> np.ndarray:
+    """Basis float32 [rank, 3V] of offsets [frames, 3V]. Raises ValueError when there are fewer frames than the rank."""
+    if rank > len(offsets):
+        raise ValueError(f"got motion_rank {rank}, expected at most the {len(offsets)} frames given: lower motion_rank")
+    _, values, vectors = np.linalg.svd(offsets, full_matrices=False)
+    return _scaled(vectors[:rank].astype(np.float64), values[:rank].astype(np.float64) / np.sqrt(len(offsets)))
 
-    fields: torch.Tensor
-    coefficients: list[torch.Tensor]
 
-    @classmethod
-    def build(cls, rig: MotionRig, store: ClipStore) -> MotionTargets:
-        coefficients = [
-            torch.from_numpy(rig.coefficients(clip.parameters.astype(np.float32)).astype(np.float32))
-            for clip in store.clips
-        ]
-        return cls(torch.from_numpy(np.ascontiguousarray(rig.fields, dtype=np.float32)), coefficients)
-
-    def offsets(self, coefficients: torch.Tensor, vertices: torch.Tensor | None = None) -> torch.Tensor:
-        """coefficients [..., K] -> offsets [..., V, 3] in metres, or those of the listed vertices."""
-        fields = self.fields if vertices is None else self.fields.unflatten(1, (-1, 3))[:, vertices].flatten(1)
-        return (coefficients @ fields).unflatten(-1, (-1, 3))
+def _scaled(rows: np.ndarray, spread: np.ndarray) -> np.ndarray:
+    """Orthonormal rows times their spread, with a fixed sign and values exact in half precision."""
+    # eigenvectors have no sign of their own: fix it, so that a corpus gives one basis
+    peak = rows[np.arange(len(rows)), np.abs(rows).argmax(1)]
+    rows = rows * np.where(peak < 0, -1.0, 1.0)[:, None]
+    rows *= np.maximum(spread, SMALLEST_SCALE * spread[0])[:, None]
+    return rows.astype(np.float16).astype(np.float32)

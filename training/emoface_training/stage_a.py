@@ -34,7 +34,7 @@ from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS, PH
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.interpolation import interpolate
 from emoface_training.nn.wav2vec2 import HOP
-from emoface_training.options import StageAOptions
+from emoface_training.options import OptionsError, StageAOptions
 
 SPEECH = len(SPEECH_PARAMETERS)
 # What viewers notice: the jaw, closed lips, the tucked lip of /f v/
@@ -82,6 +82,11 @@ class StageA:
 
     def __init__(self, model: EmoFace, train: ClipStore, validation: ClipStore, options: StageAOptions, seed: int):
         self.model, self.train, self.validation, self.options, self.seed = model, train, validation, options, seed
+        if train.clips[0].vertices is not None:
+            raise OptionsError(
+                "got stage_a with a dataset of vertices, expected a corpus with rig parameters: leave stage_a out and "
+                "start from pretrained encoders, or from those of another run (--encoders)"
+            )
         mean, deviation = train.parameter_statistics()
         torch.manual_seed(seed)
         self.head = CoefficientHead(model.config.width, train.styles, mean, deviation)
@@ -165,6 +170,8 @@ class StageA:
     def set_train(self, training: bool) -> None:
         self.model.train(training)
         self.head.train(training)
+
+    face = None
 
     def finish(self) -> None:
         """Copy the shared front end to the emotion encoder; also before every checkpoint."""

@@ -9,12 +9,20 @@ import torch
 from torch import Tensor
 
 from emoface_training import losses
-from emoface_training.batches import ClipStore, Conditions, conditions, seed_step, step_generator
+from emoface_training.batches import (
+    UNKNOWN_EMOTION,
+    ClipStore,
+    Conditions,
+    conditions,
+    seed_step,
+    step_generator,
+)
+from emoface_training.data.sample import DatasetFace
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.inference import Rollout, animate
 from emoface_training.losses import LossWeights
 from emoface_training.metrics import VertexMetrics
-from emoface_training.motion_basis import MotionRig, MotionTargets
+from emoface_training.motion_targets import Face, clip_offsets, motion_targets
 from emoface_training.nn.decoder import MotionOutputs
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.options import OptionsError, StageBOptions
@@ -33,13 +41,16 @@ class Features:
 
 @dataclass(frozen=True)
 class Rows:
-    """One decoder batch: self rows first, then the cross rows (swapped content) with the same targets."""
+    """One decoder batch: self rows first, then the cross rows (swapped content) with the same targets.
+
+    motion: the targets' codes (`MotionTargets.window`), [B, T, width].
+    """
 
     content: Tensor
     emotion: Tensor
     mask: Tensor
     frame_weights: Tensor
-    coefficients: Tensor
+    motion: Tensor
     given: Conditions
     own: int
 
@@ -55,21 +66,19 @@ class StageB:
         model: EmoFace,
         train: ClipStore,
         validation: ClipStore,
-        rig: MotionRig,
+        rig: Face,
         options: StageBOptions,
         seed: int,
     ) -> None:
         self.model, self.train, self.validation, self.rig = model, train, validation, rig
         self.options, self.seed = options, seed
-        self.targets = MotionTargets.build(rig, train)
+        self._check_data(train)
+        self.targets = motion_targets(rig, train, model.decoder.basis)
         self.weights = LossWeights(
             options.loss_self, options.loss_cross, options.loss_velocity, options.loss_classification
         )
         vertices = model.config.vertices
         self.vertex_weights = losses.region_weights(vertices, rig.masks, options.loss_regions)
-        basis = model.decoder.basis
-        # Target coefficients to fed-back codes without passing through the vertices
-        self.to_feedback = None if basis is None else (self.targets.fields @ basis.T) / basis.square().sum(1)
         self.cache: list[Features] | None = None
         self.frozen = False
         for name in options.frame_gains:
@@ -79,6 +88,23 @@ class StageB:
             encoder.feature_extractor.requires_grad_(False)  # the paper keeps wav2vec2's CNN fixed
         if options.freeze_encoders_for > 0:
             self._freeze()
+
+    def _check_data(self, train: ClipStore) -> None:
+        """Raises OptionsError for options that this data cannot serve."""
+        recorded = isinstance(self.rig, DatasetFace)
+        if recorded and self.options.frame_gains:
+            raise OptionsError("got frame_gains, expected none: this dataset has vertices and no rig parameters")
+        unlabelled = sum(clip.emotion == UNKNOWN_EMOTION for clip in train.clips)
+        if self.options.classification and unlabelled:
+            raise OptionsError(
+                f"got classification: true with {unlabelled} clips of unknown emotion, expected labels for every clip: "
+                "set stage_b.classification to false (L_cls is off on such data)"
+            )
+
+    @property
+    def face(self) -> DatasetFace | None:
+        """What a checkpoint keeps as `face.npz`; the synthetic head needs no copy."""
+        return self.rig if isinstance(self.rig, DatasetFace) else None
 
     @property
     def _encoders(self) -> tuple:
@@ -172,9 +198,10 @@ class StageB:
         starts = [int(generator.integers(0, room)) for room in rooms]
         cross = [row for row, partner in enumerate(partners) if partner >= 0]
         total, longest = len(clips) + len(cross), max(frames)
-        width, rank = self.model.config.width, len(self.targets.fields)
+        width = self.model.config.width
         content, emotion = torch.zeros(total, longest, width), torch.zeros(total, longest, width)
-        coefficients, mask = torch.zeros(total, longest, rank), torch.zeros(total, longest, dtype=torch.bool)
+        motion = torch.zeros(total, longest, self.targets.width)
+        mask = torch.zeros(total, longest, dtype=torch.bool)
         frame_weights = torch.zeros(total, longest)
         chosen = [self.train.clips[i] for i in clips]
         given = conditions(self.train, chosen, generator, o.emotion_dropped, o.style_dropped)
@@ -189,14 +216,14 @@ class StageB:
             pad = (0, 0, 0, longest - n)
             content[row] = torch.nn.functional.pad(source, pad)
             emotion[row] = torch.nn.functional.pad(features[clip].emotion[window], pad)
-            coefficients[row, :n] = self.targets.coefficients[clip][window]
+            motion[row, :n] = self.targets.window(clip, start, start + n)
             mask[row, :n] = True
             frame_weights[row, :n] = self._frame_weights(clip, window)
         index = torch.tensor(list(range(len(clips))) + cross)
         given = Conditions(given.style[index], given.level[index], given.emotion_class[index])
         self._labels = torch.tensor([clip.emotion for clip in chosen])
         self._pooled = torch.stack([features[i].emotion.mean(0) for i in clips])
-        return Rows(torch.stack(content), torch.stack(emotion), mask, frame_weights, coefficients, given, len(clips))
+        return Rows(torch.stack(content), torch.stack(emotion), mask, frame_weights, motion, given, len(clips))
 
     def _frame_weights(self, clip: int, window: slice) -> Tensor:
         """1 + sum of gain x parameter for the frames of a window, [n]."""
@@ -226,7 +253,7 @@ class StageB:
     def _vertices(self, generator: torch.Generator) -> Tensor | None:
         """A weighted sample of vertices for this step's losses, None for all."""
         count = self.options.loss_vertices
-        if not count or count >= len(self.vertex_weights) or self.to_feedback is None:
+        if not count or count >= len(self.vertex_weights) or self.targets.to_basis is None:
             return None
         return torch.multinomial(self.vertex_weights, count, generator=generator)
 
@@ -248,8 +275,8 @@ class StageB:
         generator = seed_step(self.seed, self.name, step)
         rows = self.rows(step_generator(self.seed, self.name, step), progress)
         vertices = self._vertices(generator)
-        target = self.targets.offsets(rows.coefficients, vertices)
-        truth = target.flatten(2) if self.to_feedback is None else rows.coefficients @ self.to_feedback
+        target = self.targets.offsets(rows.motion, vertices)
+        truth = target.flatten(2) if self.targets.to_basis is None else rows.motion @ self.targets.to_basis
         scheme = self.options.scheme
         late = scheme == "self-growing" and progress >= self.options.rollout_from
         rollout = late or scheme == "autoregressive"
@@ -305,10 +332,10 @@ class StageB:
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """LVE, EVE and FDD of autoregressive inference on validation clips, emotion not given."""
-        metrics = VertexMetrics(self.rig.masks["lips"], self.rig.masks["eyes_forehead"])
+        metrics = VertexMetrics.of(self.rig)
         clips = self.validation.spread(self.options.validation_clips)
         for index, offsets in animate(self.model, self.validation, clips, Rollout(emotion="auto")):
-            metrics.add(offsets, self.rig.offsets(clips[index].parameters.astype(np.float32)))
+            metrics.add(offsets, clip_offsets(self.rig, clips[index]))
         return {key: value for key, value in metrics.figures().items() if not isinstance(value, str)}
 
     def set_train(self, training: bool) -> None:

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .sample import Clip
 from .synthetic.errors import CorpusError
 from .synthetic.parameters import EMOTIONS, RIG_PARAMETERS
 from .synthetic.phonemes import PHONEME_INDEX, PHONEMES, Segment
@@ -28,23 +29,6 @@ FORMAT = 1
 FPS = 30
 SAMPLE_RATE = 16000
 DESCRIPTION = "corpus.json"
-
-
-class Clip(NamedTuple):
-    """One utterance: ``audio`` float32 [N] at 16 kHz, ``parameters`` float32 [T, 21], T = floor(30 N / 16000).
-
-    ``actor_index`` is the style of a training actor and -1 otherwise; ``statement`` is -1 outside the emotional mirror.
-    """
-
-    audio: np.ndarray
-    parameters: np.ndarray
-    phonemes: list[Segment]
-    emotion: int
-    level: int
-    actor: str
-    actor_index: int
-    statement: int
-    text: str
 
 
 class RawClip(NamedTuple):
