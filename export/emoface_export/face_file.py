@@ -1,30 +1,35 @@
-"""The face of a package: template, triangles, colours and masks, checked against the model's spirals."""
+"""The face of a package: template, triangles, colours, masks and blendshapes, checked against the model's spirals."""
 
 from __future__ import annotations
 
 import hashlib
 import io
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from emoface.errors import RigError
+from emoface.rig import Blendshapes
 from emoface_export.onnx_export import ExportError
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.spiral import build_spirals
 
 _GREY = 0.6  # albedo where the source has no colours
+_BLENDSHAPE_STEP = 1e-5  # of the size of the face: about 2 micrometres
 
 
 @dataclass(frozen=True)
 class FaceArrays:
-    """template float32 [V, 3], faces int32 [F, 3], colours float32 [V, 3] linear, masks name -> int32 [k]."""
+    """template float32 [V, 3], faces int32 [F, 3], colours float32 [V, 3] linear, masks name -> int32 [k], blendshapes or None."""
 
     template: np.ndarray
     faces: np.ndarray
     colours: np.ndarray
     masks: dict[str, np.ndarray]
+    blendshapes: Blendshapes | None = None
 
     @property
     def faces_sha256(self) -> str:
@@ -32,11 +37,15 @@ class FaceArrays:
 
     def to_npz(self) -> bytes:
         arrays = {"template": self.template, "faces": self.faces, "colours": self.colours}
+        if self.blendshapes is not None:
+            arrays |= self.blendshapes.to_arrays(_BLENDSHAPE_STEP * float(np.ptp(self.template, axis=0).max()))
         return deterministic_npz(arrays | {f"mask_{name}": indices for name, indices in self.masks.items()})
 
 
 def find_face(checkpoint: Path, model: EmoFace, given: Path | None) -> FaceArrays:
     """The face the model was trained on: the given file, the checkpoint's `face.npz`, or the synthetic head.
+
+    A face of the synthetic head's topology that brings no blendshapes gets the 52 made for that head.
 
     Raises `ExportError` when no candidate has the model's topology.
     """
@@ -46,7 +55,7 @@ def find_face(checkpoint: Path, model: EmoFace, given: Path | None) -> FaceArray
         if path.is_file():
             face = read_face(path)
             if fits(face, model):
-                return face
+                return face if face.blendshapes else with_synthetic_blendshapes(face)
             tried.append(f"{path} (another topology)")
         else:
             tried.append(f"{path} (missing)")
@@ -57,20 +66,43 @@ def find_face(checkpoint: Path, model: EmoFace, given: Path | None) -> FaceArray
     )
 
 
+def with_synthetic_blendshapes(face: FaceArrays) -> FaceArrays:
+    """`face` with the synthetic head's ARKit shapes where it has that topology, else as it is."""
+    with np.load(_synthetic_head().with_name("arkit.npz"), allow_pickle=False) as arrays:
+        if str(arrays["faces_sha256"]) != face.faces_sha256:
+            return face
+        return replace(face, blendshapes=Blendshapes.from_arrays(arrays))
+
+
 def _synthetic_head() -> Path:
     import emoface_training.data.synthetic as synthetic
 
     return Path(synthetic.__file__).parent / "head.npz"
 
 
+def _blendshapes(path: Path, arrays: Mapping[str, np.ndarray], vertices: int) -> Blendshapes | None:
+    if not any(key.startswith("blendshape") for key in arrays):
+        return None
+    try:
+        shapes = Blendshapes.from_arrays(arrays)
+    except RigError as error:
+        raise ExportError(f"{path}: {error.got}", error.expected, error.remedy) from None
+    if shapes.vertices != vertices:
+        raise ExportError(
+            f"{path}: blendshapes of {shapes.vertices} vertices", f"{vertices}, as template", "Check the file."
+        )
+    return shapes
+
+
 def read_face(path: Path) -> FaceArrays:
-    """Read an npz file with `template`, `faces` and optionally `colours`, `mask_<name>`; the rest is left out."""
+    """Read an npz file with `template`, `faces` and optionally `colours`, `mask_<name>`, `blendshape_names` with
+    `blendshapes` (see `Blendshapes.from_arrays`); the rest is left out."""
     try:
         with np.load(path, allow_pickle=False) as data:
             arrays = {
                 key: data[key]
                 for key in data.files
-                if key in ("template", "faces", "colours") or key.startswith("mask_")
+                if key in ("template", "faces", "colours") or key.startswith(("mask_", "blendshape"))
             }
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise ExportError(f"{path}: {error}", "an npz file of plain arrays", "Check the file.") from None
@@ -81,7 +113,8 @@ def read_face(path: Path) -> FaceArrays:
     template = arrays["template"].astype(np.float32)
     colours = arrays.get("colours", np.full_like(template, _GREY)).astype(np.float32)
     masks = {k.removeprefix("mask_"): v.astype(np.int32) for k, v in arrays.items() if k.startswith("mask_")}
-    return FaceArrays(template, arrays["faces"].astype(np.int32), colours, masks)
+    shapes = _blendshapes(path, arrays, len(template))
+    return FaceArrays(template, arrays["faces"].astype(np.int32), colours, masks, shapes)
 
 
 def fits(face: FaceArrays, model: EmoFace) -> bool:

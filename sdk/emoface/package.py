@@ -20,9 +20,11 @@ from emoface.errors import (
     PackageError,
     PackageIntegrityError,
     PackageNotFoundError,
+    RigError,
     TemplateError,
 )
 from emoface.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
+from emoface.rig.basis import Blendshapes
 
 if TYPE_CHECKING:
     from emoface.animator import Animator
@@ -45,6 +47,7 @@ class Face:
         colours: (V, 3) float32, linear albedo 0..1.
         masks: region name -> vertex indices int32.
         unit_in_metres: length of the unit.
+        blendshapes: named shapes of this topology, or None.
     """
 
     template: npt.NDArray[np.float32]
@@ -52,6 +55,7 @@ class Face:
     colours: npt.NDArray[np.float32]
     masks: Mapping[str, npt.NDArray[np.int32]]
     unit_in_metres: float
+    blendshapes: Blendshapes | None = None
 
     @property
     def faces_sha256(self) -> str:
@@ -123,6 +127,11 @@ class Package:
             raise PackageIntegrityError(f"{path}: {error}", "a package folder or .emoface file", _FETCH) from None
         return cls(str(path_or_name), hashlib.sha256(text).hexdigest(), manifest, files, _face(manifest, files))
 
+    @property
+    def blendshapes(self) -> Blendshapes | None:
+        """The named shapes of the package's face, or None where it has none."""
+        return self.face.blendshapes
+
     def file(self, name: str) -> bytes:
         """The verified bytes of a file of the package."""
         return self._files[name]
@@ -144,16 +153,18 @@ class Package:
 
     def engine(self, backend: str = "auto", precision: str | None = None, threads: int = 1) -> Engine:
         """The loaded graphs for a backend and precision, made once and shared by all animators of this package."""
-        from emoface.backends import create_engine, resolve_backend
+        from emoface.backends import create_engine, engine_precisions, resolve_backend
 
         chosen = precision or self.manifest.default_precision
-        if chosen not in self.manifest.precisions():
+        resolved = resolve_backend(backend)
+        precisions = engine_precisions(resolved, self.manifest.precisions())
+        if chosen not in precisions:
             raise PackageError(
                 f"precision={precision!r}",
-                f"one of {', '.join(self.manifest.precisions())}",
+                f"one of {', '.join(precisions)}",
                 "Choose another, or export the package with it.",
             )
-        key = (resolve_backend(backend), chosen, threads)
+        key = (resolved, chosen, threads)
         with self._lock:
             if key not in self._engines:
                 self._engines[key] = create_engine(self, *key)
@@ -320,6 +331,7 @@ def _face(manifest: Manifest, files: Mapping[str, bytes]) -> Face:
         colours=take("colours", (count, 3), np.float32),
         masks=masks,
         unit_in_metres=manifest.unit_in_metres,
+        blendshapes=_blendshapes(arrays, count),
     )
     for key, indices in (("faces", face.faces), *((f"mask_{k}", v) for k, v in masks.items())):
         if indices.size and (indices.min() < 0 or indices.max() >= count):
@@ -330,6 +342,18 @@ def _face(manifest: Manifest, files: Mapping[str, bytes]) -> Face:
     if face.faces_sha256 != manifest.faces_sha256:
         raise ManifestError("face.npz", "faces", f"SHA-256 {face.faces_sha256}", manifest.faces_sha256, _FETCH)
     return face
+
+
+def _blendshapes(arrays: Mapping[str, npt.NDArray[Any]], vertices: int) -> Blendshapes | None:
+    if "blendshapes" not in arrays:
+        return None
+    try:
+        shapes = Blendshapes.from_arrays(arrays)
+    except RigError as error:
+        raise ManifestError("face.npz", "blendshapes", error.got, error.expected, _FETCH) from None
+    if shapes.vertices != vertices:
+        raise ManifestError("face.npz", "blendshapes", f"{shapes.vertices} vertices", f"{vertices}", _FETCH)
+    return shapes
 
 
 __all__ = ["DEFAULT", "Face", "Golden", "Package"]

@@ -13,11 +13,14 @@ from emoface.rig.active_set import solve_box
 from emoface.rig.basis import Blendshapes
 
 Floats = npt.NDArray[np.float32]
+Doubles = npt.NDArray[np.float64]
 
 DEFAULT_SPARSITY = 0.002
 DEFAULT_SMOOTHNESS = 0.1
 _NEGLIGIBLE = 1e-5  # of the largest offset: vertices that move less do not count
 _INDEPENDENT = 1e-5  # least share of a shape's square that the shapes before it must leave over
+_OPPOSITE = 0.01  # a share above it, of a shape of the same size, counts as explaining and not as undoing
+_RIDGE = 1e-4  # keeps the problem strictly convex where opposite shapes could both grow
 _CHUNK = 512  # floats summed in single precision before double takes over
 
 
@@ -27,7 +30,8 @@ class BlendshapeSolver:
     Minimises, with offsets x, shapes B, the weights p of the frame before, and shape sizes c[k] = |B[k]| / s, where s
     is the root mean square of all |B[k]|,
 
-        1/2 |B' w - x|^2 / s^2  +  sparsity sum c[k] w[k]  +  1/2 smoothness sum c[k]^2 (w[k] - p[k])^2
+        1/2 |B' w - x|^2 / s^2  +  sparsity sum c[k] w[k]
+            +  1/2 smoothness sum c[k]^2 (w[k] - p[k])^2  +  1/2 10^-4 sum c[k]^2 w[k]^2
 
     exactly, for 0 <= w <= 1. The terms do not depend on the unit, the size of the mesh or the scale of a shape. One
     solver per voice, frames in order; it starts at the neutral face. The weights of a frame depend on the frames so
@@ -76,7 +80,7 @@ class BlendshapeSolver:
         scale = float(np.sqrt(np.mean(used_size**2)))
         self._size = used_size / scale
         ties = self.smoothness * self._size**2
-        self._matrix = gram[np.ix_(self._used, self._used)] / scale**2 + np.diag(ties)
+        self._matrix = gram[np.ix_(self._used, self._used)] / scale**2 + np.diag(ties + _RIDGE * self._size**2)
         self._ties = ties
         length = flat.shape[1]
         chunks = -(-length // _CHUNK)
@@ -156,17 +160,22 @@ def _parameter(name: str, value: float) -> float:
     return float(value)
 
 
-def _refuse_dependent(gram: npt.NDArray[np.float64], used: npt.NDArray[np.intp], names: tuple[str, ...]) -> None:
-    """Cholesky of the shapes' cosines: a pivot is the share of a shape that those before it do not explain."""
+def _refuse_dependent(gram: Doubles, used: npt.NDArray[np.intp], names: tuple[str, ...]) -> None:
+    """RigError for a shape that others explain, except where it undoes them, as jawRight undoes jawLeft.
+
+    Opposite shapes are no fault: weights have no negative values, and the penalty of size keeps one of them at 0.
+    """
     size = np.sqrt(np.diag(gram)[used])
-    left = gram[np.ix_(used, used)] / np.outer(size, size)
-    for k in range(len(left)):
-        pivot = left[k, k]
-        if pivot < _INDEPENDENT:
+    cosines = gram[np.ix_(used, used)] / np.outer(size, size)
+    before: list[int] = []
+    for k in range(len(cosines)):
+        share = np.linalg.solve(cosines[np.ix_(before, before)], cosines[before, k]) if before else np.zeros(0)
+        if 1.0 - share @ cosines[before, k] >= _INDEPENDENT:
+            before.append(k)
+        elif share.max() > _OPPOSITE:
+            others = [names[used[before[j]]] for j in np.argsort(-np.abs(share))[:3] if abs(share[j]) > _OPPOSITE]
             raise RigError(
-                f"the blendshape {names[used[k]]!r}, which is a combination of others (rank-deficient basis)",
-                "linearly independent shapes",
+                f"the blendshape {names[used[k]]!r}, a combination of {', '.join(others)} (rank-deficient basis)",
+                "linearly independent shapes, or opposite ones",
                 f"Leave it out: blendshapes.without({names[used[k]]!r}).",
             )
-        column = left[k + 1 :, k] / pivot
-        left[k + 1 :, k + 1 :] -= np.outer(column, left[k, k + 1 :])
