@@ -5,6 +5,9 @@
 #include <cuda_fp16.h>
 #include <cuda_runtime_api.h>
 
+#include <cstdint>
+#include <initializer_list>
+
 #include "spiral_conv3d_device.h"
 
 // In the global namespace, where the body's templates look for functions of __half.
@@ -31,6 +34,12 @@ void launch(const device::Grid& grid, const void* x, const void* partial, const 
     kernel<T><<<static_cast<unsigned>(blocks), threads_per_block, 0, stream>>>(grid, arrays);
 }
 
+bool aligned(std::initializer_list<const void*> pointers, uintptr_t size) {
+    for (const void* pointer : pointers)
+        if (reinterpret_cast<uintptr_t>(pointer) % size) return false;
+    return true;
+}
+
 bool small(int64_t size) { return size > 0 && size < (int64_t(1) << 31); }
 
 }  // namespace
@@ -40,6 +49,8 @@ Status spiral_conv3d_cuda(const SpiralConv3DSizes& s, int64_t batch, int64_t fra
                           const void* bias, void* y, void* new_partial, void* stream, int* cuda_error) noexcept {
     if (!x || !spiral || !weight || !bias || !y || (s.delta > 1 && (!partial || !new_partial)))
         return Status::null_pointer;
+    if (!aligned({x, partial, weight, bias, y, new_partial}, precision == Precision::fp16 ? 2 : 4) || !aligned({spiral}, 4))
+        return Status::misaligned;
     if (!small(batch) || !small(frames) || !small(s.vertices) || !small(s.kernel) || !small(s.channels_in) ||
         !small(s.channels_out) || s.delta < 1 || s.delta > 64 || !small(frames + s.delta))
         return Status::bad_size;

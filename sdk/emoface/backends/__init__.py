@@ -104,10 +104,8 @@ _ABSENT = {
         "Install from source with a C++ compiler and ONNXRUNTIME_ROOT naming ONNX Runtime's headers, "
         "or use backend='ort-cpu'.",
     ),
-    "ort-cuda": ("this build has no CUDA backend", "Use backend='ort-cpu'; it needs one CPU core."),
-    "tensorrt": ("this build has no TensorRT backend", "Use backend='ort-cpu'; it needs one CPU core."),
-    "tensorrt-rtx": ("this build has no TensorRT for RTX backend", "Use backend='ort-cpu'; it needs one CPU core."),
 }
+_GPU = ("ort-cuda", "tensorrt", "tensorrt-rtx")
 AUTO_ORDER = ("ort-cpu",)
 
 
@@ -117,13 +115,14 @@ def register_backend(name: str, factory: EngineFactory) -> None:
 
 
 def available_backends() -> tuple[str, ...]:
-    """Names of the backends of this installation."""
-    return tuple(_FACTORIES)
+    """Names of the backends of this installation and machine."""
+    return (*_FACTORIES, *(name for name in _GPU if name not in _FACTORIES and _absence(name) is None))
 
 
 def absent_backends() -> dict[str, str]:
     """Names of known backends that are not here, and why."""
-    return {name: reason for name, (reason, _) in _ABSENT.items() if name not in _FACTORIES}
+    found = {name: _absence(name) for name in (*_ABSENT, *_GPU)}
+    return {name: absence[0] for name, absence in found.items() if absence is not None}
 
 
 def resolve_backend(name: str) -> str:
@@ -132,13 +131,38 @@ def resolve_backend(name: str) -> str:
         return next(candidate for candidate in AUTO_ORDER if candidate in _FACTORIES)
     if name in _FACTORIES:
         return name
-    expected = f"auto or one of {', '.join(_FACTORIES)}"
-    if name in _ABSENT:
-        reason, remedy = _ABSENT[name]
-        raise BackendError(f"backend={name!r}: {reason}", expected, remedy)
+    absence = _absence(name)
+    if absence is not None:
+        raise BackendError(
+            f"backend={name!r}: {absence[0]}", f"auto or one of {', '.join(available_backends())}", absence[1]
+        )
+    if name in _GPU:
+        return name
+    expected = f"auto or one of {', '.join(available_backends())}"
     raise BackendError(f"backend={name!r}: no such backend", expected, "Check the name; `emoface doctor` lists them.")
+
+
+def engine_precisions(backend: str, of_package: Sequence[str]) -> tuple[str, ...]:
+    """Precisions that a backend runs a package in: its own, and fp16 where engines are built from it."""
+    extra = ("fp16",) if backend in ("tensorrt", "tensorrt-rtx") else ()
+    return tuple(dict.fromkeys((*of_package, *extra)))
 
 
 def create_engine(package: Package, backend: str, precision: str, threads: int) -> Engine:
     """Load the graphs; callers use `Package.engine`, which caches."""
-    return _FACTORIES[backend](package, precision, threads)
+    if backend in _FACTORIES:
+        return _FACTORIES[backend](package, precision, threads)
+    from emoface.backends import gpu
+
+    return gpu.factory(backend)(package, precision, threads)
+
+
+def _absence(name: str) -> tuple[str, str] | None:
+    """(why, remedy) of a known backend that is not here."""
+    if name in _FACTORIES:
+        return None
+    if name in _GPU:
+        from emoface.backends import gpu
+
+        return gpu.missing(name)
+    return _ABSENT.get(name)
