@@ -1,0 +1,134 @@
+using System;
+using System.Collections.Generic;
+using System.Runtime.InteropServices;
+
+namespace EmoFace
+{
+    /// <summary>Format of the samples that are passed.</summary>
+    public enum SampleFormat
+    {
+        Float32 = 0,
+        Int16 = 2,
+    }
+
+    /// <summary>What happens to NaN, infinite and |x| > 16 samples.</summary>
+    public enum BadAudio
+    {
+        /// <summary>The chunk is refused, the stream is as it was.</summary>
+        Refuse = 0,
+        /// <summary>They are muted: for live sources, which must go on.</summary>
+        Silence = 1,
+    }
+
+    /// <summary>How an animator is made. What is left alone is the default.</summary>
+    public sealed class AnimatorOptions
+    {
+        /// <summary>4000 to 384000 Hz; 0 = 16000.</summary>
+        public int SampleRate;
+        /// <summary>1 to 64 interleaved channels, averaged; 0 = 1.</summary>
+        public int Channels;
+        public SampleFormat SampleFormat = SampleFormat.Float32;
+        public BadAudio OnBadAudio = BadAudio.Refuse;
+        /// <summary>Audio per run of the encoders; longer is cheaper and later; 0 = the package's.</summary>
+        public int BlockMs;
+        /// <summary>Threads per graph; 0 = 1.</summary>
+        public int Threads;
+        /// <summary>Solve blendshape weights for every frame (the package must have blendshapes).</summary>
+        public bool SolveBlendshapes;
+        /// <summary>"fp32", "fp16" or "int8"; null = the package's.</summary>
+        public string Precision;
+        /// <summary>"ort-cpu" or "ort-cpu-native"; null = automatic.</summary>
+        public string Backend;
+        /// <summary>A name; null = the mean of the styles.</summary>
+        public string Style;
+        /// <summary>A name; null = "auto", follow the voice.</summary>
+        public string Emotion;
+        /// <summary>A name; null = "normal".</summary>
+        public string Level;
+        /// <summary>Conditions by their vector, for example weights of styles; null = none.</summary>
+        public IDictionary<string, float[]> Conditions;
+        /// <summary>Another neutral face of the same topology: x, y, z per vertex; null = the package's.</summary>
+        public float[] Template;
+    }
+
+    /// <summary>The options as the library reads them; lives for one call.</summary>
+    internal sealed class NativeOptions : IDisposable
+    {
+        internal NativeAnimatorConfig Config;
+        private readonly List<IntPtr> _texts = new List<IntPtr>();
+        private readonly List<GCHandle> _pinned = new List<GCHandle>();
+
+        internal NativeOptions(AnimatorOptions options)
+        {
+            try
+            {
+                Fill(options);
+            }
+            catch
+            {
+                Dispose();
+                throw;
+            }
+        }
+
+        public void Dispose()
+        {
+            foreach (var text in _texts) Marshal.FreeHGlobal(text);
+            foreach (var pinned in _pinned) pinned.Free();
+            _texts.Clear();
+            _pinned.Clear();
+        }
+
+        private void Fill(AnimatorOptions options)
+        {
+            Config.StructSize = (uint)Marshal.SizeOf(typeof(NativeAnimatorConfig));
+            Config.SampleRate = options.SampleRate;
+            Config.Channels = options.Channels;
+            Config.SampleFormat = (int)options.SampleFormat;
+            Config.OnBadAudio = (int)options.OnBadAudio;
+            Config.BlockMs = options.BlockMs;
+            Config.Threads = options.Threads;
+            Config.Blendshapes = options.SolveBlendshapes ? 1 : 0;
+            Config.Precision = Keep(options.Precision, "a precision");
+            Config.Backend = Keep(options.Backend, "a backend");
+            Config.Style = Keep(options.Style, "a style");
+            Config.Emotion = Keep(options.Emotion, "an emotion");
+            Config.Level = Keep(options.Level, "a level");
+            if (options.Template != null)
+            {
+                if (options.Template.Length == 0 || options.Template.Length % 3 != 0)
+                    throw new TemplateException("got a template of " + options.Template.Length +
+                                                " numbers; expected 3 per vertex. Pass x, y, z of every vertex.");
+                Config.TemplateVertices = Pin(options.Template);
+                Config.TemplateCount = options.Template.Length / 3;
+            }
+            if (options.Conditions == null || options.Conditions.Count == 0) return;
+            var conditions = new NativeCondition[options.Conditions.Count];
+            var index = 0;
+            foreach (var given in options.Conditions)
+                conditions[index++] = new NativeCondition
+                {
+                    Name = Keep(given.Key, "a condition"),
+                    Values = Pin(given.Value),
+                    Count = given.Value == null ? 0 : given.Value.Length,
+                };
+            Config.Conditions = Pin(conditions);
+            Config.ConditionCount = conditions.Length;
+        }
+
+        private IntPtr Keep(string text, string what)
+        {
+            var copy = Text.Allocate(text, what);
+            if (copy != IntPtr.Zero) _texts.Add(copy);
+            return copy;
+        }
+
+        private IntPtr Pin(Array array)
+        {
+            if (array == null) return IntPtr.Zero;
+            var pinned = GCHandle.Alloc(array, GCHandleType.Pinned);
+            _pinned.Add(pinned);
+            return pinned.AddrOfPinnedObject();
+        }
+    }
+}

@@ -1,0 +1,176 @@
+using System;
+using System.Collections.Generic;
+using System.Runtime.InteropServices;
+
+namespace EmoFace
+{
+    /// <summary>A loaded package: the model's weights, its face and its names. Immutable, thread-safe, shared by all
+    /// animators made with it; they keep it alive, so it may be disposed at any time.</summary>
+    public sealed class FacePackage : IDisposable
+    {
+        internal readonly PackageHandle Handle;
+        private readonly NativePackageInfo _info;
+
+        private FacePackage(IntPtr handle)
+        {
+            Handle = new PackageHandle(handle);
+            _info.StructSize = (uint)Marshal.SizeOf(typeof(NativePackageInfo));
+            Failure.Check(NativeMethods.emoface_package_get_info(Handle, ref _info));
+            Name = Text.FromUtf8(NativeMethods.emoface_package_text(Handle, 0));
+            Licence = Text.FromUtf8(NativeMethods.emoface_package_text(Handle, 2));
+            Axes = Text.FromUtf8(NativeMethods.emoface_package_text(Handle, 3));
+            DefaultPrecision = Text.FromUtf8(NativeMethods.emoface_package_text(Handle, 4));
+            Digest = Text.FromUtf8(NativeMethods.emoface_package_text(Handle, 5));
+            FacesSha256 = Text.FromUtf8(NativeMethods.emoface_package_text(Handle, 6));
+            Styles = Names(0);
+            Emotions = Names(1);
+            Levels = Names(2);
+            Masks = Names(3);
+            Blendshapes = Names(4);
+            Precisions = Names(5);
+            Conditions = Names(6);
+        }
+
+        /// <summary>Load a package from a folder or an .emoface file.</summary>
+        /// <exception cref="PackageException">Not there, damaged, or of a format that is not read.</exception>
+        public static FacePackage Open(string path)
+        {
+            if (path == null) throw new ArgumentNullException("path");
+            Library.Check();
+            Failure.Check(NativeMethods.emoface_package_open(Text.ToUtf8(path, "a path"), out var handle));
+            return new FacePackage(handle);
+        }
+
+        /// <summary>Load a package from the bytes of an .emoface file.</summary>
+        /// <exception cref="PackageException">Damaged, or of a format that is not read.</exception>
+        public static unsafe FacePackage Open(byte[] data)
+        {
+            if (data == null) throw new ArgumentNullException("data");
+            Library.Check();
+            // An empty array has no address; one byte says the same: not a package.
+            fixed (byte* bytes = data.Length == 0 ? new byte[1] : data)
+            {
+                Failure.Check(NativeMethods.emoface_package_open_memory(bytes, data.Length, out var handle));
+                return new FacePackage(handle);
+            }
+        }
+
+        public string Name { get; }
+        public string Licence { get; }
+        /// <summary>Axes of the vertices, for example "+Y up, +Z front"; a right-handed system.</summary>
+        public string Axes { get; }
+        public string DefaultPrecision { get; }
+        /// <summary>SHA-256 of the manifest, and so of everything in the package.</summary>
+        public string Digest { get; }
+        /// <summary>Two faces have the same topology if and only if this is equal.</summary>
+        public string FacesSha256 { get; }
+        public IReadOnlyList<string> Styles { get; }
+        /// <summary>What SetEmotion takes; ends with "auto" where the voice can decide.</summary>
+        public IReadOnlyList<string> Emotions { get; }
+        public IReadOnlyList<string> Levels { get; }
+        public IReadOnlyList<string> Masks { get; }
+        public IReadOnlyList<string> Blendshapes { get; }
+        public IReadOnlyList<string> Precisions { get; }
+        public IReadOnlyList<string> Conditions { get; }
+
+        public int Fps => _info.Fps;
+        /// <summary>The model's own rate in Hz; audio of any other is resampled.</summary>
+        public int SampleRate => _info.SampleRate;
+        public int VertexCount => _info.Vertices;
+        public int TriangleCount => _info.Triangles;
+        /// <summary>Number of emotions that frames carry a probability for; 0 where they carry none.</summary>
+        public int EmotionCount => _info.Emotions;
+        public bool HasEmotionWeights => _info.HasWeights != 0;
+        public int BlockMs => _info.BlockMs;
+        public int LeastBlockMs => _info.LeastBlockMs;
+        public int LongestBlockMs => _info.LongestBlockMs;
+        public double UnitInMetres => _info.UnitInMetres;
+        /// <summary>Largest offset of the reference animation in metres.</summary>
+        public double MotionRange => _info.MotionRange;
+        /// <summary>manifest.json as it is.</summary>
+        public string Manifest => Text.FromUtf8(NativeMethods.emoface_package_text(Handle, 7));
+
+        /// <summary>The neutral face: x, y, z of every vertex, in the package's axes and unit.</summary>
+        public float[] Template() { return Floats(NativeMethods.emoface_package_template(Handle), 3 * VertexCount); }
+
+        /// <summary>Linear albedo 0..1 of every vertex: red, green, blue.</summary>
+        public float[] Colours() { return Floats(NativeMethods.emoface_package_colours(Handle), 3 * VertexCount); }
+
+        /// <summary>Three vertex indices per triangle, counter-clockwise seen from outside.</summary>
+        public int[] Faces()
+        {
+            var faces = new int[3 * TriangleCount];
+            Marshal.Copy(NativeMethods.emoface_package_faces(Handle), faces, 0, faces.Length);
+            return faces;
+        }
+
+        /// <summary>Vertex indices of a region, for example "lips".</summary>
+        /// <exception cref="UsageException">The package has no mask of this name.</exception>
+        public int[] Mask(string name)
+        {
+            var indices = NativeMethods.emoface_package_mask(Handle, Text.ToUtf8(name, "a name"), out var count);
+            if (indices == IntPtr.Zero)
+                throw new UsageException("got mask '" + name + "'; expected one of " + string.Join(", ", Masks) +
+                                         ". Take one of these.");
+            var copy = new int[count];
+            Marshal.Copy(indices, copy, 0, copy.Length);
+            return copy;
+        }
+
+        /// <summary>Offsets of a blendshape at weight 1: x, y, z of every vertex.</summary>
+        public float[] Blendshape(int index)
+        {
+            var offsets = NativeMethods.emoface_package_blendshape(Handle, index);
+            if (offsets == IntPtr.Zero)
+                throw new UsageException("got blendshape " + index + "; expected 0 to " + (Blendshapes.Count - 1) +
+                                         ". Blendshapes lists their names.");
+            return Floats(offsets, 3 * VertexCount);
+        }
+
+        /// <summary>Run the package's golden vectors on this machine and compare (about a second).</summary>
+        public Verification Verify(AnimatorOptions options = null)
+        {
+            var result = new NativeVerification { StructSize = (uint)Marshal.SizeOf(typeof(NativeVerification)) };
+            using (var config = new NativeOptions(options ?? new AnimatorOptions()))
+                Failure.Check(NativeMethods.emoface_verify(Handle, ref config.Config, ref result));
+            return new Verification(result);
+        }
+
+        public void Dispose() { Handle.Dispose(); }
+
+        private string[] Names(int list)
+        {
+            var names = new string[NativeMethods.emoface_package_name_count(Handle, list)];
+            for (var index = 0; index < names.Length; index++)
+                names[index] = Text.FromUtf8(NativeMethods.emoface_package_name(Handle, list, index));
+            return names;
+        }
+
+        private static float[] Floats(IntPtr source, int count)
+        {
+            var copy = new float[count];
+            Marshal.Copy(source, copy, 0, count);
+            return copy;
+        }
+    }
+
+    /// <summary>What <see cref="FacePackage.Verify"/> found.</summary>
+    public struct Verification
+    {
+        internal Verification(NativeVerification found)
+        {
+            Passed = found.Passed != 0;
+            Frames = found.Frames;
+            OffsetsError = found.OffsetsError;
+            EmotionError = found.EmotionError;
+            Tolerance = found.Tolerance;
+        }
+
+        public readonly bool Passed;
+        public readonly long Frames;
+        /// <summary>Largest difference from the golden vectors, as a share of the motion range.</summary>
+        public readonly double OffsetsError;
+        public readonly double EmotionError;
+        public readonly double Tolerance;
+    }
+}

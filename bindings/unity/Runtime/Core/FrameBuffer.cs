@@ -1,0 +1,100 @@
+using System;
+using System.Runtime.InteropServices;
+
+namespace EmoFace
+{
+    /// <summary>What frames carry.</summary>
+    [Flags]
+    public enum Outputs
+    {
+        Vertices = 1,
+        Emotion = 2,
+        EmotionWeight = 4,
+        Blendshapes = 8,
+    }
+
+    /// <summary>Room for frames. Made once and used for every call, so that no frame costs the collector
+    /// anything; the arrays are pinned, and the library writes straight into them.</summary>
+    public sealed class FrameBuffer : IDisposable
+    {
+        internal NativeFrames Native;
+        private readonly GCHandle[] _pinned = new GCHandle[5];
+
+        /// <param name="capacity">Frames there is room for. FaceAnimator.StepFrames() tells how many are due.</param>
+        /// <exception cref="UsageException">Outputs that the package does not give, or a capacity below 1.</exception>
+        public FrameBuffer(FacePackage package, int capacity, Outputs outputs = Outputs.Vertices)
+        {
+            if (package == null) throw new ArgumentNullException("package");
+            if (capacity < 1)
+                throw new UsageException("got a capacity of " + capacity + "; expected 1 or more. Pass the frames that " +
+                                         "one call can give.");
+            Capacity = capacity;
+            Require(outputs, Outputs.Emotion, package.EmotionCount > 0);
+            Require(outputs, Outputs.EmotionWeight, package.HasEmotionWeights);
+            Require(outputs, Outputs.Blendshapes, package.Blendshapes.Count > 0);
+            Time = new double[capacity];
+            Vertices = Room(outputs, Outputs.Vertices, 3 * package.VertexCount);
+            Emotion = Room(outputs, Outputs.Emotion, package.EmotionCount);
+            EmotionWeight = Room(outputs, Outputs.EmotionWeight, package.VertexCount);
+            Blendshapes = Room(outputs, Outputs.Blendshapes, package.Blendshapes.Count);
+            Native.StructSize = (uint)Marshal.SizeOf(typeof(NativeFrames));
+            Native.Time = Pin(0, Time);
+            Native.Vertices = Pin(1, Vertices);
+            Native.Emotion = Pin(2, Emotion);
+            Native.EmotionWeight = Pin(3, EmotionWeight);
+            Native.Blendshapes = Pin(4, Blendshapes);
+        }
+
+        ~FrameBuffer() { Free(); }
+
+        public int Capacity { get; }
+        /// <summary>Frames that the last call wrote.</summary>
+        public int Count { get; internal set; }
+        /// <summary>Seconds of audio time, one per frame.</summary>
+        public double[] Time { get; }
+        /// <summary>x, y, z of every vertex, frame after frame, in the package's unit; null where not asked for.</summary>
+        public float[] Vertices { get; }
+        /// <summary>Running probability of every emotion, frame after frame; null where not asked for.</summary>
+        public float[] Emotion { get; }
+        /// <summary>Share of the emotion branch per vertex, frame after frame; null where not asked for.</summary>
+        public float[] EmotionWeight { get; }
+        /// <summary>Blendshape weights 0..1, frame after frame; null where not asked for.</summary>
+        public float[] Blendshapes { get; }
+
+        internal bool Disposed { get; private set; }
+
+        public void Dispose()
+        {
+            Free();
+            GC.SuppressFinalize(this);
+        }
+
+        private void Free()
+        {
+            Disposed = true;
+            Native = default(NativeFrames);
+            for (var index = 0; index < _pinned.Length; index++)
+                if (_pinned[index].IsAllocated)
+                    _pinned[index].Free();
+        }
+
+        private float[] Room(Outputs outputs, Outputs one, int perFrame)
+        {
+            return (outputs & one) == 0 ? null : new float[checked(Capacity * perFrame)];
+        }
+
+        private IntPtr Pin(int index, Array array)
+        {
+            if (array == null) return IntPtr.Zero;
+            _pinned[index] = GCHandle.Alloc(array, GCHandleType.Pinned);
+            return _pinned[index].AddrOfPinnedObject();
+        }
+
+        private static void Require(Outputs outputs, Outputs one, bool given)
+        {
+            if ((outputs & one) != 0 && !given)
+                throw new UsageException("got Outputs." + one + " for a package that does not give it; expected outputs " +
+                                         "of this package. Leave it out, or take another package.");
+        }
+    }
+}
