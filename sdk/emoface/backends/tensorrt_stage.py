@@ -143,16 +143,14 @@ class TensorRTStage:
         addresses: dict[str, int] = {}
         inputs: dict[str, npt.NDArray[Any]] = {}
         outputs: dict[str, npt.NDArray[Any]] = {}
-        for tensor, arrays in (
-            *((item, inputs) for item in self._stage.inputs),
-            *((item, outputs) for item in self._stage.outputs),
-        ):
-            shape = concrete_shape(tensor.shape, n)
-            arrays[tensor.name] = memory.array(shape, tensor.dtype)
-            arrays[tensor.name][...] = 0
-            addresses[tensor.name] = memory.buffer(_bytes(shape, tensor.dtype))
-            if arrays is inputs:
-                shapes[tensor.name] = shape
+        for item in self._stage.inputs:
+            shapes[item.name] = concrete_shape(item.shape, n)
+            inputs[item.name] = memory.array(shapes[item.name], item.dtype)
+            inputs[item.name][...] = 0
+            addresses[item.name] = memory.buffer(inputs[item.name].nbytes)
+        for output in self._stage.outputs:
+            outputs[output.name] = memory.array(concrete_shape(output.shape, n), output.dtype)
+            addresses[output.name] = memory.buffer(outputs[output.name].nbytes)
         for name, shape in self._shapes.items():
             shapes[f"state.{name}"] = shape
             addresses[f"state.{name}"] = self._states[read][name]
