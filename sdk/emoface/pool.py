@@ -30,9 +30,11 @@ class AnimatorPool:
 
     Each voice is a stream of its own, with its own conditions, sample rate and pace: `pool[voice]` is its Animator,
     with `latency`, `set_emotion`, `flush`, `reset`, `snapshot`, `restore` and so on. A snapshot is interchangeable with
-    one of an animator alone. On the CPU a voice has the same bits in the pool as alone, in every precision: graphs run in a
-    batch only where that keeps each voice's bits (tried when the pool is made); int8 graphs, whose activations share a
-    scale, run voice by voice. On a GPU the batch agrees within the backend's tolerance.
+    one of an animator alone.
+
+    On the CPU a voice has the same bits in the pool as alone, in every precision: graphs run in a batch only where that
+    keeps each voice's bits (tried when the pool is made); int8 graphs, whose activations would share a scale, run voice
+    by voice. On a GPU the batch agrees within the backend's tolerance.
 
     Not thread-safe, its voices included.
 
@@ -265,12 +267,11 @@ class Voice(Animator):
 
     def release(self) -> None:
         """Close the voice from within the pool's own guard."""
-        self._closed = True
-        del self._driver
-        self._pool.forget(self._number, self._slot)
+        self._release()
 
     def _release(self) -> None:
-        self.release()
+        super()._release()
+        self._pool.forget(self._number, self._slot)
 
 
 class VoiceStage:

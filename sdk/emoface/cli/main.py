@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from importlib.metadata import entry_points
 
 from emoface import __version__
-from emoface.cli import animate, demo, doctor, inspect, verify
+from emoface.cli import animate, demo, doctor, inspect, profile, verify
 from emoface.errors import EmoFaceError
 
 COMMAND_GROUP = "emoface.commands"
@@ -24,7 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="emoface", description="Speech in, moving face out.")
     parser.add_argument("--version", action="version", version=f"emoface {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (demo, animate, inspect, verify, doctor):
+    for module in (demo, animate, inspect, verify, profile, doctor):
         module.register(subparsers)
     for point in sorted(entry_points(group=COMMAND_GROUP), key=lambda point: point.name):
         try:
