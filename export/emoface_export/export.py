@@ -26,7 +26,7 @@ from emoface_export.package_writer import file_entries, refuse_existing, write_f
 from emoface_export.quantize import quantize_model
 from emoface_export.step_module import Shape
 from emoface_export.verify import SECONDS, Comparison, compare, make_reference, summary, tolerances_for
-from emoface_export.wiring import PackageFacts, build_manifest, check_streams, input_shapes, stage_spec
+from emoface_export.wiring import PackageFacts, allowed_blocks, build_manifest, check_streams, input_shapes, stage_spec
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.stage import Stage
 
@@ -74,6 +74,7 @@ def export_package(
         raise ExportError(f"precisions {options.precisions}", "some of fp32, fp16, int8", "Give at least one of them.")
     model = model.eval()
     check_streams(model.config)
+    allowed_blocks(model.config, options.facts.block_features)
     progress(f"running PyTorch over {options.seconds:g} s of audio")
     reference = make_reference(model, options.seconds, options.audio)
     motion_range = reference.motion_range * options.facts.unit_in_metres

@@ -80,8 +80,8 @@ def check_streams(config: EmoFaceConfig) -> int:
         if not encoder.streams:
             raise ExportError(
                 f"the {name} encoder has an unlimited band or utterance-level group norm",
-                "a band (left, right, position_right) and, with group norm, fixed statistics",
-                "Set them in the config and fine-tune; see the model's documentation.",
+                "a band (left, right, position_right) with fixed statistics for a group norm, or a window",
+                "Distil the encoder with `emoface distill`, or give it a window; see the documentation of encoders.",
             )
     content, emotion = config.content_encoder.look_ahead, config.emotion_encoder.look_ahead
     if content != emotion:
@@ -91,6 +91,23 @@ def check_streams(config: EmoFaceConfig) -> int:
             "Give both encoders the same position_right + sum(right).",
         )
     return content
+
+
+def allowed_blocks(config: EmoFaceConfig, block_features: int) -> tuple[int, int]:
+    """Least and most features per block: any for band encoders, one size where an encoder works on windows.
+
+    Raises `ExportError` when `block_features` is not that size.
+    """
+    sizes = {e.window_block for e in (config.content_encoder, config.emotion_encoder) if e.window is not None}
+    if not sizes:
+        return ALLOWED_BLOCKS
+    if sizes != {block_features}:
+        raise ExportError(
+            f"a block of {20 * block_features} ms",
+            " and ".join(f"{20 * size} ms" for size in sorted(sizes)) + ", for which the windowed encoders are made",
+            "Use that block size (--block-ms), one for both encoders: another would change what a window holds.",
+        )
+    return block_features, block_features
 
 
 def default_conditions(config: EmoFaceConfig) -> dict[str, np.ndarray]:
@@ -139,7 +156,7 @@ def build_manifest(
         hop=HOP,
         overlap=OVERLAP,
         block_features=facts.block_features,
-        allowed_block_features=ALLOWED_BLOCKS,
+        allowed_block_features=allowed_blocks(config, facts.block_features),
         delay_features=look_ahead,
         latency_samples=declared_latency_samples(facts.block_features, look_ahead, config.fps),
         vertices=config.vertices,

@@ -17,10 +17,10 @@ import numpy as np
 import torch
 import yaml
 
-from emoface_training import checkpoint, loop
+from emoface_training import checkpoint, loop, pretrained_model
 from emoface_training.batches import ClipStore
 from emoface_training.config import EmoFaceConfig
-from emoface_training.motion_basis import MotionRig, all_parameters, motion_basis
+from emoface_training.motion_targets import Face, face_basis
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.spiral import build_spirals
 from emoface_training.options import OptionsError, StageOptions, TrainingOptions
@@ -38,7 +38,7 @@ class RunExistsError(OptionsError):
 def train(
     options: TrainingOptions,
     corpus: Any,
-    rig: MotionRig | None,
+    rig: Face | None,
     out: Path,
     stage: str = "all",
     resume: bool = False,
@@ -49,7 +49,8 @@ def train(
 ) -> dict[str, Any]:
     """Train one or both stages; returns what is written to `summary.json`.
 
-    corpus: as `Corpus` offers it (`clips(split)`, `actors`). rig: may be None for stage "a", which touches no vertex.
+    corpus: as `Corpus` and every dataset class offer it (`clips(split)`, `actors`, `fps`). rig: the corpus' rig or the
+    dataset's face; may be None for stage "a", which touches no vertex.
     stage: "a", "b" or "all". start_from: a checkpoint folder whose encoders the first of these stages begins with
     (stage A also takes its heads; default for stage B: this run's stage A, where there is one); model_from: one whose
     every weight stage B begins with.
@@ -64,6 +65,8 @@ def train(
             raise OptionsError(f"got --stage {letter}, expected a config with stage_{letter}: add that section")
     if options.stage_a is None and options.stage_b is None:
         raise OptionsError("got a config with neither stage_a nor stage_b, expected at least one of them")
+    if options.stage_a is not None and stage in ("a", "all"):
+        pretrained_model.refuse_stage_a(pretrained_model.resolve(options.model)[1])
     out = Path(out)
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)  # silence produces denormal activations, which are slow and mean nothing
@@ -109,9 +112,10 @@ def corpus_fps(corpus: Any) -> int:
     return int(description["fps"] if description else corpus.fps)
 
 
-def new_model(options: TrainingOptions, styles: tuple[str, ...], rig: MotionRig | None, train: ClipStore) -> EmoFace:
+def new_model(options: TrainingOptions, styles: tuple[str, ...], rig: Face | None, train: ClipStore) -> EmoFace:
     """The untrained model for a rig and a corpus; its weights depend on the seed alone."""
-    data = dict(options.model) | {"styles": styles, "fps": train.fps}
+    section, folders = pretrained_model.resolve(options.model)
+    data = section | {"styles": styles, "fps": train.fps}
     if rig is not None:
         data["vertices"] = len(rig.template)
     try:
@@ -120,14 +124,19 @@ def new_model(options: TrainingOptions, styles: tuple[str, ...], rig: MotionRig 
         raise OptionsError(f"got a model section that does not fit ({error}): correct the config") from error
     if rig is None:
         torch.manual_seed(options.seed)
-        return EmoFace(config)
+        return _with_encoders(EmoFace(config), folders)
     mesh = config.mesh_attention
     spiral = build_spirals(rig.template, rig.faces, mesh.kernel, mesh.dilation)
     basis = None
     if config.decoder.motion_rank is not None:
-        basis = torch.from_numpy(motion_basis(rig, all_parameters(train), config.decoder.motion_rank)[0])
+        basis = torch.from_numpy(face_basis(rig, train, config.decoder.motion_rank, options.seed))
     torch.manual_seed(options.seed)
-    return EmoFace(config, torch.as_tensor(np.asarray(spiral)), basis)
+    return _with_encoders(EmoFace(config, torch.as_tensor(np.asarray(spiral)), basis), folders)
+
+
+def _with_encoders(model: EmoFace, folders: dict[str, Path]) -> EmoFace:
+    pretrained_model.load(model, folders)
+    return model
 
 
 def load_encoders(model: EmoFace, folder: Path) -> None:

@@ -43,12 +43,10 @@ class WindowedWav2Vec2(StreamingWav2Vec2):
         c, past = self.config, state["audio"].shape[1]
         n = (audio.shape[1] - OVERLAP) // HOP
         joined = torch.cat([state["audio"], audio], 1)
-        features = self(joined[:, HOP * (n - 1) :])
-        end = c.window - c.window_right
-        return features[:, end - n : end], {
-            "audio": joined[:, HOP * n : HOP * n + past],
-            "position": state["position"] + n,
-        }
+        # narrow states the lengths, which an exporter with symbolic n could not derive
+        features = self(joined.narrow(1, HOP * (n - 1), HOP * c.window + OVERLAP))
+        new_state = {"audio": joined.narrow(1, HOP * n, past), "position": state["position"] + n}
+        return features.narrow(1, c.window - c.window_right - n, n), new_state
 
     def step_local(self, local: Tensor, state: State) -> tuple[Tensor, State]:
         raise _needs_audio()
