@@ -1,17 +1,27 @@
 """Build script: metadata lives in pyproject.toml; this file maps the three source roots to one distribution and builds
 the native parts.
 
-Both native parts are optional: without a C++ compiler, or without ONNX Runtime's headers, the installation succeeds
-without them, and `emoface doctor` says what is missing. Environment: `ONNXRUNTIME_ROOT` names the folder whose
-`include` has ONNX Runtime's headers (an unpacked release, or what .ci/fetch_onnxruntime_headers.sh fetched).
+All native parts are optional: without a C++ compiler, nvcc or headers, the installation succeeds without them, and
+`emoface doctor` says what is missing. Environment:
+
+ONNXRUNTIME_ROOT  a folder whose `include` has ONNX Runtime's headers (an unpacked release, or what
+                  .ci/fetch_onnxruntime_headers.sh fetched).
+EMOFACE_CUDA      auto (default): the CUDA parts where nvcc is found; 0: never; 1: or fail.
+CUDA_HOME         CUDA's root; else nvcc is looked for on PATH and in /usr/local/cuda.
+TENSORRT_ROOT     a folder whose `include` has the headers of TensorRT 10 or 11 or of TensorRT for RTX. Naming one that
+                  has none, or without nvcc, is an error.
 """
 
 import os
+import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import CompileError
 
 try:
     from pybind11.setup_helpers import Pybind11Extension
@@ -29,8 +39,84 @@ KERNELS = sorted(str(path) for path in Path("csrc/kernels").glob("*.cpp"))
 HEADERS = sorted(str(path) for path in Path("csrc").glob("*/*") if path.suffix in (".h", ".inl"))
 
 
+# Every GPU from Ampere on; the last one's PTX is compiled by the driver of GPUs that did not exist yet.
+CUDA_ARCHITECTURES = ("80", "86", "89", "90", "100", "120")
+CUDA_SOURCES = sorted(str(path) for path in Path("csrc/kernels").glob("*.cu"))
+
+
 class SharedLibrary(Extension):
     """A library for other programs to load: no Python in it or in its file name."""
+
+
+class CudaLibrary(SharedLibrary):
+    """A library with the CUDA kernels in it."""
+
+
+class AliasLibrary(SharedLibrary):
+    """An empty library whose name stands for another one: see csrc/tensorrt/alias.c."""
+
+
+class Cuda:
+    """A CUDA toolkit with its compiler."""
+
+    def __init__(self, nvcc: str) -> None:
+        self.nvcc = nvcc
+        # nvcc on PATH may be a wrapper: it says itself where its toolkit is.
+        said = subprocess.run([nvcc, "--dryrun", "-c", "x.cu"], capture_output=True, text=True, check=False)
+        found = re.search(r"^#\$ TOP=(.+)$", said.stderr + said.stdout, re.M)
+        self.root = Path(found.group(1).strip()).resolve() if found else Path(nvcc).resolve().parent.parent
+
+    def library_dirs(self) -> list[str]:
+        folders = [self.root / name for name in ("lib64", "lib", "targets/x86_64-linux/lib", "lib/x64")]
+        return [str(folder) for folder in folders if folder.is_dir()]
+
+    def compile(self, sources: list[str], folder: str) -> list[str]:
+        """Objects of .cu files; CompileError where nvcc fails, so that optional extensions stay optional."""
+        codes = [f"-gencode=arch=compute_{a},code=sm_{a}" for a in CUDA_ARCHITECTURES]
+        codes.append(f"-gencode=arch=compute_{CUDA_ARCHITECTURES[-1]},code=compute_{CUDA_ARCHITECTURES[-1]}")
+        host = [] if os.name == "nt" else ["-Xcompiler", "-fPIC,-fvisibility=hidden"]
+        objects = []
+        for source in sources:
+            target = str(Path(folder, Path(source).stem + ("_cuda.obj" if os.name == "nt" else "_cuda.o")))
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            command = [self.nvcc, "-O3", "-std=c++17", *host, "-Icsrc/kernels", *codes, "-c", source, "-o", target]
+            print(" ".join(command))
+            try:
+                subprocess.run(command, check=True)
+            except (OSError, subprocess.CalledProcessError) as error:
+                raise CompileError(f"nvcc failed on {source}: {error}") from None
+            objects.append(target)
+        return objects
+
+
+def find_cuda() -> Cuda | None:
+    """The CUDA toolkit that EMOFACE_CUDA asks for, None where it is not wanted or (auto) not there."""
+    wanted = os.environ.get("EMOFACE_CUDA", "auto")
+    if wanted not in ("auto", "0", "1"):
+        raise SystemExit(f"EMOFACE_CUDA={wanted}; expected auto, 0 or 1.")
+    if wanted == "0":
+        return None
+    roots = [os.environ.get("CUDA_HOME"), os.environ.get("CUDA_PATH")]
+    places = [str(Path(root, "bin", "nvcc")) for root in roots if root] + ["nvcc", "/usr/local/cuda/bin/nvcc"]
+    nvcc = next((found for found in map(shutil.which, places) if found), None)
+    if nvcc is None and wanted == "1":
+        raise SystemExit("EMOFACE_CUDA=1 but no nvcc: install a CUDA toolkit (13.0 is tested) or set CUDA_HOME.")
+    return Cuda(nvcc) if nvcc else None
+
+
+def tensorrt_headers(cuda: Cuda | None) -> str | None:
+    """Folder of NvInferRuntime.h, or None."""
+    root = os.environ.get("TENSORRT_ROOT")
+    if root:
+        folders = [Path(root, "include"), Path(root)]
+        if cuda is None and os.environ.get("EMOFACE_CUDA") != "0":
+            raise SystemExit("TENSORRT_ROOT is set but there is no nvcc: install a CUDA toolkit or set CUDA_HOME.")
+    else:
+        folders = [Path(f) for f in ("/usr/include/x86_64-linux-gnu", "/usr/include", "/usr/local/tensorrt/include")]
+    found = next((str(folder) for folder in folders if (folder / "NvInferRuntime.h").is_file()), None)
+    if root and found is None:
+        raise SystemExit(f"TENSORRT_ROOT={root} has no include/NvInferRuntime.h: expected TensorRT 10 or 11's headers.")
+    return found if cuda else None
 
 
 def onnxruntime_headers() -> str | None:
@@ -53,6 +139,35 @@ def extensions() -> list[Extension]:
         options["include_dirs"] = ["csrc/kernels", headers]
         name = "emoface._lib.libemoface_onnxruntime"
         found.append(SharedLibrary(name, sources, language="c++", optional=True, **options))
+    return found + cuda_extensions()
+
+
+def cuda_extensions() -> list[Extension]:
+    """The CUDA kernels as a library of their own, and with TensorRT's headers the plugin."""
+    found: list[Extension] = []
+    if sys.platform == "linux":
+        found.append(AliasLibrary("emoface._lib.libtensorrt_rtx", ["csrc/tensorrt/alias.c"], optional=True))
+    cuda = find_cuda()
+    headers = tensorrt_headers(cuda)
+    if cuda is None:
+        return found
+    options = {
+        "library_dirs": cuda.library_dirs(),
+        "libraries": ["cudart_static", *(() if os.name == "nt" else ("dl", "rt", "pthread"))],
+        "extra_link_args": ["-Wl,--exclude-libs,ALL"] if sys.platform == "linux" else [],
+        "extra_compile_args": [*COMPILE_ARGS, *(() if os.name == "nt" else ("-Wno-deprecated-declarations",))],
+        "depends": HEADERS + CUDA_SOURCES,
+        "language": "c++",
+        "optional": os.environ.get("EMOFACE_CUDA") != "1" and not os.environ.get("TENSORRT_ROOT"),
+    }
+    if CUDA_SOURCES:
+        found.append(CudaLibrary("emoface._lib.libemoface_cuda", [], **options))
+    if headers:
+        sources = sorted(str(path) for path in Path("csrc/tensorrt").glob("*.cpp"))
+        options["include_dirs"] = ["csrc/kernels", headers, str(cuda.root / "include")]
+        found.append(CudaLibrary("emoface._lib.libemoface_tensorrt", sources, **options))
+    for extension in found:
+        extension.cuda = cuda
     return found
 
 
@@ -60,6 +175,7 @@ class BuildNative(build_ext):
     """Compiles the kernels once for all extensions, and names shared libraries as such."""
 
     _kernels: list[str] | None = None
+    _cuda_kernels: list[str] | None = None
 
     def get_ext_filename(self, fullname: str) -> str:
         for extension in self.extensions:
@@ -71,14 +187,31 @@ class BuildNative(build_ext):
         return ext.export_symbols if isinstance(ext, SharedLibrary) else super().get_export_symbols(ext)
 
     def build_extension(self, ext: Extension) -> None:
+        if isinstance(ext, SharedLibrary):
+            Path("sdk/emoface/_lib").mkdir(exist_ok=True)  # an editable installation copies the library there
+        if isinstance(ext, AliasLibrary):
+            return self.build_alias(ext)
+        if isinstance(ext, CudaLibrary):
+            if self._cuda_kernels is None:
+                self._cuda_kernels = ext.cuda.compile(CUDA_SOURCES, self.build_temp)
+            ext.extra_objects = [*ext.extra_objects, *self._cuda_kernels]
+            return super().build_extension(ext)
         if self._kernels is None:
             self._kernels = self.compiler.compile(
                 KERNELS, output_dir=self.build_temp, include_dirs=["csrc/kernels"], extra_postargs=COMPILE_ARGS
             )
         ext.extra_objects = [*ext.extra_objects, *self._kernels]
-        if isinstance(ext, SharedLibrary):
-            Path("sdk/emoface/_lib").mkdir(exist_ok=True)  # an editable installation copies the library there
         super().build_extension(ext)
+
+    def build_alias(self, ext: Extension) -> None:
+        """Link against an empty library of the real one's name: at run time the real one is already loaded."""
+        objects = self.compiler.compile(ext.sources, output_dir=self.build_temp)
+        name = ext.name.split(".")[-1] + LIBRARY_SUFFIX
+        real, alias = Path(self.build_temp, f"{name}.1"), Path(self.get_ext_fullpath(ext.name))
+        alias.parent.mkdir(parents=True, exist_ok=True)
+        self.compiler.link_shared_object(objects, str(real), extra_preargs=[f"-Wl,-soname,{name}.1"])
+        arguments = [f"-Wl,-soname,{name}", "-Wl,--no-as-needed"]
+        self.compiler.link_shared_object([*objects, str(real)], str(alias), extra_preargs=arguments)
 
 
 setup(

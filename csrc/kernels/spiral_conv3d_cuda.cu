@@ -69,3 +69,20 @@ Status spiral_conv3d_cuda(const SpiralConv3DSizes& s, int64_t batch, int64_t fra
 }
 
 }  // namespace emoface
+
+// For programs that load the library by name (tests, benchmarks): sizes are V, K, Cin, Cout, delta.
+#if defined(_WIN32)
+#define EMOFACE_EXPORT extern "C" __declspec(dllexport)
+#else
+#define EMOFACE_EXPORT extern "C" __attribute__((visibility("default")))
+#endif
+EMOFACE_EXPORT int emoface_spiral_conv3d_cuda(const int64_t* sizes, int64_t batch, int64_t frames, int half,
+                                              const void* x, const void* partial, const int32_t* spiral,
+                                              const void* weight, const void* bias, void* y, void* new_partial,
+                                              void* stream, int* cuda_error) {
+    if (!sizes) return static_cast<int>(emoface::Status::null_pointer);
+    const emoface::SpiralConv3DSizes s{sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]};
+    const auto precision = half ? emoface::Precision::fp16 : emoface::Precision::fp32;
+    return static_cast<int>(emoface::spiral_conv3d_cuda(s, batch, frames, precision, x, partial, spiral, weight, bias, y,
+                                                        new_partial, stream, cuda_error));
+}

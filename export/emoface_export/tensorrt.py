@@ -90,7 +90,9 @@ def build_engines(
         progress(f"building {stage.name}")
         lengths = step_lengths(manifest, stage, clock)
         graph = engine_graph(package.file(sources[stage.name]), stage, lengths, half=precision == "fp16")
-        nodes = sum(node.domain == spiral_onnx.DOMAIN for node in graph.graph.node)
+        nodes = sum(
+            (node.domain, node.op_type) == (spiral_onnx.DOMAIN, spiral_onnx.OPERATOR) for node in graph.graph.node
+        )
         begin = time.perf_counter()
         data, kinds = build_engine(trt, graph, stage.name, lengths, targets)
         seconds = time.perf_counter() - begin
