@@ -15,6 +15,7 @@ from emoface.audio.chunk import to_mono
 from emoface.audio.files import read_sound
 from emoface.frames import Animation, FrameBatch
 from emoface.package import DEFAULT, Package
+from emoface.rig.controls import shifted
 
 _PIECE_S = 1.0
 
@@ -56,6 +57,8 @@ def animate(
         batches.append(animator.flush(tail_s))
         elapsed = time.perf_counter() - started
         frames = FrameBatch.concat(batches)
+        # A file's frames lie at m / fps: the clip moves, not its clock.
+        late, fps = animator.sync_offset * animator.fps, animator.fps
         seconds = len(mono) / animator.sample_rate
         metadata = {
             "synthetic": True,
@@ -68,12 +71,14 @@ def animate(
             "real_time_factor": elapsed / seconds if seconds else 0.0,
         }
         return Animation(
-            time=frames.time,
-            vertices=frames.vertices,
-            emotion=frames.emotion,
-            emotion_weight=frames.emotion_weight,
+            time=np.arange(len(frames)) / fps,
+            vertices=shifted(frames.vertices, late),
+            emotion=shifted(frames.emotion, late),
+            emotion_weight=shifted(frames.emotion_weight, late),
+            blendshapes=animator.blendshapes,
+            blendshape_weights=shifted(frames.blendshape_weights, late),
             face=animator.face,
-            fps=animator.fps,
+            fps=fps,
             audio=mono,
             audio_rate=animator.sample_rate,
             metadata=metadata,

@@ -25,6 +25,9 @@ from emoface.errors import (
 )
 from emoface.frames import FrameBatch
 from emoface.package import DEFAULT, Face, Package
+from emoface.rig.basis import Blendshapes
+from emoface.rig.controls import RigControls
+from emoface.rig.stream import open_rig
 from emoface.stream.conditions import ConditionTimeline, condition_vector
 from emoface.stream.driver import Calls, Driver, Motion, Probe, run_alone
 from emoface.stream.features import Floats
@@ -69,11 +72,14 @@ class Animator:
         on_bad_audio: "error" refuses NaN, infinite and out-of-scale samples, "silence" mutes them.
         speaker_mean: calibration on an unknown voice, float (D,); None is the package's default.
         threads: threads per graph. One is best unless the model is large.
+        blendshapes: True for weights of the package's blendshapes in every batch; a `Blendshapes`, or a .glb or .npz
+            file, for your own of the same topology. See `emoface.rig`.
+        controls: strength and smoothing of upper and lower face, and a shift in time.
         probe: called with every stage's outputs, for verification; see `emoface.stream.driver.Driver`.
         engine: graphs already loaded, in place of `backend`, `precision` and `threads`: for pools and measurements.
 
     Raises:
-        ConditionError, TemplateError, UsageError, AudioFormatError, BackendError, PackageError.
+        ConditionError, TemplateError, RigError, UsageError, AudioFormatError, BackendError, PackageError.
     """
 
     def __init__(
@@ -92,6 +98,8 @@ class Animator:
         on_bad_audio: str = "error",
         speaker_mean: npt.ArrayLike | None = None,
         threads: int = 1,
+        blendshapes: bool | Blendshapes | str | Path = False,
+        controls: RigControls | None = None,
         probe: Probe | None = None,
         engine: Engine | None = None,
     ) -> None:
@@ -101,6 +109,7 @@ class Animator:
         self._given_channels = self._channels = _check_channels(channels)
         self._on_bad_audio = check_policy(on_bad_audio)
         self.face = _face(package, template)
+        self._rig = open_rig(self.face, manifest.fps, blendshapes, controls)
         clock = manifest.clock(_block_features(package, block_ms))
         given = {"style": style, "emotion": emotion, "level": level, "speaker_mean": speaker_mean}
         initial = _initial_conditions(package, given)
@@ -123,6 +132,21 @@ class Animator:
     def load(cls, path_or_name: str | Path = DEFAULT, **options: Any) -> Animator:
         """`Package.load(path_or_name).animator(**options)`; load the package once where there are many voices."""
         return cls(Package.load(path_or_name), **options)
+
+    @property
+    def blendshapes(self) -> Blendshapes | None:
+        """What `FrameBatch.blendshape_weights` are weights of, or None."""
+        return None if self._rig is None else self._rig.blendshapes
+
+    @property
+    def blendshape_names(self) -> tuple[str, ...]:
+        """Names of `FrameBatch.blendshape_weights`, in order."""
+        return () if self.blendshapes is None else self.blendshapes.names
+
+    @property
+    def sync_offset(self) -> float:
+        """Seconds by which the frames' `time` is shifted; see `RigControls`."""
+        return 0.0 if self._rig is None else self._rig.controls.sync_offset
 
     def step(self, chunk: npt.ArrayLike, sample_rate: int | None = None) -> FrameBatch:
         """Feed the next audio and return the frames that are complete.
@@ -188,13 +212,16 @@ class Animator:
         """Begin a new stream with the conditions the animator was made with; the same audio gives the same bits."""
         with self._use(failed_too=True):
             self._driver.reset()
+            if self._rig is not None:
+                self._rig.reset()
             self._channels = self._given_channels
             self._ended = self._failed = False
 
     def snapshot(self) -> bytes:
         """The stream's whole state: continue with `restore` here or on another machine, bit for bit."""
         with self._use():
-            return save_state(self._driver, self._identity(), {"ended": self._ended, "channels": self._channels})
+            extra = {"ended": self._ended, "channels": self._channels}
+            return save_state(self._driver, self._identity(), extra, {} if self._rig is None else self._rig.state())
 
     def restore(self, data: bytes) -> None:
         """Continue from a snapshot.
@@ -203,7 +230,10 @@ class Animator:
             SnapshotError: damaged, or of another package, backend, precision, rate or block size; nothing changes.
         """
         with self._use(failed_too=True):
-            header = load_state(data, self._driver, self._identity())
+            mine = {} if self._rig is None else self._rig.state()
+            header, rig = load_state(data, self._driver, self._identity(), mine)
+            if self._rig is not None:
+                self._rig.restore(rig)
             self._ended, self._channels, self._failed = bool(header["ended"]), header["channels"], False
 
     def set_style(self, value: Any, at: float | None = None) -> None:
@@ -288,9 +318,12 @@ class Animator:
         self._failed = False
 
     def _batch(self, motion: Motion) -> FrameBatch:
+        weights = None if self._rig is None else self._rig.step(motion.offsets)
         vertices = np.add(motion.offsets, self._template, out=motion.offsets)
         time = np.arange(motion.first, motion.first + len(vertices)) / self.fps
-        return FrameBatch(time, vertices, motion.emotion, motion.emotion_weight)
+        if weights is None:
+            return FrameBatch(time, vertices, motion.emotion, motion.emotion_weight)
+        return FrameBatch(time + self.sync_offset, vertices, motion.emotion, motion.emotion_weight, weights)
 
     def _identity(self) -> dict[str, Any]:
         return {
@@ -299,6 +332,7 @@ class Animator:
             "precision": self.precision,
             "sample_rate": self.sample_rate,
             "block_features": self._driver.clock.block_features,
+            **({} if self._rig is None else self._rig.identity),
         }
 
 

@@ -11,9 +11,12 @@ import numpy.typing as npt
 
 if TYPE_CHECKING:
     from emoface.package import Face
+    from emoface.rig.basis import Blendshapes
 
 Floats = npt.NDArray[np.float32]
 Times = npt.NDArray[np.float64]
+
+_NO_WEIGHTS: Floats = np.zeros((0, 0), np.float32)
 
 
 @dataclass(frozen=True)
@@ -25,12 +28,19 @@ class FrameBatch:
         vertices: (n, V, 3) float32 in the package's unit (metres for the bundled face), +Y up, +Z front.
         emotion: (n, E) float32, running probabilities of the package's emotions; E = 0 where it has none.
         emotion_weight: (n, V) float32, share of the emotion branch per vertex; (n, 0) where the package has none.
+        blendshape_weights: (n, K) float32 in 0..1, in the order of `Animator.blendshape_names`; (n, 0) where the
+            animator was made without `blendshapes`.
     """
 
     time: Times
     vertices: Floats
     emotion: Floats
     emotion_weight: Floats
+    blendshape_weights: Floats = field(default_factory=lambda: _NO_WEIGHTS)
+
+    def __post_init__(self) -> None:
+        if self.blendshape_weights is _NO_WEIGHTS:
+            object.__setattr__(self, "blendshape_weights", np.zeros((len(self.time), 0), np.float32))
 
     def __len__(self) -> int:
         return len(self.time)
@@ -56,6 +66,7 @@ class FrameBatch:
             vertices=np.concatenate([batch.vertices for batch in items]),
             emotion=np.concatenate([batch.emotion for batch in items]),
             emotion_weight=np.concatenate([batch.emotion_weight for batch in items]),
+            blendshape_weights=np.concatenate([batch.blendshape_weights for batch in items]),
         )
 
 
@@ -70,6 +81,7 @@ class Animation:
         audio: (N,) float32 mono, the sound the animation belongs to.
         audio_rate: its sample rate in Hz.
         metadata: what a file should say about itself; always holds {"synthetic": True}.
+        blendshapes: the shapes that `blendshape_weights` (T, K) belong to, or None and (T, 0).
     """
 
     time: Times
@@ -81,6 +93,12 @@ class Animation:
     audio: Floats
     audio_rate: int
     metadata: Mapping[str, Any] = field(default_factory=lambda: {"synthetic": True})
+    blendshapes: Blendshapes | None = None
+    blendshape_weights: Floats = field(default_factory=lambda: _NO_WEIGHTS)
+
+    def __post_init__(self) -> None:
+        if self.blendshape_weights is _NO_WEIGHTS:
+            object.__setattr__(self, "blendshape_weights", np.zeros((len(self.time), 0), np.float32))
 
     def __len__(self) -> int:
         return len(self.time)

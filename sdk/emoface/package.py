@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from emoface.animator import Animator
     from emoface.backends import Engine
     from emoface.pool import AnimatorPool
+    from emoface.rig.controls import RigControls
 
 DEFAULT = "default"
 _MAX_PACKAGE_BYTES = 8 << 30
@@ -185,6 +186,8 @@ class Package:
         on_bad_audio: str = "error",
         speaker_mean: npt.ArrayLike | None = None,
         threads: int = 1,
+        blendshapes: bool | Blendshapes | str | Path = False,
+        controls: RigControls | None = None,
     ) -> Animator:
         """A new stream: cheap, one per voice, not thread-safe. Arguments: see `emoface.Animator`."""
         from emoface.animator import Animator
@@ -203,6 +206,8 @@ class Package:
             on_bad_audio=on_bad_audio,
             speaker_mean=speaker_mean,
             threads=threads,
+            blendshapes=blendshapes,
+            controls=controls,
         )
 
     def pool(self, voices: int, **options: Any) -> AnimatorPool:

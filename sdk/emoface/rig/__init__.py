@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from emoface.rig.basis import Blendshapes
+from emoface.rig.basis_files import read_blendshapes
+from emoface.rig.controls import RigControls
 from emoface.rig.names import ARKIT_52
+from emoface.rig.retarget import Retarget
 from emoface.rig.solver import BlendshapeSolver
+from emoface.rig.stream import RigStream
 
-__all__ = ["ARKIT_52", "BlendshapeSolver", "Blendshapes"]
+__all__ = ["ARKIT_52", "BlendshapeSolver", "Blendshapes", "Retarget", "RigControls", "RigStream", "read_blendshapes"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -58,7 +59,7 @@ class Blendshapes:
         """V."""
         return int(self.shapes.shape[1])
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """SHA-256 of names and offsets."""
         digest = hashlib.sha256("\n".join(self.names).encode())
@@ -74,7 +75,7 @@ class Blendshapes:
     def select(self, names: Iterable[str]) -> Blendshapes:
         """The shapes `names`, in that order."""
         chosen = tuple(names)
-        return Blendshapes(chosen, np.stack([self[name] for name in chosen]) if chosen else np.zeros((0, 0, 3)))
+        return Blendshapes(chosen, np.array([self[name] for name in chosen], np.float32))
 
     def without(self, *names: str) -> Blendshapes:
         """All shapes but `names`."""

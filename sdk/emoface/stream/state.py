@@ -15,8 +15,13 @@ from emoface.stream.snapshot import pack, require_same, unpack
 _DAMAGED = "Take the snapshot again with Animator.snapshot(), or start over with reset()."
 
 
-def save_state(driver: Driver, identity: Mapping[str, Any], extra: Mapping[str, Any]) -> bytes:
-    """Everything `driver` needs to go on, with `identity` (checked on loading) and `extra` values."""
+def save_state(
+    driver: Driver,
+    identity: Mapping[str, Any],
+    extra: Mapping[str, Any],
+    rig: Mapping[str, npt.NDArray[Any]],
+) -> bytes:
+    """Everything `driver` needs to go on, with `identity` (checked on loading), `extra` values and the rig's arrays."""
     base, produced, held = driver.resampler.state()
     changes = driver.timeline.state()
     header = {
@@ -35,11 +40,17 @@ def save_state(driver: Driver, identity: Mapping[str, Any], extra: Mapping[str, 
     arrays.update((f"condition.{index}", vector) for index, (_, _, vector) in enumerate(changes))
     for stage in driver.plan.stages:
         arrays.update((f"state.{stage.spec.name}.{name}", array) for name, array in stage.stream.state().items())
+    arrays.update((f"rig.{name}", array) for name, array in rig.items())
     return pack(header, arrays)
 
 
-def load_state(data: bytes, driver: Driver, identity: Mapping[str, Any]) -> dict[str, Any]:
-    """Put a snapshot into `driver`; returns the header. Checked whole before anything is changed."""
+def load_state(
+    data: bytes, driver: Driver, identity: Mapping[str, Any], rig: Mapping[str, npt.NDArray[Any]]
+) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """Put a snapshot into `driver`; returns the header and the rig's arrays, of the shapes of `rig`.
+
+    Checked whole before anything is changed.
+    """
     header, arrays = unpack(data)
     require_same(header.get("identity", {}), identity)
     wanted = {
@@ -47,7 +58,8 @@ def load_state(data: bytes, driver: Driver, identity: Mapping[str, Any]) -> dict
         for stage in driver.plan.stages
         for name, array in stage.stream.state().items()
     }
-    for name, array in wanted.items():
+    rig_arrays = {f"rig.{name}": array for name, array in rig.items()}
+    for name, array in (wanted | rig_arrays).items():
         found = arrays.get(name)
         if found is None or found.shape != array.shape or found.dtype != array.dtype:
             got = "nothing" if found is None else f"{found.shape} {found.dtype}"
@@ -68,4 +80,4 @@ def load_state(data: bytes, driver: Driver, identity: Mapping[str, Any]) -> dict
     for stage in driver.plan.stages:
         prefix = f"state.{stage.spec.name}."
         stage.stream.restore({name[len(prefix) :]: arrays[name] for name in wanted if name.startswith(prefix)})
-    return header
+    return header, {name: arrays[f"rig.{name}"] for name in rig}
