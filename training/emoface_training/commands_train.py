@@ -6,6 +6,8 @@ import argparse
 import json
 import sys
 
+from emoface_training.commands_data import KINDS
+
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add both commands. Nothing heavy is imported before one of them runs."""
@@ -13,7 +15,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "train", help="train a model", description="Train a model from a YAML configuration on a corpus."
     )
     train.add_argument("config", metavar="CONFIG.yaml")
-    train.add_argument("--data", required=True, metavar="DIR", help="corpus made by `emoface data synth`")
+    train.add_argument("--data", required=True, metavar="DIR", help="corpus or dataset: see docs/datasets.md")
+    _add_dataset_options(train)
     train.add_argument("--out", required=True, metavar="RUN", help="folder of the run")
     train.add_argument("--resume", action="store_true", help="continue RUN where its last checkpoint ended")
     train.add_argument("--stage", choices=("a", "b", "all"), default="all")
@@ -32,8 +35,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "two baselines: the mean face and a linear map of the sound's energy.",
     )
     evaluate.add_argument("checkpoint", metavar="CHECKPOINT", help="folder such as RUN/stage_b")
-    evaluate.add_argument("corpus", metavar="CORPUS")
-    evaluate.add_argument("--split", default="test_voice")
+    evaluate.add_argument("corpus", metavar="DATASET", help="corpus or dataset: see docs/datasets.md")
+    _add_dataset_options(evaluate)
+    evaluate.add_argument("--split", help="default: test_voice, or a recorded dataset's test_unseen")
     evaluate.add_argument("--emotion", choices=("auto", "given"), default="auto")
     evaluate.add_argument("--clips", type=int, metavar="N", help="only N clips, evenly spread over the split")
     evaluate.add_argument("--threads", type=int, default=1, metavar="N")
@@ -41,19 +45,27 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     evaluate.set_defaults(run=_evaluate)
 
 
+def _add_dataset_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--kind", choices=KINDS, help="layout of the dataset (default: found out)")
+    parser.add_argument("--masks", metavar="FILE", help="masks of a recorded dataset: see docs/datasets.md")
+    parser.add_argument(
+        "--partial", action="store_true", help="leave out missing subjects and takes with problems instead of refusing"
+    )
+
+
 def _train(args: argparse.Namespace) -> int:
     from emoface_training import options, training_run
-    from emoface_training.data.corpus import Corpus
-    from emoface_training.data.synthetic.rig import Rig
+    from emoface_training.data.opening import open_for_training
 
     def job() -> int:
         chosen = training_run.with_overrides(
             options.load(args.config), args.max_minutes, args.max_steps, args.scheme, args.fusion
         )
+        dataset, face = open_for_training(args.data, args.kind, args.masks, args.partial)
         summary = training_run.train(
             chosen,
-            Corpus.open(args.data),
-            None if args.stage == "a" else Rig.load(),
+            dataset,
+            None if args.stage == "a" else face,
             args.out,
             args.stage,
             args.resume,
@@ -72,14 +84,15 @@ def _evaluate(args: argparse.Namespace) -> int:
     import torch
 
     from emoface_training import checkpoint, evaluate
-    from emoface_training.data.corpus import Corpus
-    from emoface_training.data.synthetic.rig import Rig
+    from emoface_training.data.opening import open_for_training
 
     def job() -> int:
         torch.set_num_threads(args.threads)
         torch.set_flush_denormal(True)
         model, _ = checkpoint.load(args.checkpoint)
-        report = evaluate.evaluate(model, Corpus.open(args.corpus), Rig.load(), args.split, args.emotion, args.clips)
+        dataset, face = open_for_training(args.corpus, args.kind, args.masks, args.partial)
+        split = args.split or ("test_unseen" if "test_unseen" in getattr(dataset, "splits", ()) else "test_voice")
+        report = evaluate.evaluate(model, dataset, face, split, args.emotion, args.clips)
         print(json.dumps(report) if args.json else evaluate.table(report))
         return 0
 

@@ -69,8 +69,8 @@ class VertexMotion:
         if not np.isfinite(vertices).all():
             bad = chosen[~np.isfinite(vertices).all((1, 2))]
             raise DatasetError(
-                f"got {self.path} with NaN or infinite vertices in row {bad[0]}, expected finite ones: repair or remove "
-                "that sequence (`emoface data check` lists all of them)"
+                f"got {self.path} with NaN or infinite vertices in row {bad[0]}, expected finite ones: repair or "
+                "remove that sequence (`emoface data check` lists all of them)"
             )
         return vertices - self.template
 
