@@ -37,8 +37,5 @@ namespace EmoFace
             }
             return _time = Math.Max(_time, Math.Min(next, _audio + LongestBuffer));
         }
-
-        /// <summary>Begin anew.</summary>
-        public void Reset() { _audio = double.NaN; }
     }
 }

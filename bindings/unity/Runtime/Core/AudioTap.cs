@@ -64,14 +64,6 @@ namespace EmoFace
             if (_delay > 0 && channels <= MostChannels) HoldBack(data, frames, channels);
         }
 
-        /// <summary>Begin a new stream, while no buffer is being processed.</summary>
-        public void Reset()
-        {
-            _pushed = 0;
-            Interlocked.Exchange(ref _start, double.NaN);
-            Array.Clear(_line, 0, _line.Length);
-        }
-
         private void Mix(float[] data, int first, int count, int channels)
         {
             var share = 1f / channels;
