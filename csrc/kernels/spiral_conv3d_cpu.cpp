@@ -77,7 +77,7 @@ bool isa_available(Isa isa) noexcept {
         case Isa::automatic:
         case Isa::scalar: return true;
 #ifdef EMOFACE_X86_VARIANTS
-        case Isa::avx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+        case Isa::avx2: return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c");
         case Isa::avx512:
             return isa_available(Isa::avx2) && __builtin_cpu_supports("avx512f") &&
                    __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");

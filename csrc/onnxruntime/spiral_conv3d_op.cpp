@@ -1,4 +1,5 @@
-// libemoface_onnxruntime: the node emoface::SpiralConv3D (version 1) for ONNX Runtime's CPU provider, float and half.
+// libemoface_onnxruntime: the node emoface::SpiralConv3D (version 1) for ONNX Runtime's CPU provider, float and half,
+// and the entry point that registers all operators.
 //
 // A graph that has the node and its body in standard operators takes this kernel when the library is registered. When
 // spiral, weight and bias are constants (as in exported packages) they are checked and packed once per session.
@@ -15,43 +16,19 @@
 #include <type_traits>
 #include <vector>
 
-#include "half.h"
+#include "op_support.h"
 #include "spiral_conv3d.h"
+#include "step_ops.h"
 
 namespace {
 
 using emoface::SpiralConv3D;
 using emoface::SpiralConv3DSizes;
 using emoface::Status;
-using Shape = std::vector<int64_t>;
-
-struct Half {
-    uint16_t bits;
-};
-
-template <class T> constexpr ONNXTensorElementDataType element_type() {
-    if constexpr (std::is_same_v<T, float>) return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT;
-    if constexpr (std::is_same_v<T, Half>) return ONNX_TENSOR_ELEMENT_DATA_TYPE_FLOAT16;
-    if constexpr (std::is_same_v<T, int32_t>) return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT32;
-    return ONNX_TENSOR_ELEMENT_DATA_TYPE_INT64;
-}
+using namespace emoface::ort;
 
 OrtStatus* failure(OrtErrorCode code, const std::string& text) noexcept {
-    return Ort::GetApi().CreateStatus(code, ("emoface::SpiralConv3D: " + text).c_str());
-}
-
-std::string text_of(const Shape& shape) {
-    std::string text = "[";
-    for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-    return text + "]";
-}
-
-// A tensor's values as float: the tensor's own memory, or `room` filled from halves.
-template <class T> const float* floats(const Ort::ConstValue& value, int64_t count, std::vector<float>& room) {
-    if constexpr (std::is_same_v<T, float>) return value.GetTensorData<float>();
-    room.resize(static_cast<size_t>(count));
-    emoface::from_half(static_cast<const uint16_t*>(value.GetTensorRawData()), room.data(), count);
-    return room.data();
+    return emoface::ort::failure("SpiralConv3D", code, text);
 }
 
 // Indices as int32: the tensor's own memory, or `room`; false if one does not fit.
@@ -184,12 +161,6 @@ template <class T, class I> struct Op : Ort::CustomOpBase<Op<T, I>, Kernel<T, I>
     } catch (const std::exception& error) {
         return Ort::Status{error.what(), ORT_FAIL};
     }
-    // An unknown extent without a name reads as -1, and ONNX Runtime aborts when that is written back.
-    static bool known(const Ort::ShapeInferContext::Shape& shape) {
-        for (const auto& extent : shape)
-            if (extent.IsInt() && extent.AsInt() < 0) return false;
-        return true;
-    }
 };
 
 }  // namespace
@@ -224,6 +195,7 @@ EMOFACE_EXPORT OrtStatus* ORT_API_CALL RegisterCustomOps(OrtSessionOptions* opti
             domain.Add(&float_wide_op);
             domain.Add(&half_op);
             domain.Add(&half_wide_op);
+            emoface::ort::add_step_operators(domain);
         });
         Ort::UnownedSessionOptions(options).Add(domain);
     } catch (const Ort::Exception& error) {

@@ -15,6 +15,8 @@ from onnx import defs
 from onnxscript import opset18 as op
 from onnxscript import script, values
 
+from emoface_export import step_onnx
+
 DOMAIN = "emoface"
 OPERATOR = "SpiralConv3D"
 OPSET = 18
@@ -60,7 +62,7 @@ def _translate(x: Any, partial: Any, spiral: Any, weight: Any, bias: Any, delta:
 
 
 def translation_table() -> dict[Any, Any]:
-    """What `torch.onnx.export(custom_translation_table=...)` needs for the operator.
+    """What `torch.onnx.export(custom_translation_table=...)` needs for the operators of the domain.
 
     A plain function, not an onnxscript one: the exporter inlines the latter and the node would be lost.
     """
@@ -68,7 +70,7 @@ def translation_table() -> dict[Any, Any]:
 
     import emoface_training.nn.spiral_op  # noqa: F401  (defines torch.ops.emoface.spiral_conv3d)
 
-    return {torch.ops.emoface.spiral_conv3d.default: _translate}
+    return {torch.ops.emoface.spiral_conv3d.default: _translate, **step_onnx.translation_table()}
 
 
 @script(_EMOFACE, default_opset=op)
@@ -115,15 +117,16 @@ def SpiralConv3D(x, partial, spiral, weight, bias, delta: int):  # type: ignore[
 
 
 def attach_function(model: onnx.ModelProto) -> None:
-    """Add the operator's body to a model that uses it (in place); other models stay as they are."""
-    if not any(node.domain == DOMAIN for node in model.graph.node):
-        return
-    if not any(function.domain == DOMAIN for function in model.functions):
-        body = SpiralConv3D.to_function_proto()
-        version = next(entry.version for entry in model.opset_import if not entry.domain)
-        for entry in body.opset_import:
-            if not entry.domain:
-                entry.version = version  # the checker wants the model's own version
-        model.functions.append(body)
-    if not any(entry.domain == DOMAIN for entry in model.opset_import):
+    """Add the bodies of the domain's operators that a model uses (in place); other models stay as they are."""
+    used = {node.op_type for node in model.graph.node if node.domain == DOMAIN}
+    present = {function.name for function in model.functions if function.domain == DOMAIN}
+    version = next((entry.version for entry in model.opset_import if not entry.domain), OPSET)
+    for name, function in {OPERATOR: SpiralConv3D, **step_onnx.BODIES}.items():
+        if name in used - present:
+            body = function.to_function_proto()
+            for entry in body.opset_import:
+                if not entry.domain:
+                    entry.version = version  # the checker wants the model's own version
+            model.functions.append(body)
+    if used and not any(entry.domain == DOMAIN for entry in model.opset_import):
         model.opset_import.append(onnx.helper.make_opsetid(DOMAIN, 1))

@@ -60,7 +60,7 @@ def test_mesh_attention_of_every_kind_exports(mesh):
         "mesh_attention", model.mesh_attention.freeze(), input_shapes(model.config, "mesh_attention")
     )
     nodes = [node.op_type for node in exported.model.graph.node if node.domain == "emoface"]
-    assert nodes == ([] if mesh.fusion == "add" else ["SpiralConv3D"])
+    assert nodes == ([] if mesh.fusion == "add" else ["VertexLayer", "SpiralConv3D"])
     assert all(extent != 0 for state in exported.signature.state for extent in state.shape)
 
 
@@ -72,7 +72,14 @@ def test_decoder_of_two_styles_and_fusion_by_addition_exports():
     )
     model = tiny_model(config)
     exported = export_stage("decoder", model.decoder, input_shapes(config, "decoder"))
-    assert [state.name for state in exported.signature.state] == ["feedback", "keys", "values", "frame"]
+    assert [state.name for state in exported.signature.state] == [
+        "feedback",
+        "emotion_keys",
+        "emotion_values",
+        "content_keys",
+        "content_values",
+        "frame",
+    ]
 
 
 def test_group_norm_with_fixed_statistics_and_post_norm_exports():

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from emoface_training.config import EncoderConfig
+from emoface_training.nn.step_ops import stream_attention
 
 
 class Attention(nn.Module):
@@ -39,13 +40,24 @@ class Attention(nn.Module):
 
     def project(self, source: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """source [B, n, D] -> queries [B, n, query_width], keys and values [B, H, n, d_head]."""
-        scale = (self.q_proj.out_features // self.heads) ** -0.5
-        weight = torch.cat([self.q_proj.weight * scale, self.k_proj.weight, self.v_proj.weight])
-        bias = torch.cat([self.q_proj.bias * scale, self.k_proj.bias, self.v_proj.bias])
-        q, k, v = F.linear(source, weight, bias).chunk(3, -1)
+        q, k, v = self.project_rows(source).chunk(3, -1)
         if self.gated:
             q = torch.cat([q, self._gate(source).to(q.dtype)], -1)
         return q, self.split(k), self.split(v)
+
+    def project_rows(self, source: Tensor) -> Tensor:
+        """source [B, n, D] -> query, key and value of every row, [B, n, 3 D], the query scaled."""
+        scale = (self.q_proj.out_features // self.heads) ** -0.5
+        weight = torch.cat([self.q_proj.weight * scale, self.k_proj.weight, self.v_proj.weight])
+        bias = torch.cat([self.q_proj.bias * scale, self.k_proj.bias, self.v_proj.bias])
+        return F.linear(source, weight, bias)
+
+    def streamed(
+        self, query: Tensor, rows: Tensor, keys: Tensor, values: Tensor, first: Tensor, table: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """`attend` as it is exported, with the new rows still to be cached: see `stream_attention`."""
+        attended, keys, values = stream_attention(query, rows, keys, values, first, table)
+        return self.out_proj(attended), keys, values
 
     def _gate(self, source: Tensor) -> Tensor:
         """WavLM's gate of the position bias (its equation for r, from the layer's input) [B, n, H]."""

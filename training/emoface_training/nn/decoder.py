@@ -16,7 +16,9 @@ from torch import Tensor, nn
 
 from emoface_training.config import EMOTION_CLASSES, EmoFaceConfig
 from emoface_training.nn.stage import Stage, State
+from emoface_training.nn.step_ops import motion_head, stream_attention
 
+BRANCHES = ("emotion", "content")
 MASKED = -1e9
 
 
@@ -66,11 +68,32 @@ class BranchDecoder(nn.Module):
         q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in self.self_in(tokens).chunk(3, -1))
         k, v = torch.cat([keys, k], 2), torch.cat([values, v], 2)
         attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        x = self.norm1(tokens + self.dropout(self.self_out(attended.transpose(1, 2).flatten(2))))
         memory = self.cross_out(self.cross_value(self.audio_feature_map(features)))
+        return self._after(tokens, attended.transpose(1, 2).flatten(2), memory), k, v
+
+    def exported(
+        self, tokens: Tensor, features: Tensor, keys: Tensor, values: Tensor, first: Tensor, table: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """`forward` as it is exported: attention as one operator, and one product for the three behind `memory`.
+
+        first int64 [B]: frames so far; table [H, cache + 2]: bias by distance, see `stream_attention`. Returns hidden,
+        new keys, new values.
+        """
+        width = tokens.shape[-1]
+        scale = (width // self.heads) ** -0.5
+        scales = torch.cat([torch.full((width,), scale), torch.ones(2 * width)])
+        projected = F.linear(tokens, self.self_in.weight * scales[:, None], self.self_in.bias * scales)
+        attended, keys, values = stream_attention(projected[..., :width], projected, keys, values, first, table)
+        inner = self.cross_value.weight @ self.audio_feature_map.weight
+        inner_bias = self.cross_value.weight @ self.audio_feature_map.bias + self.cross_value.bias
+        bias = self.cross_out.weight @ inner_bias + self.cross_out.bias
+        memory = F.linear(features, self.cross_out.weight @ inner, bias)
+        return self._after(tokens, attended, memory), keys, values
+
+    def _after(self, tokens: Tensor, attended: Tensor, memory: Tensor) -> Tensor:
+        x = self.norm1(tokens + self.dropout(self.self_out(attended)))
         x = self.norm2(x + self.dropout(memory))
-        x = self.norm3(x + self.dropout(self.linear2(self.dropout(F.relu(self.linear1(x))))))
-        return x, k, v
+        return self.norm3(x + self.dropout(self.linear2(self.dropout(F.relu(self.linear1(x))))))
 
 
 class TwoBranchDecoder(Stage):
@@ -110,12 +133,11 @@ class TwoBranchDecoder(Stage):
         d = self.config.decoder
         cache = d.window - 1 if cache is None else cache
         zeros = self.emotion_branch.linear1.weight.new_zeros
-        return {
-            "feedback": zeros(batch, 2, d.width),
-            "keys": zeros(batch, 2, d.heads, cache, d.width // d.heads),
-            "values": zeros(batch, 2, d.heads, cache, d.width // d.heads),
-            "frame": torch.zeros(batch, dtype=torch.int64, device=self.positions.device),
-        }
+        state = {"feedback": zeros(batch, 2, d.width)}
+        for name in BRANCHES:
+            for kind in ("keys", "values"):
+                state[f"{name}_{kind}"] = zeros(batch, d.heads, cache, d.width // d.heads)
+        return state | {"frame": torch.zeros(batch, dtype=torch.int64, device=self.positions.device)}
 
     def motion_code(self, offsets: Tensor, vertices: Tensor | None = None) -> Tensor:
         """What is fed back of offsets [B, n, V, 3]: the offsets themselves or their coordinates in the basis.
@@ -141,11 +163,53 @@ class TwoBranchDecoder(Stage):
         return torch.stack([branch.motion_map(code) for branch in self.branches], 2)
 
     def step(self, inputs: State, state: State) -> tuple[State, State]:
+        if torch.compiler.is_exporting():
+            return self._exported_step(inputs, state)
         hidden, new_state = self._hidden(
             state["feedback"][:, None], inputs["content"], inputs["emotion"], self._conditions(inputs), state
         )
         offsets = self._fuse(hidden, inputs["emotion_weight"]).fused
         new_state["feedback"] = self.embed_feedback(self.motion_code(offsets))[:, 0]
+        return {"offsets": offsets}, new_state
+
+    def _exported_step(self, inputs: State, state: State) -> tuple[State, State]:
+        """The same frame with fewer and larger operations, for inference."""
+        d = self.config.decoder
+        # Both branches' conditions, and later both feedbacks, are one product
+        conditions = torch.cat([inputs["style"], inputs["level"], inputs["emotion_class"]], -1)
+        emotion = self.emotion_branch
+        embeddings = (emotion.style_embedding, emotion.level_embedding, emotion.emotion_embedding)
+        by_emotion = torch.cat([embedding.weight for embedding in embeddings], 1)
+        by_style = self.content_branch.style_embedding.weight
+        by_content = F.pad(by_style, (0, by_emotion.shape[1] - by_style.shape[1]))
+        embedded = F.linear(conditions, torch.cat([by_emotion, by_content])).unflatten(-1, (2, d.width))
+        tokens = state["feedback"] + embedded + self.positions[state["frame"] % d.period][:, None]
+        age = torch.arange(d.window - 1, -1, -1)
+        table = -self.slopes[:, None] * torch.div(age, d.period, rounding_mode="floor").to(self.slopes.dtype)
+        table = F.pad(table, (0, 1), value=MASKED)
+        hidden, new_state = [], {}
+        for index, (name, branch) in enumerate(zip(BRANCHES, self.branches, strict=True)):
+            x, keys, values = branch.exported(
+                tokens[:, index : index + 1],
+                inputs[name],
+                state[f"{name}_keys"],
+                state[f"{name}_values"],
+                state["frame"],
+                table,
+            )
+            hidden.append(x)
+            new_state |= {f"{name}_keys": keys, f"{name}_values": values}
+        maps = [branch.motion_map for branch in self.branches]
+        weight, bias = torch.cat([m.weight for m in maps]), torch.cat([m.bias for m in maps])
+        if self.basis is None or self.adds:
+            offsets = self._fuse((hidden[0], hidden[1]), inputs["emotion_weight"]).fused
+            code = self.motion_code(offsets)
+        else:
+            codes = [branch.motion_head(x) for branch, x in zip(self.branches, hidden, strict=True)]
+            offsets, code = motion_head(codes[0], codes[1], inputs["emotion_weight"], self.basis)
+            weight = weight / self.basis.square().sum(1)
+        feedback = F.linear(code, weight, bias)[:, 0].unflatten(-1, (2, d.width))
+        new_state = {"feedback": feedback} | new_state | {"frame": state["frame"] + 1}
         return {"offsets": offsets}, new_state
 
     def given(self, inputs: State, code: Tensor, vertices: Tensor | None = None) -> MotionOutputs:
@@ -198,18 +262,17 @@ class TwoBranchDecoder(Stage):
         self, feedback: Tensor, content: Tensor, emotion: Tensor, conditions: Tensor, state: State
     ) -> tuple[tuple[Tensor, Tensor], State]:
         """feedback [B, n, 2, d], conditions [B, 2, d] -> hidden of both branches [B, n, d]."""
-        n, cache = feedback.shape[1], state["keys"].shape[3]
+        n, cache = feedback.shape[1], state["emotion_keys"].shape[2]
         frame = state["frame"][:, None] + torch.arange(n, device=feedback.device)
         position = self.positions[frame % self.config.decoder.period]  # [B, n, d]
         bias = self._attention_bias(state["frame"], n, cache)
-        hidden, keys, values = [], [], []
-        for index, (branch, features) in enumerate(zip(self.branches, (emotion, content), strict=True)):
+        hidden, new_state = [], {"feedback": feedback[:, -1]}
+        sources = zip(BRANCHES, self.branches, (emotion, content), strict=True)
+        for index, (name, branch, features) in enumerate(sources):
             tokens = feedback[:, :, index] + conditions[:, None, index] + position
-            x, k, v = branch(tokens, features, state["keys"][:, index], state["values"][:, index], bias)
+            x, k, v = branch(tokens, features, state[f"{name}_keys"], state[f"{name}_values"], bias)
             hidden.append(x)
-            keys.append(k[:, :, n:])
-            values.append(v[:, :, n:])
-        new_state = {"feedback": feedback[:, -1], "keys": torch.stack(keys, 1), "values": torch.stack(values, 1)}
+            new_state |= {f"{name}_keys": k[:, :, n:], f"{name}_values": v[:, :, n:]}
         return (hidden[0], hidden[1]), new_state | {"frame": state["frame"] + n}
 
     def _attention_bias(self, frame: Tensor, n: int, cache: int) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from emoface_training.config import EmoFaceConfig
 from emoface_training.nn.spiral_op import spiral_conv3d, spiral_conv3d_projected
 from emoface_training.nn.stage import Stage, State
+from emoface_training.nn.step_ops import vertex_layer
 
 
 class SpiralConv3D(nn.Module):
@@ -48,15 +49,15 @@ class SeparableSpiralConv3D(SpiralConv3D):
 
     def forward(self, audio: Tensor, past: Tensor, available: Tensor, constants: Tensor) -> Tensor:
         """audio [B, n, Cin], past [B, delta - 1, Cin], available int64 [B, n] (0 ... delta - 1) -> [B, n, V, Cout]."""
+        return self.frame_part(audio, past)[:, :, None] + constants[available]
+
+    def frame_part(self, audio: Tensor, past: Tensor) -> Tensor:
+        """What a frame's audio and its past give to every vertex alike, [B, n, Cout]."""
         taps = self.weight.unflatten(1, (self.delta, self.spiral.shape[1], -1)).sum(2)  # [Cout, delta, Cin]
         frames = torch.cat([past, audio], 1)
         n = audio.shape[1]
         unfolded = torch.cat([frames[:, j : j + n] for j in range(self.delta)], -1)
-        per_frame = F.linear(unfolded, taps.flatten(1))
-        if torch.compiler.is_exporting():
-            # The same sums with the vertices innermost: ONNX Runtime adds and projects long rows several times faster
-            return (per_frame[..., None] + constants.transpose(1, 2)[available]).transpose(2, 3)
-        return per_frame[:, :, None] + constants[available]
+        return F.linear(unfolded, taps.flatten(1))
 
 
 class MeshAttention(Stage):
@@ -133,8 +134,12 @@ class MeshAttention(Stage):
         n = audio.shape[1]
         constants = (self._frozen or self._derived())[0]
         available = state["available"][:, None] + torch.arange(n, device=audio.device)
-        hidden = self.first(audio, state["past"], available.clamp(max=self.delta - 1), constants)
-        return F.elu(hidden), torch.cat([state["past"], audio], 1)[:, n:]
+        available, past = available.clamp(max=self.delta - 1), state["past"]
+        if torch.compiler.is_exporting():
+            hidden = vertex_layer(self.first.frame_part(audio, past), constants, available)
+        else:
+            hidden = F.elu(self.first(audio, past, available, constants))
+        return hidden, torch.cat([past, audio], 1)[:, n:]
 
     def whole(self, content: Tensor, emotion: Tensor, vertices: Tensor | None = None) -> Tensor:
         """Weights of a whole clip, [B, T, V], or [B, T, S] at the listed `vertices` int64 [S] alone (training)."""

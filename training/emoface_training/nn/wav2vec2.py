@@ -19,6 +19,7 @@ from emoface_training.encoder_errors import BandError, CalibrationError
 from emoface_training.nn.attention import Attention, relative_bias
 from emoface_training.nn.front_end import FeatureExtractor, FeatureProjection
 from emoface_training.nn.stage import State
+from emoface_training.nn.step_ops import grouped_conv
 
 HOP = 320
 OVERLAP = 80
@@ -51,6 +52,8 @@ class PositionalConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x [B, left + n + right, D] -> [B, n, D]."""
+        if torch.compiler.is_exporting():
+            return F.gelu(grouped_conv(x, self.weight, self.bias))
         return F.gelu(F.conv1d(x.transpose(1, 2), self.weight, self.bias, groups=self.groups)).transpose(1, 2)
 
 
@@ -83,7 +86,11 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, query: Tensor, k: Tensor, v: Tensor, mask: Tensor, bias: Tensor | None) -> Tensor:
         """x [B, n, D], its projected query, all keys and values (see `Attention.attend`) -> [B, n, D]."""
-        attended = x + self.attention.attend(query, k, v, mask, bias)
+        return self.after(x, self.attention.attend(query, k, v, mask, bias))
+
+    def after(self, x: Tensor, attended: Tensor) -> Tensor:
+        """What follows the attention's output."""
+        attended = x + attended
         if self.pre_norm:
             return attended + self.feed_forward(self.final_layer_norm(attended))
         attended = self.layer_norm(attended)
@@ -173,18 +180,30 @@ class StreamingWav2Vec2(nn.Module):
         new_state, queries, used = {"features": recent[:, n:], "position": state["position"] + n}, [], 0
         for index, layer in enumerate(encoder.layers):
             right = c.right[index]
-            query, k, v = layer.attention.project(layer.source(z))
-            k = torch.cat([state[f"keys_{index}"], k], 2)
-            v = torch.cat([state[f"values_{index}"], v], 2)
-            new_state[f"keys_{index}"], new_state[f"values_{index}"] = k[:, :, n:], v[:, :, n:]
+            keys, values = state[f"keys_{index}"], state[f"values_{index}"]
+            as_operator = torch.compiler.is_exporting() and not layer.attention.gated
+            if as_operator:
+                rows = layer.attention.project_rows(layer.source(z))
+                query = rows[..., : c.hidden_size]
+            else:
+                query, k, v = layer.attention.project(layer.source(z))
+                k, v = torch.cat([keys, k], 2), torch.cat([values, v], 2)
+                new_state[f"keys_{index}"], new_state[f"values_{index}"] = k[:, :, n:], v[:, :, n:]
             if right:  # features and their queries wait until their look-ahead has arrived
                 waiting = torch.cat([z, query.to(z.dtype)], -1)
                 waiting = torch.cat([state["queries"][:, used : used + right], waiting], 1)
                 queries.append(waiting[:, n:])
                 z, query = waiting[:, :n, : c.hidden_size], waiting[:, :n, c.hidden_size :]
                 used += right
-            mask, bias = self._band(n, k.shape[2] - n, right, first)
-            z = layer(z, query, k, v, mask.to(z.dtype), bias)
+            if as_operator:
+                # In a stream the cache is as long as the band: every key it holds is seen
+                table = F.pad(z.new_zeros(1, keys.shape[2] + 1), (0, 1), value=MASKED)
+                attended, keys, values = layer.attention.streamed(query, rows, keys, values, first, table)
+                new_state[f"keys_{index}"], new_state[f"values_{index}"] = keys, values
+                z = layer.after(z, attended)
+            else:
+                mask, bias = self._band(n, k.shape[2] - n, right, first)
+                z = layer(z, query, k, v, mask.to(z.dtype), bias)
             first = first - right
         if c.do_stable_layer_norm:
             z = encoder.layer_norm(z)
