@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from media_shapes import clip, sphere
 
 from emoface.frames import Animation
 from emoface.package import Face
+from emoface.rig import Blendshapes
 
 # The handmade package of the SDK's tests serves the demo too.
 sys.path.append(str(Path(__file__).parents[1] / "sdk"))
@@ -27,3 +29,11 @@ def face() -> Face:
 @pytest.fixture(scope="session")
 def animation(face: Face) -> Animation:
     return clip(face, 20)
+
+
+@pytest.fixture(scope="session")
+def shaped(animation: Animation) -> Animation:
+    """The clip with weights of two blendshapes: every writer can write it."""
+    shapes = np.random.default_rng(5).normal(0, 0.01, (2, *animation.face.template.shape))
+    weights = np.linspace(0, 1, 2 * len(animation), dtype=np.float32).reshape(-1, 2)
+    return replace(animation, blendshapes=Blendshapes(("jawOpen", "tongueOut"), shapes), blendshape_weights=weights)

@@ -144,16 +144,16 @@ def test_missing_extra_says_how_to_install(
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_missing_folder(tmp_path: Path, animation: Animation, suffix: str) -> None:
+def test_missing_folder(tmp_path: Path, shaped: Animation, suffix: str) -> None:
     path = tmp_path / "none" / f"x{suffix}"
-    for call in (lambda: check(path), lambda: write(path, animation)):
+    for call in (lambda: check(path), lambda: write(path, shaped)):
         with pytest.raises(OutputError, match="mkdir -p"):
             call()
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_full_disk_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, animation: Animation, monkeypatch: pytest.MonkeyPatch, suffix: str
+    tmp_path: Path, shaped: Animation, monkeypatch: pytest.MonkeyPatch, suffix: str
 ) -> None:
     path = tmp_path / f"x{suffix}"
     path.write_bytes(b"old")
@@ -163,7 +163,7 @@ def test_full_disk_leaves_the_old_file_and_nothing_else(
 
     monkeypatch.setattr("os.replace", full)
     with pytest.raises(OutputError, match="No space left on device"):
-        write(path, animation)
+        write(path, shaped)
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
     assert path.read_bytes() == b"old"
 
@@ -179,10 +179,10 @@ def test_a_failing_frame_leaves_no_file(tmp_path: Path, animation: Animation, mo
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_an_old_file_is_replaced(tmp_path: Path, animation: Animation, suffix: str) -> None:
+def test_an_old_file_is_replaced(tmp_path: Path, shaped: Animation, suffix: str) -> None:
     path = tmp_path / f"x{suffix}"
     path.write_bytes(b"old")
-    write(path, animation)
+    write(path, shaped)
     assert path.stat().st_size > 500 and len(list(tmp_path.iterdir())) == 1
 
 

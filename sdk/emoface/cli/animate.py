@@ -18,7 +18,7 @@ def register(subparsers: Any) -> None:
     parser = subparsers.add_parser("animate", help="animate a sound file", description="Animate a sound file.")
     parser.add_argument("input", metavar="IN", help="sound file: wav, flac, ogg, ...")
     parser.add_argument(
-        "-o", "--out", action="append", required=True, metavar="OUT", help=".glb, .npz, .mp4 or .png; repeatable"
+        "-o", "--out", action="append", required=True, metavar="OUT", help=".glb, .npz, .csv, .mp4 or .png; repeatable"
     )
     options.add_package(parser)
     parser.add_argument("--style", metavar="S", help="style, or weights: anna=0.5,ben=0.5 (default: mean of all)")
@@ -30,6 +30,23 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "--on-bad-audio", choices=("error", "silence"), default="error", help="NaN, Inf: refuse or mute"
     )
+    group = parser.add_argument_group("blendshapes and controls")
+    group.add_argument(
+        "--blendshapes",
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="FILE",
+        help="solve blendshape weights, of the package or of FILE (.glb, .npz); a .glb then has these shapes by name. "
+        "Implied by .csv",
+    )
+    strength, smooth = "factor on the motion of the {} face, 0 to 3", "smoothing of the {} face in seconds, 0 to 1"
+    for half in ("upper", "lower"):
+        group.add_argument(f"--{half}-strength", type=float, default=1.0, metavar="X", help=strength.format(half))
+        group.add_argument(f"--{half}-smoothing", type=float, default=0.0, metavar="S", help=smooth.format(half))
+    group.add_argument(
+        "--sync-offset", type=float, default=0.0, metavar="S", help="move the face later than the sound, -1 to 1"
+    )
     options.add_backend(parser)
     options.add_json(parser)
     parser.set_defaults(run=run)
@@ -38,8 +55,12 @@ def register(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Animate, write, report."""
     from emoface.animation import animate_file
+    from emoface.rig import RigControls
 
     check_outputs(args.out)
+    controls = RigControls(
+        args.upper_strength, args.lower_strength, args.upper_smoothing, args.lower_smoothing, args.sync_offset
+    )
     animation = animate_file(
         args.input,
         args.package,
@@ -52,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
         backend=args.backend,
         precision=args.precision,
         on_bad_audio=args.on_bad_audio,
+        blendshapes=args.blendshapes or any(Path(path).suffix.lower() == ".csv" for path in args.out),
+        controls=controls,
     )
     write_outputs(args.out, animation)
     report(animation, args.out, args.json)

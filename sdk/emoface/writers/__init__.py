@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from emoface.writers.csv import write_csv
 from emoface.writers.dispatch import SUFFIXES, check, write
 from emoface.writers.glb import write_glb
 from emoface.writers.mp4 import write_mp4
@@ -15,6 +16,7 @@ __all__ = [
     "check",
     "progress_line",
     "write",
+    "write_csv",
     "write_glb",
     "write_mp4",
     "write_npz",

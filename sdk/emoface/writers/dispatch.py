@@ -8,6 +8,7 @@ from pathlib import Path
 from emoface.errors import UsageError
 from emoface.frames import Animation
 from emoface.writers.atomic import check_folder
+from emoface.writers.csv import write_csv
 from emoface.writers.extras import check_installed
 from emoface.writers.glb import write_glb
 from emoface.writers.mp4 import write_mp4
@@ -15,7 +16,13 @@ from emoface.writers.npz import write_npz
 from emoface.writers.png import write_png
 from emoface.writers.progress import Progress
 
-_NEEDS: dict[str, tuple[str, ...]] = {".glb": ("pygltflib",), ".mp4": ("av",), ".npz": (), ".png": ("PIL",)}
+_NEEDS: dict[str, tuple[str, ...]] = {
+    ".csv": (),
+    ".glb": ("pygltflib",),
+    ".mp4": ("av",),
+    ".npz": (),
+    ".png": ("PIL",),
+}
 
 SUFFIXES = tuple(_NEEDS)
 """The supported suffixes."""
@@ -33,15 +40,18 @@ def check(path: str | os.PathLike[str]) -> None:
 
 
 def write(path: str | os.PathLike[str], animation: Animation, *, progress: Progress | None = None) -> None:
-    """Writes `animation` to `path` as .glb, .mp4, .npz or .png (a contact sheet).
+    """Writes `animation` to `path` as .csv (blendshape weights), .glb, .mp4, .npz or .png (a contact sheet).
 
     The file appears when it is complete: after an error there is no new file, and an older one is unchanged.
-    UsageError for an unknown suffix; OutputError for a missing extra, a missing folder, a full disk, and for .mp4 and
-    .png of an animation without frames. `progress` is called by the writers that draw frames.
+    UsageError for an unknown suffix; OutputError for a missing extra, a missing folder, a full disk, for .mp4 and .png
+    of an animation without frames, and for .csv of one without blendshape weights. `progress` is called by the writers
+    that draw frames.
     """
     suffix = _suffix(path)
     if suffix == ".npz":
         write_npz(path, animation)
+    elif suffix == ".csv":
+        write_csv(path, animation)
     elif suffix == ".glb":
         write_glb(path, animation)
     elif suffix == ".mp4":

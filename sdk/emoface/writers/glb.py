@@ -1,4 +1,7 @@
-"""Animations as binary glTF 2.0: one mesh, morph targets and their animated weights."""
+"""Animations as binary glTF 2.0: one mesh, morph targets and their animated weights.
+
+The targets are the animation's named blendshapes where it has weights for them, else shapes fitted to the clip.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from emoface.frames import Animation
 from emoface.render.renderer import vertex_normals
 from emoface.writers.atomic import replacing
 from emoface.writers.extras import require
-from emoface.writers.motion_basis import MotionBasis, fit_motion_basis
+from emoface.writers.motion_basis import MotionBasis, fit_motion_basis, morph_residual
 
 FloatArray = NDArray[np.float32]
 
@@ -27,20 +30,20 @@ _TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
 
 
 def write_glb(path: str | os.PathLike[str], animation: Animation) -> None:
-    """Writes a .glb with the template as mesh, the motion as morph targets and one animation at `fps`.
+    """Writes a .glb with the template as mesh, the motion as morph targets and one animation, `speech`, at `fps`.
 
-    glTF is in metres, +Y up, +Z front; another unit becomes the scale of the node. All weights lie in 0..1. The
-    largest vertex error is in `asset.extras.morph_residual_m`: below `TOLERANCE_M`, except where that would take more
-    than `MAX_RANK` components. An animation without frames gives the mesh alone. OutputError as in `write`.
+    glTF is in metres, +Y up, +Z front; another unit becomes the scale of the node. All weights lie in 0..1.
+
+    An animation with blendshape weights gets exactly its shapes as targets, under their names
+    (`mesh.extras.targetNames`). Any other gets as few shapes as reproduce the clip. The largest vertex error is in
+    `asset.extras.morph_residual_m`: for fitted shapes below `TOLERANCE_M`, except where that would take more than
+    `MAX_RANK` components. Such a clip without frames gives the mesh alone. OutputError as in `write`.
     """
     gltf = require("pygltflib", ".glb")
     buffer = _Buffer(gltf)
     unit = animation.face.unit_in_metres
-    basis = None
-    if len(animation):
-        basis = fit_motion_basis(animation.vertices - animation.face.template, TOLERANCE_M / unit, MAX_RANK)
+    names, basis = _targets(animation)
     primitive = _primitive(gltf, buffer, animation, basis)
-    names = [] if basis is None else ["centre", *(f"motion_{k:02d}" for k in range(1, len(basis.shapes)))]
     document = gltf.GLTF2(
         asset=gltf.Asset(
             version="2.0",
@@ -51,7 +54,7 @@ def write_glb(path: str | os.PathLike[str], animation: Animation) -> None:
                 "generator": "EmoFace",
                 "fps": animation.fps,
                 "frames": len(animation),
-                "morph_rank": max(len(names) - 1, 0),
+                "morph_rank": len(names) if animation.blendshapes else max(len(names) - 1, 0),
                 "morph_residual_m": 0.0 if basis is None else basis.residual * unit,
             },
         ),
@@ -74,7 +77,7 @@ def write_glb(path: str | os.PathLike[str], animation: Animation) -> None:
                 alphaCutoff=None,
             )
         ],
-        animations=[] if basis is None else [_animation(gltf, buffer, animation, basis)],
+        animations=[] if basis is None or not len(animation) else [_animation(gltf, buffer, animation, basis)],
     )
     document.accessors, document.bufferViews = buffer.accessors, buffer.views
     document.buffers = [gltf.Buffer(byteLength=len(buffer.data))]
@@ -82,6 +85,19 @@ def write_glb(path: str | os.PathLike[str], animation: Animation) -> None:
     content = b"".join(document.save_to_bytes())
     with replacing(path) as temporary:
         temporary.write_bytes(content)
+
+
+def _targets(animation: Animation) -> tuple[list[str], MotionBasis | None]:
+    """Names and shapes of the morph targets with their weights."""
+    template, chosen = animation.face.template, animation.blendshapes
+    if chosen is not None:
+        weights = np.asarray(animation.blendshape_weights, np.float32)
+        motion = animation.vertices - template
+        return list(chosen.names), MotionBasis(chosen.shapes, weights, morph_residual(motion, chosen.shapes, weights))
+    if not len(animation):
+        return [], None
+    basis = fit_motion_basis(animation.vertices - template, TOLERANCE_M / animation.face.unit_in_metres, MAX_RANK)
+    return ["centre", *(f"motion_{k:02d}" for k in range(1, len(basis.shapes)))], basis
 
 
 def _primitive(gltf: Any, buffer: _Buffer, animation: Animation, basis: MotionBasis | None) -> Any:

@@ -16,9 +16,9 @@ _FRAMES_FOR_BASIS = 1500
 class MotionBasis:
     """offsets[t] = sum over k of weights[t, k] * shapes[k].
 
-    shapes: (K, V, 3) float32, weights: (T, K) float32 in 0..1. Shape 0 has weight 1 in every frame; with it the other
-    weights need no negative values, which some engines clamp. `residual` is the largest distance of a vertex in any
-    frame from where it should be, in the unit of the vertices.
+    shapes: (K, V, 3) float32, weights: (T, K) float32 in 0..1. Where they are fitted to a clip, shape 0 has weight 1 in
+    every frame; with it the others need no negative weights, which some engines clamp. `residual` is the largest
+    distance of a vertex in any frame from where it should be, in the unit of the vertices.
     """
 
     shapes: FloatArray
@@ -61,6 +61,11 @@ def _positive(mean: FloatArray, components: FloatArray, scores: FloatArray) -> t
     shapes = np.concatenate([(mean + least @ components)[None], reach[:, None] * components])
     weights = np.concatenate([np.ones((len(scores), 1)), (scores - least) / reach], axis=1)
     return np.asarray(shapes, np.float32), np.clip(weights, 0, 1).astype(np.float32)
+
+
+def morph_residual(offsets: FloatArray, shapes: FloatArray, weights: FloatArray) -> float:
+    """Largest distance of a vertex of offsets (T, V, 3) from where shapes (K, V, 3) with weights (T, K) put it."""
+    return _residual(offsets.reshape(len(offsets), -1), shapes.reshape(len(shapes), -1), weights)
 
 
 def _residual(flat: FloatArray, shapes: FloatArray, weights: FloatArray) -> float:
