@@ -64,8 +64,9 @@ class AnimatorPool:
         engine: Engine | None = None,
         **options: Any,
     ) -> None:
-        self.capacity = _count("capacity", voices if capacity is None else capacity, MOST_VOICES)
-        joining = _count("voices", voices, self.capacity)
+        joining = _count("voices", voices, MOST_VOICES)
+        self.capacity = _count("capacity", joining if capacity is None else capacity, MOST_VOICES)
+        _count("voices", voices, self.capacity)
         self.package = package
         self._options = {"block_ms": block_ms, **options}
         self._engine = package.engine(backend, precision, threads) if engine is None else engine

@@ -149,7 +149,7 @@ def describe(report: Mapping[str, Any]) -> list[str]:
         "",
         f"real-time factor  {steps['real_time_factor']:.4f} over {settings['seconds']:g} s of audio per voice "
         f"({steps['real_time_factor_per_voice']:.4f} per voice), drift {steps['drift']:.2f}",
-        f"CPU time          {steps['cpu_time_factor']:.4f} of the audio's, {steps['cpu_per_wall']:.2f} of the steps' time"
+        f"CPU time          {steps['cpu_time_factor']:.4f} of the audio's, {steps['cpu_per_wall']:.2f} of the steps'"
         + ("" if steps["cpu_per_wall"] > _BUSY or machine["gpus"] else ": other programs kept the processor busy"),
     ]
     if memory["end"] is not None:
