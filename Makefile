@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Further extras for the tests, for example EXTRAS=,rtx
+EXTRAS ?=
 # More than one thread per process only slows small tensors down.
 export OMP_NUM_THREADS := 1
 
@@ -29,7 +31,7 @@ $(VENV)/.runtime: pyproject.toml setup.py | $(BIN)/python
 	touch $@
 
 $(VENV)/.dev: pyproject.toml setup.py | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[dev$(EXTRAS)]'
 	touch $@ $(VENV)/.runtime
 
 clean:

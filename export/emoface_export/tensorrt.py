@@ -110,7 +110,7 @@ def build_engines(
             version=str(trt.__version__),
             precision=precision,
             gpus=gpus,
-            plugin=plugin,
+            plugin=plugin if nodes else "",
             block_ms=clock.block_features * 1000 // manifest.feature_rate,
             platform=platform_name(),
         )
