@@ -12,8 +12,8 @@ namespace EmoFace
 
         /// <param name="deltas">Your own shapes: x, y, z offsets of every vertex at weight 1, shape after shape, in the
         /// package's axes and unit; null = the package's.</param>
-        /// <param name="sparsity">0 = the default; larger values leave more weights at 0.</param>
-        /// <param name="smoothness">0 = the default; larger values follow motion more slowly.</param>
+        /// <param name="sparsity">0 = the default, negative = none; larger values leave more weights at 0.</param>
+        /// <param name="smoothness">0 = the default, negative = none; larger values follow motion more slowly.</param>
         /// <exception cref="PackageException">Neither the package nor `deltas` has shapes.</exception>
         public unsafe BlendshapeSolver(FacePackage package, float[] deltas = null, float sparsity = 0, float smoothness = 0)
         {

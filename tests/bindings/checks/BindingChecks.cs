@@ -1,0 +1,201 @@
+using System;
+using System.Collections.Generic;
+using System.IO;
+using EmoFace;
+
+/// <summary>The binding against the real library. First argument: a package with blendshapes.</summary>
+internal static class BindingChecks
+{
+    /// <summary>Arguments: package, audio (raw float32, 16 kHz), file for the vertices, chunk, emotion.</summary>
+    public static void Animate(string[] arguments)
+    {
+        using (var package = FacePackage.Open(arguments[0]))
+        {
+            var options = new AnimatorOptions { Precision = "fp32", Emotion = arguments[4] };
+            var audio = Expect.Floats(arguments[1]);
+            var frames = Voice.Frames(package, options, audio, int.Parse(arguments[3]));
+            Expect.Write(arguments[2], frames, frames.Length);
+        }
+    }
+
+    public static void GoldenVectors(string[] arguments)
+    {
+        using (var package = FacePackage.Open(arguments[0]))
+        {
+            var found = package.Verify(new AnimatorOptions { Precision = "fp32" });
+            Expect.True(found.Passed && found.Frames > 0, "golden vectors pass: " + found.OffsetsError);
+            Expect.True(found.OffsetsError <= 1e-4, "1e-4 of the motion range, got " + found.OffsetsError);
+            Expect.True(found.Tolerance <= 1e-4, "the tolerance is no wider");
+        }
+    }
+
+    public static void AnyCutGivesTheSameBits(string[] arguments)
+    {
+        using (var package = FacePackage.Open(File.ReadAllBytes(arguments[0])))
+        {
+            var audio = Voice.Tone(24000);
+            var whole = Voice.Frames(package, null, audio, audio.Length);
+            Expect.Equal(whole.Length, 24000 * package.Fps / Voice.Rate * 3 * package.VertexCount, "frames");
+            foreach (var chunk in new[] { 160, 777, 4001 })
+            {
+                var cut = Voice.Frames(package, null, audio, chunk);
+                Expect.Equal(cut.Length, whole.Length, "frames");
+                for (var index = 0; index < cut.Length; index++)
+                    Expect.True(cut[index] == whole[index], "the same bits at " + index);
+            }
+            var shorts = new short[audio.Length];
+            for (var index = 0; index < audio.Length; index++) shorts[index] = (short)Math.Round(audio[index] * 32768);
+            using (var animator = new FaceAnimator(package, new AnimatorOptions { SampleFormat = SampleFormat.Int16 }))
+            using (var room = new FrameBuffer(package, 64, Outputs.Vertices | Outputs.Emotion))
+            {
+                var count = animator.Step(shorts, 0, 16000, room);
+                Expect.True(count > 0, "frames of 16-bit samples");
+                for (var index = 0; index < count * 3 * package.VertexCount; index++)
+                    Expect.Near(room.Vertices[index], whole[index], 0.02 * package.MotionRange, "16-bit samples");
+                var sum = 0.0;
+                for (var index = 0; index < package.EmotionCount; index++) sum += room.Emotion[index];
+                Expect.Near(sum, 1.0, 1e-4, "emotion probabilities");
+                Expect.Near(room.Time[1] - room.Time[0], 1.0 / package.Fps, 1e-9, "time between frames");
+            }
+        }
+    }
+
+    public static void SnapshotGoesOn(string[] arguments)
+    {
+        using (var package = FacePackage.Open(arguments[0]))
+        using (var room = new FrameBuffer(package, 64))
+        using (var first = new FaceAnimator(package))
+        using (var second = new FaceAnimator(package))
+        {
+            var audio = Voice.Tone(32000);
+            first.Step(audio, 0, 16001, room);
+            second.Restore(first.Snapshot());
+            Expect.Equal(second.SamplesFed, 16001L, "samples fed");
+            var expected = new float[room.Vertices.Length];
+            var count = first.Step(audio, 16001, 15999, room);
+            room.Vertices.CopyTo(expected, 0);
+            Expect.Equal(second.Step(audio, 16001, 15999, room), count, "frames");
+            for (var index = 0; index < count * 3 * package.VertexCount; index++)
+                Expect.True(room.Vertices[index] == expected[index], "the same bits");
+            Expect.Throws<SnapshotException>(() => second.Restore(new byte[0]), "snapshot");
+            Expect.Throws<SnapshotException>(() => second.Restore(new byte[100]), "snapshot");
+        }
+    }
+
+    public static void FaceAndNames(string[] arguments)
+    {
+        using (var package = FacePackage.Open(arguments[0]))
+        {
+            Expect.Equal(package.Axes, "+Y up, +Z front", "axes");
+            Expect.Equal(package.Emotions[package.Emotions.Count - 1], "auto", "the last emotion");
+            Expect.Equal(string.Join(" ", package.Blendshapes), "jawOpen mouthSmileLeft mouthSmileRight", "blendshapes");
+            Expect.Equal(package.Template().Length, 3 * package.VertexCount, "template");
+            Expect.Equal(package.Faces().Length, 3 * package.TriangleCount, "faces");
+            Expect.True(package.Mask("lips").Length > 0, "lips");
+            Expect.Equal(package.Blendshape(0).Length, 3 * package.VertexCount, "a blendshape");
+            Expect.True(package.Manifest.Contains(package.FacesSha256), "the manifest");
+            Expect.Equal(package.Digest.Length, 64, "digest");
+            Expect.Throws<UsageException>(() => package.Mask("wings"), "lips");
+            Expect.Throws<UsageException>(() => package.Blendshape(99), "99");
+            Expect.Equal(Library.Version, arguments[1], "version of the library");
+            Expect.True(Library.OnnxRuntimeVersion == "" || Library.OnnxRuntimePath != "", "ONNX Runtime");
+        }
+    }
+
+    public static void SolverFindsWeights(string[] arguments)
+    {
+        using (var package = FacePackage.Open(arguments[0]))
+        using (var solver = new BlendshapeSolver(package))
+        {
+            var offsets = package.Blendshape(1);
+            for (var index = 0; index < offsets.Length; index++) offsets[index] *= 0.5f;
+            var weights = new float[solver.Count];
+            for (var frame = 0; frame < 60; frame++) solver.Solve(offsets, weights);
+            Expect.Near(weights[1], 0.5, 0.1, "the weight");
+            Expect.Near(weights[0], 0.0, 0.05, "another weight");
+            Expect.Equal(Expect.Garbage(() => solver.Solve(offsets, weights), 200), 0L, "garbage of the solver");
+            Expect.Throws<UsageException>(() => solver.Solve(new float[3], weights), "offsets");
+            Expect.Throws<UsageException>(() => new BlendshapeSolver(package, new float[5]), "deltas");
+            solver.Reset();
+        }
+    }
+
+    /// <summary>Arguments: package, a path with characters beyond ASCII where nothing is, and one where a package is.</summary>
+    public static void BadInput(string[] arguments)
+    {
+        Expect.Throws<PackageNotFoundException>(() => FacePackage.Open(arguments[1]), Path.GetFileName(arguments[1]));
+        FacePackage.Open(arguments[2]).Dispose();
+        Expect.Throws<ArgumentNullException>(() => FacePackage.Open((string)null), "path");
+        Expect.Throws<UsageException>(() => FacePackage.Open("a\0b"), "zero");
+        Expect.Throws<UsageException>(() => FacePackage.Open("a\ud800b"), "surrogate");
+        foreach (var bytes in new[] { new byte[0], new byte[1000] })
+            Expect.True(Expect.Throws<PackageIntegrityException>(() => FacePackage.Open(bytes), "").Message.Length > 20,
+                        "a corrupt package says why");
+        var whole = File.ReadAllBytes(arguments[0]);
+        var half = new byte[whole.Length / 2];
+        Array.Copy(whole, half, half.Length);
+        Expect.Throws<PackageIntegrityException>(() => FacePackage.Open(half), "");
+
+        var package = FacePackage.Open(arguments[0]);
+        Expect.Throws<ConditionException>(() => Make(package, o => o.Style = "nobody"), "nobody");
+        Expect.Throws<ConditionException>(() => Make(package, o => o.Emotion = "fröhlich"), "fröhlich");
+        Expect.Throws<PackageException>(() => Make(package, o => o.Precision = "fp8"), "fp8");
+        Expect.Throws<BackendException>(() => Make(package, o => o.Backend = "abacus"), "abacus");
+        Expect.Throws<AudioFormatException>(() => Make(package, o => o.SampleRate = 100), "100");
+        Expect.Throws<AudioFormatException>(() => Make(package, o => o.Channels = 65), "65");
+        Expect.Throws<TemplateException>(() => Make(package, o => o.Template = new float[9]), "");
+        Expect.Throws<TemplateException>(() => Make(package, o => o.Template = new float[2]), "2");
+        Expect.Throws<ConditionException>(
+            () => Make(package, o => o.Conditions = new Dictionary<string, float[]> { { "style", new float[99] } }), "style");
+        Expect.Throws<UsageException>(() => new FrameBuffer(package, 0), "capacity");
+
+        var animator = new FaceAnimator(package);
+        var room = new FrameBuffer(package, 4);
+        var audio = Voice.Tone(16000);
+        var needed = animator.StepFrames(16000);
+        var small = Expect.Throws<BufferTooSmallException>(() => animator.Step(audio, 0, 16000, room), "4");
+        Expect.Equal(small.Needed, (long)needed, "what is needed");
+        Expect.Equal(animator.SamplesFed, 0L, "nothing was consumed");
+        Expect.Throws<UsageException>(() => animator.Step(audio, 8000, 16000, room), "8000");
+        Expect.Throws<UsageException>(() => animator.Step((float[])null, 0, 1, room), "0");
+        Expect.Throws<AudioFormatException>(() => animator.Step(new short[1], 0, 1, room), "Int16");
+        Expect.Throws<AudioException>(() => animator.Step(new[] { float.NaN }, 0, 1, room), "nan");
+        Expect.Throws<ConditionException>(() => animator.SetEmotion("nobody"), "nobody");
+        Expect.Throws<ConditionException>(() => animator.SetCondition("style", new float[99]), "99");
+        Expect.Throws<ModeException>(() => animator.Sample(0.0, room), "");
+        Expect.Equal(animator.Push(audio, 0, 10), Status.Mode, "push before Start");
+        Expect.Throws<ArgumentNullException>(() => animator.Step(audio, 0, 1, null), "frames");
+        animator.SetEmotion("happy", 0.0);
+        animator.Step(audio, 0, 1600, room);
+        using (var large = new FrameBuffer(package, 64))
+        {
+            animator.Flush(large);
+            Expect.Throws<StreamEndedException>(() => animator.Step(audio, 0, 10, large), "");
+            animator.Reset();
+            animator.Step(audio, 0, 16000, large);
+            Expect.Throws<ConditionException>(() => animator.SetEmotion("happy", 0.0), "");
+        }
+        room.Dispose();
+        Expect.Throws<ObjectDisposedException>(() => animator.Step(audio, 0, 10, room), "FrameBuffer");
+        package.Dispose();
+        Expect.Throws<ObjectDisposedException>(() => new FaceAnimator(package), "");
+        Expect.Equal(animator.StepFrames(0), 0, "an animator goes on without its package's handle");
+        animator.Dispose();
+        animator.Dispose();
+        Expect.Throws<ObjectDisposedException>(() => animator.StepFrames(10), "");
+        Expect.Equal(animator.Push(audio, 0, 10), Status.Mode, "push after Dispose");
+    }
+
+    /// <summary>Without the library on the search path.</summary>
+    public static void LibraryAbsent()
+    {
+        Expect.Throws<NativeLibraryException>(() => FacePackage.Open("x.emoface"), "emoface");
+    }
+
+    private static void Make(FacePackage package, Action<AnimatorOptions> change)
+    {
+        var options = new AnimatorOptions();
+        change(options);
+        new FaceAnimator(package, options).Dispose();
+    }
+}
