@@ -463,8 +463,8 @@ typedef struct emoface_solver_config {
     uint32_t struct_size;
     int32_t shapes;        /* S' of the caller's own shapes; 0 = the package's */
     const float* deltas;   /* [S', V, 3] offsets at weight 1 in the package's unit; NULL = the package's */
-    float sparsity;        /* 0 = the default; larger values leave more weights at 0 */
-    float smoothness;      /* 0 = the default; larger values follow motion more slowly */
+    float sparsity;        /* 0 = the default, negative = none; larger values leave more weights at 0 */
+    float smoothness;      /* 0 = the default, negative = none; larger values follow motion more slowly */
 } emoface_solver_config;
 
 /* Fill a configuration with the defaults; `struct_size` is sizeof(emoface_solver_config) in the caller's program. */

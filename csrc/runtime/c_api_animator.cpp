@@ -1,0 +1,367 @@
+// emoface.h: animators, driven synchronously.
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+
+#include "handles.h"
+
+using namespace emoface::runtime;
+
+namespace {
+
+// Samples of one call: a day of audio; more is a wrong argument.
+constexpr int64_t kMostSamples = int64_t(1) << 32;
+
+int32_t in_range(int32_t value, int32_t low, int32_t high, int32_t otherwise, const char* name, emoface_status status) {
+    const int32_t chosen = value == 0 ? otherwise : value;
+    if (chosen < low || chosen > high)
+        fail(status, std::string(name) + " = " + std::to_string(value),
+             std::to_string(low) + " to " + std::to_string(high) + ", or 0 for the default", "Pass a number in this range.");
+    return chosen;
+}
+
+int64_t block_features(const Manifest& manifest, int32_t block_ms) {
+    if (block_ms == 0) return manifest.clock.block_features;
+    const int64_t scaled = int64_t(block_ms) * manifest.clock.feature_rate, count = scaled / 1000;
+    if (block_ms < 0 || scaled % 1000 != 0 || count < manifest.least_block || count > manifest.longest_block) {
+        const auto ms = [&](int64_t features) { return std::to_string(1000 * features / manifest.clock.feature_rate); };
+        fail(EMOFACE_ERROR_ARGUMENT, "block_ms = " + std::to_string(block_ms),
+             "a multiple of " + ms(1) + " ms from " + ms(manifest.least_block) + " to " + ms(manifest.longest_block),
+             "The package's own block is " + ms(manifest.clock.block_features) + " ms.");
+    }
+    return count;
+}
+
+// Vectors of all conditions: what was given, neutral values for the rest.
+std::vector<std::vector<float>> initial_conditions(const Manifest& manifest, const emoface_animator_config& config) {
+    std::vector<std::vector<float>> vectors;
+    for (const ConditionSpec& spec : manifest.conditions) {
+        const char* given = spec.name == "style" ? config.style : spec.name == "emotion" ? config.emotion
+                            : spec.name == "level" ? config.level : nullptr;
+        const std::string neutral = spec.name == "emotion" ? "auto" : spec.name == "level" ? "normal" : "";
+        std::string name = given ? given : neutral;
+        // What a package cannot be steered by may only be left as it is.
+        const std::vector<std::string> choices = manifest.choices(spec.name);
+        if (name == neutral && std::find(choices.begin(), choices.end(), name) == choices.end()) name.clear();
+        vectors.push_back(named_condition(manifest, spec.name, name));
+    }
+    const auto refuse_missing = [&](const char* name, const char* given, const char* neutral) {
+        if (given != nullptr && *given != 0 && std::string(given) != neutral) require_condition(manifest, name);
+    };
+    refuse_missing("style", config.style, "");
+    refuse_missing("emotion", config.emotion, "auto");
+    refuse_missing("level", config.level, "normal");
+    if (config.condition_count < 0 || config.condition_count > 1000 || (config.condition_count > 0 && config.conditions == nullptr))
+        fail(EMOFACE_ERROR_ARGUMENT, "condition_count = " + std::to_string(config.condition_count),
+             "the length of `conditions`", "Pass both.");
+    for (int64_t i = 0; i < config.condition_count; ++i) {
+        const emoface_condition& item = config.conditions[i];
+        require_pointer(item.name, "conditions[].name");
+        vectors[require_condition(manifest, item.name)] = weighted_condition(manifest, item.name, item.values, item.count);
+    }
+    return vectors;
+}
+
+std::vector<float> neutral_face(const Manifest& manifest, const emoface_animator_config& config) {
+    if (config.template_vertices == nullptr) {
+        if (config.template_count != 0) require_pointer(nullptr, "template_vertices");
+        return {};
+    }
+    if (config.template_count != manifest.vertices)
+        fail(EMOFACE_ERROR_TEMPLATE, "a template of " + std::to_string(config.template_count) + " vertices",
+             std::to_string(manifest.vertices) + ", the package's topology",
+             "Give a template with the same vertices in the same order, or a package made for your topology.");
+    std::vector<float> vertices(config.template_vertices, config.template_vertices + 3 * manifest.vertices);
+    for (const float value : vertices)
+        if (!std::isfinite(value))
+            fail(EMOFACE_ERROR_TEMPLATE, "a template with NaN or infinite coordinates", "finite coordinates", "Repair the mesh.");
+    return vertices;
+}
+
+// Writes frames into the caller's arrays.
+class Output : public FrameReceiver {
+public:
+    Output(const emoface_frames* out, const FrameSizes& sizes) : sizes_(sizes) {
+        if (out != nullptr) out_ = *out;
+    }
+    void receive(const Frame& frame) override {
+        if (out_.time != nullptr) out_.time[count_] = frame.time;
+        put(out_.vertices, frame.vertices, sizes_.vertices);
+        put(out_.emotion, frame.emotion, sizes_.emotion);
+        put(out_.emotion_weight, frame.weight, sizes_.weight);
+        put(out_.blendshapes, frame.blendshapes, sizes_.blendshapes);
+        ++count_;
+    }
+    int64_t count() const { return int64_t(count_); }
+
+private:
+    void put(float* to, const float* from, size_t size) const {
+        if (to != nullptr && from != nullptr) std::memcpy(to + count_ * size, from, size * sizeof(float));
+    }
+    emoface_frames out_{};
+    const FrameSizes& sizes_;
+    size_t count_ = 0;
+};
+
+void require_synchronous(const emoface_animator& animator) {
+    if (animator.running.load())
+        fail(EMOFACE_ERROR_MODE, "a synchronous call in real time", "emoface_push() and emoface_sample()",
+             "Call emoface_stop() first.");
+}
+
+void require_open(const Stream& stream, const char* what) {
+    stream.require_sound();
+    if (stream.ended())
+        fail(EMOFACE_ERROR_STREAM_ENDED, what, "emoface_reset() first", "Call emoface_reset() to begin a new stream.");
+}
+
+void require_count(const void* samples, int64_t count) {
+    if (count < 0 || count > kMostSamples)
+        fail(EMOFACE_ERROR_ARGUMENT, "count = " + std::to_string(count), "0 or more samples", "Pass the samples per channel.");
+    if (count > 0) require_pointer(samples, "samples");
+}
+
+// Whether `needed` frames fit; then `written` is theirs to report.
+bool too_small(const emoface_frames* out, int64_t capacity, int64_t needed, int64_t* written) {
+    if (written != nullptr) *written = needed;
+    if (out == nullptr || needed <= capacity) return false;
+    set_last_error(describe("room for " + std::to_string(capacity) + " frame(s)", std::to_string(needed),
+                            "Pass larger arrays; nothing was consumed.").c_str());
+    return true;
+}
+
+emoface_status change(emoface_animator* animator, double at, const std::string& condition,
+                      const std::function<std::vector<float>(const Manifest&)>& value) {
+    const Use use(animator);
+    Stream& stream = animator->stream;
+    const auto set = [&] {
+        stream.require_sound();
+        stream.set_condition(condition, value(stream.package().manifest()), at);
+        return EMOFACE_OK;
+    };
+    return animator->running.load() ? animator->realtime->locked(set) : set();
+}
+
+emoface_status change_by_name(emoface_animator* animator, const char* condition, const char* name, double at) {
+    return guarded([&] {
+        return change(animator, at, condition, [&](const Manifest& manifest) {
+            return named_condition(manifest, condition, name ? name : "");
+        });
+    });
+}
+
+}  // namespace
+
+namespace emoface::runtime {
+
+StreamOptions stream_options(const Package& package, const emoface_animator_config* given) {
+    emoface_animator_config config{};
+    if (given != nullptr) {
+        require_struct(given, "emoface_animator_config", offsetof(emoface_animator_config, template_count) + sizeof(int64_t));
+        config = whole(given);
+    }
+    const Manifest& manifest = package.manifest();
+    StreamOptions options;
+    options.rate = in_range(config.sample_rate, kLowestRate, kHighestRate, 16000, "sample_rate", EMOFACE_ERROR_AUDIO_FORMAT);
+    options.format.channels = in_range(config.channels, 1, 64, 1, "channels", EMOFACE_ERROR_AUDIO_FORMAT);
+    options.format.format = in_range(config.sample_format, 0, EMOFACE_SAMPLES_UINT8, 0, "sample_format", EMOFACE_ERROR_AUDIO_FORMAT);
+    options.format.mute_bad = in_range(config.on_bad_audio, 0, 1, 0, "on_bad_audio", EMOFACE_ERROR_ARGUMENT) == 1;
+    options.threads = in_range(config.threads, 1, 1024, 1, "threads", EMOFACE_ERROR_ARGUMENT);
+    options.blendshapes = in_range(config.blendshapes, 0, 1, 0, "blendshapes", EMOFACE_ERROR_ARGUMENT) == 1;
+    options.block_features = block_features(manifest, config.block_ms);
+    if (config.precision != nullptr) options.precision = config.precision;
+    if (config.backend != nullptr && std::string(config.backend) != "auto") options.backend = config.backend;
+    options.conditions = initial_conditions(manifest, config);
+    options.vertices = neutral_face(manifest, config);
+    return options;
+}
+
+void require_frames(const emoface_frames* out, const FrameSizes& sizes) {
+    if (out == nullptr) return;
+    require_struct(out, "emoface_frames", sizeof(emoface_frames));
+    if (out->blendshapes != nullptr && sizes.blendshapes == 0)
+        fail(EMOFACE_ERROR_ARGUMENT, "an array for blendshapes", "NULL: this animator solves none",
+             "Make the animator with blendshapes = 1.");
+}
+
+}  // namespace emoface::runtime
+
+extern "C" {
+
+emoface_status emoface_animator_config_init(emoface_animator_config* config, uint32_t struct_size) {
+    return guarded([&] {
+        require_pointer(config, "config");
+        if (struct_size != sizeof(emoface_animator_config))
+            fail(EMOFACE_ERROR_ARGUMENT, "struct_size = " + std::to_string(struct_size),
+                 std::to_string(sizeof(emoface_animator_config)), "Use the header of this library's version.");
+        *config = {};
+        config->struct_size = struct_size;
+        return EMOFACE_OK;
+    });
+}
+
+emoface_status emoface_animator_create(emoface_package* package, const emoface_animator_config* config,
+                                       emoface_animator** animator) {
+    return guarded([&] {
+        require_pointer(package, "package");
+        require_pointer(animator, "animator");
+        *animator = nullptr;
+        *animator = new emoface_animator(package->package, stream_options(*package->package, config));
+        return EMOFACE_OK;
+    });
+}
+
+void emoface_animator_release(emoface_animator* animator) { delete animator; }
+
+emoface_status emoface_animator_get_info(emoface_animator* animator, emoface_animator_info* info) {
+    return guarded([&] {
+        const Use use(animator);
+        require_struct(info, "emoface_animator_info", sizeof(emoface_animator_info));
+        const Stream& stream = animator->stream;
+        const auto read = [&] {
+            const Driver& driver = stream.driver();
+            info->fps = int32_t(stream.fps());
+            info->sample_rate = int32_t(stream.options().rate);
+            info->channels = stream.options().format.channels;
+            info->block_ms = int32_t(1000 * stream.options().block_features / driver.clock().feature_rate);
+            info->latency_samples = int32_t(driver.latency());
+            info->latency_seconds = double(driver.latency()) / double(stream.options().rate);
+            info->backend = stream.backend().c_str();
+            info->precision = stream.precision().c_str();
+            info->samples_fed = driver.fed();
+            info->frames_made = driver.frames();
+            return EMOFACE_OK;
+        };
+        return animator->running.load() ? animator->realtime->locked(read) : read();
+    });
+}
+
+emoface_status emoface_step(emoface_animator* animator, const void* samples, int64_t count, const emoface_frames* out,
+                            int64_t capacity, int64_t* written) {
+    return guarded([&]() -> emoface_status {
+        if (written != nullptr) *written = 0;
+        const Use use(animator);
+        Stream& stream = animator->stream;
+        require_synchronous(*animator);
+        require_open(stream, "audio after emoface_flush()");
+        require_count(samples, count);
+        require_frames(out, stream.sizes());
+        if (const emoface_status status = stream.options().format.check(samples, count); status != EMOFACE_OK) return status;
+        if (too_small(out, capacity, stream.driver().frames_of_feed(count), written)) return EMOFACE_ERROR_BUFFER_TOO_SMALL;
+        Output output(out, stream.sizes());
+        stream.feed(samples, count, output);
+        if (written != nullptr) *written = output.count();
+        return EMOFACE_OK;
+    });
+}
+
+emoface_status emoface_step_frames(emoface_animator* animator, int64_t count, int64_t* frames) {
+    return guarded([&] {
+        const Use use(animator);
+        require_pointer(frames, "frames");
+        *frames = 0;
+        require_synchronous(*animator);
+        require_open(animator->stream, "audio after emoface_flush()");
+        if (count < 0 || count > kMostSamples) require_count(nullptr, count);
+        *frames = animator->stream.driver().frames_of_feed(count);
+        return EMOFACE_OK;
+    });
+}
+
+emoface_status emoface_flush(emoface_animator* animator, double tail_seconds, const emoface_frames* out, int64_t capacity,
+                             int64_t* written) {
+    return guarded([&]() -> emoface_status {
+        if (written != nullptr) *written = 0;
+        const Use use(animator);
+        Stream& stream = animator->stream;
+        if (animator->running.load()) {
+            const int64_t tail = stream.tail_frames(tail_seconds);
+            if (out != nullptr) fail(EMOFACE_ERROR_MODE, "an output in real time", "out = NULL", "Use emoface_sample().");
+            if (animator->realtime->ended())
+                fail(EMOFACE_ERROR_STREAM_ENDED, "a second emoface_flush()", "emoface_reset() first", "Call emoface_reset().");
+            animator->realtime->end(tail);
+            return EMOFACE_OK;
+        }
+        require_open(stream, "a second emoface_flush()");
+        require_frames(out, stream.sizes());
+        const int64_t tail = stream.tail_frames(tail_seconds);
+        if (too_small(out, capacity, stream.driver().frames_of_finish(tail), written)) return EMOFACE_ERROR_BUFFER_TOO_SMALL;
+        Output output(out, stream.sizes());
+        stream.finish(tail, output);
+        if (written != nullptr) *written = output.count();
+        return EMOFACE_OK;
+    });
+}
+
+emoface_status emoface_flush_frames(emoface_animator* animator, double tail_seconds, int64_t* frames) {
+    return guarded([&] {
+        const Use use(animator);
+        require_pointer(frames, "frames");
+        *frames = 0;
+        require_synchronous(*animator);
+        require_open(animator->stream, "a second emoface_flush()");
+        *frames = animator->stream.driver().frames_of_finish(animator->stream.tail_frames(tail_seconds));
+        return EMOFACE_OK;
+    });
+}
+
+emoface_status emoface_reset(emoface_animator* animator) {
+    return guarded([&] {
+        const Use use(animator);
+        if (animator->realtime) animator->realtime->reset();
+        else animator->stream.reset();
+        return EMOFACE_OK;
+    });
+}
+
+emoface_status emoface_snapshot(emoface_animator* animator, void* buffer, int64_t capacity, int64_t* written) {
+    return guarded([&]() -> emoface_status {
+        const Use use(animator);
+        require_pointer(written, "written");
+        *written = 0;
+        require_synchronous(*animator);
+        animator->stream.require_sound();
+        const Bytes bytes = animator->stream.snapshot();
+        *written = int64_t(bytes.size());
+        if (capacity < *written || buffer == nullptr)
+            return refuse(EMOFACE_ERROR_BUFFER_TOO_SMALL,
+                          describe("room for " + std::to_string(capacity) + " bytes", std::to_string(*written), "Pass a larger buffer.").c_str());
+        std::memcpy(buffer, bytes.data(), bytes.size());
+        return EMOFACE_OK;
+    });
+}
+
+emoface_status emoface_restore(emoface_animator* animator, const void* data, int64_t size) {
+    return guarded([&] {
+        const Use use(animator);
+        require_pointer(data, "data");
+        require_synchronous(*animator);
+        if (size < 0) fail(EMOFACE_ERROR_ARGUMENT, "size = " + std::to_string(size), "0 or more", "Pass the number of bytes.");
+        animator->stream.restore(data, size_t(size));
+        return EMOFACE_OK;
+    });
+}
+
+emoface_status emoface_set_style(emoface_animator* animator, const char* name, double at) {
+    return change_by_name(animator, "style", name, at);
+}
+
+emoface_status emoface_set_emotion(emoface_animator* animator, const char* name, double at) {
+    return change_by_name(animator, "emotion", name, at);
+}
+
+emoface_status emoface_set_level(emoface_animator* animator, const char* name, double at) {
+    return change_by_name(animator, "level", name, at);
+}
+
+emoface_status emoface_set_condition(emoface_animator* animator, const char* condition, const float* values, int64_t count,
+                                     double at) {
+    return guarded([&] {
+        require_pointer(condition, "condition");
+        return change(animator, at, condition, [&](const Manifest& manifest) {
+            return weighted_condition(manifest, condition, values, count);
+        });
+    });
+}
+
+}  // extern "C"

@@ -1,0 +1,199 @@
+// emoface.h: versions, errors, ONNX Runtime and packages.
+#include <cstddef>
+
+#include "handles.h"
+#include "ort_library.h"
+
+using namespace emoface::runtime;
+
+namespace {
+
+emoface_status adopt(std::shared_ptr<Package> package, emoface_package** handle) {
+    auto made = std::make_unique<emoface_package>();
+    const Manifest& manifest = package->manifest();
+    made->names = {manifest.choices("style"), manifest.choices("emotion"), manifest.choices("level"),
+                   package->face().mask_names, package->face().blendshape_names, manifest.precisions()};
+    made->names.emplace_back();
+    for (const ConditionSpec& spec : manifest.conditions) made->names.back().push_back(spec.name);
+    made->package = std::move(package);
+    *handle = made.release();
+    return EMOFACE_OK;
+}
+
+const std::vector<std::string>* list_of(const emoface_package* package, int32_t list) {
+    if (package == nullptr || list < 0 || size_t(list) >= package->names.size()) return nullptr;
+    return &package->names[size_t(list)];
+}
+
+struct Name {
+    emoface_status status;
+    const char* text;
+};
+
+constexpr Name kNames[] = {
+    {EMOFACE_OK, "OK"},
+    {EMOFACE_NOTICE_NO_FRAME, "NOTICE_NO_FRAME"},
+    {EMOFACE_NOTICE_LATE, "NOTICE_LATE"},
+    {EMOFACE_NOTICE_EARLY, "NOTICE_EARLY"},
+    {EMOFACE_ERROR_ARGUMENT, "ERROR_ARGUMENT"},
+    {EMOFACE_ERROR_BUFFER_TOO_SMALL, "ERROR_BUFFER_TOO_SMALL"},
+    {EMOFACE_ERROR_CONDITION, "ERROR_CONDITION"},
+    {EMOFACE_ERROR_TEMPLATE, "ERROR_TEMPLATE"},
+    {EMOFACE_ERROR_PACKAGE, "ERROR_PACKAGE"},
+    {EMOFACE_ERROR_PACKAGE_NOT_FOUND, "ERROR_PACKAGE_NOT_FOUND"},
+    {EMOFACE_ERROR_PACKAGE_FORMAT, "ERROR_PACKAGE_FORMAT"},
+    {EMOFACE_ERROR_PACKAGE_INTEGRITY, "ERROR_PACKAGE_INTEGRITY"},
+    {EMOFACE_ERROR_MANIFEST, "ERROR_MANIFEST"},
+    {EMOFACE_ERROR_AUDIO, "ERROR_AUDIO"},
+    {EMOFACE_ERROR_AUDIO_FORMAT, "ERROR_AUDIO_FORMAT"},
+    {EMOFACE_ERROR_RUNTIME, "ERROR_RUNTIME"},
+    {EMOFACE_ERROR_STREAM_ENDED, "ERROR_STREAM_ENDED"},
+    {EMOFACE_ERROR_SNAPSHOT, "ERROR_SNAPSHOT"},
+    {EMOFACE_ERROR_BACKEND, "ERROR_BACKEND"},
+    {EMOFACE_ERROR_CONCURRENT_USE, "ERROR_CONCURRENT_USE"},
+    {EMOFACE_ERROR_QUEUE_FULL, "ERROR_QUEUE_FULL"},
+    {EMOFACE_ERROR_MODE, "ERROR_MODE"},
+    {EMOFACE_ERROR_OUT_OF_MEMORY, "ERROR_OUT_OF_MEMORY"},
+    {EMOFACE_ERROR_INTERNAL, "ERROR_INTERNAL"},
+};
+
+}  // namespace
+
+extern "C" {
+
+const char* emoface_version(void) { return EMOFACE_VERSION; }
+
+int32_t emoface_abi_version(void) { return EMOFACE_ABI_VERSION; }
+
+const char* emoface_status_name(emoface_status status) {
+    for (const Name& name : kNames)
+        if (name.status == status) return name.text;
+    return "UNKNOWN";
+}
+
+const char* emoface_last_error(void) { return last_error(); }
+
+emoface_status emoface_set_log(emoface_log_callback callback, void* user) {
+    return guarded([&] {
+        set_log(callback, user);
+        return EMOFACE_OK;
+    });
+}
+
+emoface_status emoface_onnxruntime_load(const char* library_path) {
+    return guarded([&] {
+        load_onnxruntime(library_path ? library_path : "");
+        return EMOFACE_OK;
+    });
+}
+
+const char* emoface_onnxruntime_version(void) { return onnxruntime_version(); }
+
+const char* emoface_onnxruntime_path(void) { return onnxruntime_path(); }
+
+emoface_status emoface_package_open(const char* path, emoface_package** package) {
+    return guarded([&] {
+        require_pointer(path, "path");
+        require_pointer(package, "package");
+        *package = nullptr;
+        return adopt(Package::open(std::string(path)), package);
+    });
+}
+
+emoface_status emoface_package_open_memory(const void* data, int64_t size, emoface_package** package) {
+    return guarded([&] {
+        require_pointer(data, "data");
+        require_pointer(package, "package");
+        *package = nullptr;
+        if (size < 0) fail(EMOFACE_ERROR_ARGUMENT, "size = " + std::to_string(size), "0 or more", "Pass the number of bytes.");
+        return adopt(Package::open(data, size_t(size)), package);
+    });
+}
+
+void emoface_package_release(emoface_package* package) { delete package; }
+
+emoface_status emoface_package_get_info(const emoface_package* package, emoface_package_info* info) {
+    return guarded([&] {
+        require_pointer(package, "package");
+        require_struct(info, "emoface_package_info", offsetof(emoface_package_info, motion_range) + sizeof(double));
+        const Manifest& manifest = package->package->manifest();
+        const auto ms = [&](int64_t features) { return int32_t(1000 * features / manifest.clock.feature_rate); };
+        info->format = int32_t(manifest.format);
+        info->fps = int32_t(manifest.clock.fps);
+        info->sample_rate = int32_t(manifest.clock.sample_rate);
+        info->vertices = int32_t(manifest.vertices);
+        info->triangles = int32_t(package->package->face().triangles.size() / 3);
+        info->emotions = manifest.outputs.count("emotion") ? int32_t(manifest.emotions.size()) : 0;
+        info->has_weights = int32_t(manifest.outputs.count("emotion_weight"));
+        info->blendshapes = int32_t(package->package->face().blendshape_names.size());
+        info->latency_samples = int32_t(manifest.latency_samples);
+        info->block_ms = ms(manifest.clock.block_features);
+        info->least_block_ms = ms(manifest.least_block);
+        info->longest_block_ms = ms(manifest.longest_block);
+        info->reserved = 0;
+        info->unit_in_metres = manifest.unit_in_metres;
+        info->motion_range = manifest.motion_range_m;
+        return EMOFACE_OK;
+    });
+}
+
+const char* emoface_package_text(const emoface_package* package, int32_t text) {
+    if (package == nullptr) return "";
+    const Package& loaded = *package->package;
+    switch (text) {
+        case EMOFACE_TEXT_NAME: return loaded.manifest().name.c_str();
+        case EMOFACE_TEXT_FAMILY: return loaded.manifest().family.c_str();
+        case EMOFACE_TEXT_LICENCE: return loaded.manifest().licence.c_str();
+        case EMOFACE_TEXT_AXES: return loaded.manifest().axes.c_str();
+        case EMOFACE_TEXT_DEFAULT_PRECISION: return loaded.manifest().default_precision.c_str();
+        case EMOFACE_TEXT_DIGEST: return loaded.digest().c_str();
+        case EMOFACE_TEXT_FACES_SHA256: return loaded.manifest().faces_sha256.c_str();
+        case EMOFACE_TEXT_MANIFEST: return loaded.manifest_text().c_str();
+        default: return "";
+    }
+}
+
+int32_t emoface_package_name_count(const emoface_package* package, int32_t list) {
+    const auto* names = list_of(package, list);
+    return names ? int32_t(names->size()) : 0;
+}
+
+const char* emoface_package_name(const emoface_package* package, int32_t list, int32_t index) {
+    const auto* names = list_of(package, list);
+    return names && index >= 0 && size_t(index) < names->size() ? (*names)[size_t(index)].c_str() : nullptr;
+}
+
+const float* emoface_package_template(const emoface_package* package) {
+    return package ? package->package->face().vertices.data() : nullptr;
+}
+
+const int32_t* emoface_package_faces(const emoface_package* package) {
+    return package ? package->package->face().triangles.data() : nullptr;
+}
+
+const float* emoface_package_colours(const emoface_package* package) {
+    return package ? package->package->face().colours.data() : nullptr;
+}
+
+const int32_t* emoface_package_mask(const emoface_package* package, const char* name, int64_t* count) {
+    if (count != nullptr) *count = 0;
+    if (package == nullptr || name == nullptr) return nullptr;
+    const Face& face = package->package->face();
+    for (size_t i = 0; i < face.masks.size(); ++i) {
+        if (face.mask_names[i] != name) continue;
+        // An empty region is a region, too.
+        static const int32_t nothing = 0;
+        if (count != nullptr) *count = int64_t(face.masks[i].size());
+        return face.masks[i].empty() ? &nothing : face.masks[i].data();
+    }
+    return nullptr;
+}
+
+const float* emoface_package_blendshape(const emoface_package* package, int32_t index) {
+    if (package == nullptr || index < 0) return nullptr;
+    const Face& face = package->package->face();
+    if (size_t(index) >= face.blendshape_names.size()) return nullptr;
+    return face.blendshapes.data() + size_t(index) * face.vertices.size();
+}
+
+}  // extern "C"

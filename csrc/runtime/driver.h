@@ -1,0 +1,116 @@
+// The driver: runs a manifest's stages over a stream of audio, whatever the model's family. As emoface.stream.driver:
+// audio is gathered into a fixed grid of blocks, so that every graph sees the same arrays in the same order for the same
+// audio, and gives the same bits however the caller cuts it.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "engine.h"
+#include "resampler.h"
+#include "timeline.h"
+
+namespace emoface::runtime {
+
+// One frame as the graphs gave it: offsets [V, 3], emotion [E], weight [V]; null where the package has no such output.
+struct RawFrame {
+    int64_t index = 0;
+    const float* offsets = nullptr;
+    const float* emotion = nullptr;
+    const float* weight = nullptr;
+};
+
+class FrameSink {
+public:
+    virtual ~FrameSink() = default;
+    virtual void frame(const RawFrame& frame) = 0;
+};
+
+class Driver {
+public:
+    // The manifest and engine must outlive the driver.
+    Driver(const Manifest& manifest, Engine& engine, int64_t block_features, int64_t rate,
+           std::vector<std::vector<float>> conditions);
+    // Back to the start of a stream; conditions too.
+    void reset();
+
+    const Clock& clock() const { return clock_; }
+    int64_t rate() const { return resampler_.rate(); }
+    int64_t fed() const { return fed_; }
+    int64_t blocks() const { return blocks_; }
+    int64_t frames() const { return frames_; }
+    // Declared latency in samples at the caller's rate.
+    int64_t latency() const;
+    // The promised number of frames of the audio so far.
+    int64_t promised() const { return clock_.frames_of(fed_, rate()); }
+    // Frames that `count` more samples would complete, and that `finish(extra)` would return.
+    int64_t frames_of_feed(int64_t count) const;
+    int64_t frames_of_finish(int64_t extra) const;
+    // Samples still missing until the next block runs; at least 1.
+    int64_t missing() const;
+
+    // Room for up to `kPiece` samples, then `feed` of as many: runs every block that is due.
+    static constexpr int64_t kPiece = 8192;
+    float* room(int64_t count) { return resampler_.room(size_t(count)); }
+    void feed(int64_t count, FrameSink& sink);
+    // Feed zeros until all promised frames, and `extra` more, are out.
+    void finish(int64_t extra, FrameSink& sink);
+
+    // The earliest audio time from which a condition can still change.
+    double earliest_change(size_t condition) const;
+    Timeline& timeline() { return timeline_; }
+
+private:
+    friend class SnapshotWriter;
+    friend class SnapshotReader;
+
+    struct Input {
+        enum Kind { audio, condition, link } kind = audio;
+        size_t condition_index = 0;
+        size_t key = 0;
+    };
+    struct Stage {
+        std::unique_ptr<StageStream> stream;
+        std::vector<Input> inputs;
+        size_t first_key = 0;  // keys of its outputs follow each other
+    };
+    // An output of a stage: where its values of the frames in work are.
+    struct Key {
+        size_t stage = 0, output = 0, bytes = 0;  // bytes per item
+        int track = -1;                           // index where coming frames read it from blocks
+        const uint8_t* frames = nullptr;          // [n, bytes]
+        std::vector<uint8_t> gathered;            // where a frames stage needed several calls
+    };
+    // Features of a block output that coming frames still read, from index `start` on.
+    struct Track {
+        size_t key = 0, width = 0;
+        int64_t start = 0, count = 0;
+        std::vector<float> values, interpolated;
+    };
+
+    void plan(Engine& engine);
+    void run(int64_t blocks, int64_t total, FrameSink& sink);
+    void run_block(int64_t total, FrameSink& sink);
+    void run_block_stages(int64_t block);
+    void append(Track& track, const float* features, int64_t count);
+    void forget_features();
+    void interpolate(int64_t first, int64_t last);
+    void run_frames_stage(Stage& stage, int64_t first, int64_t last);
+    void run_frame(int64_t frame, int64_t offset);
+    void report(int64_t frame, int64_t offset, FrameSink& sink) const;
+    void write_condition(Buffer& buffer, size_t condition, double time) const;
+
+    const Manifest& manifest_;
+    Clock clock_;
+    Resampler resampler_;
+    Timeline timeline_;
+    std::vector<Stage> stages_;
+    std::vector<Key> keys_;
+    std::vector<Track> tracks_;
+    int offsets_key_ = -1, emotion_key_ = -1, weight_key_ = -1;
+    std::vector<float> audio_;  // the block's samples: overlap, then new ones
+    int64_t fed_ = 0, blocks_ = 0, frames_ = 0;
+};
+
+}  // namespace emoface::runtime

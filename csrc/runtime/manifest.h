@@ -1,0 +1,98 @@
+// manifest.json of package format 1, checked whole. See docs/package-format.md.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "clock.h"
+
+namespace emoface::runtime {
+
+constexpr uint64_t kMostManifestBytes = uint64_t(4) << 20;
+constexpr uint64_t kMostFileBytes = uint64_t(4) << 30;
+
+enum class DType { float32, float16, int64, int32 };
+size_t dtype_size(DType dtype);
+const char* dtype_name(DType dtype);
+
+// One axis: `factor` n + `offset`, or the batch, which is 1 in this runtime.
+struct Extent {
+    int64_t factor = 0;
+    int64_t offset = 0;
+    bool batch = false;
+    int64_t at(int64_t n) const { return batch ? 1 : factor * n + offset; }
+    bool fixed() const { return !batch && factor == 0; }
+};
+bool operator==(const Extent& a, const Extent& b);
+
+using Shape = std::vector<Extent>;
+std::vector<int64_t> concrete(const Shape& shape, int64_t n);
+std::string text_of(const Shape& shape);
+
+enum class Cadence { block, frames, frame };
+
+struct TensorSpec {
+    std::string name;
+    std::string source;  // of an input: audio, condition.<name> or <stage>.<output>
+    Shape shape;
+    DType dtype = DType::float32;
+    double initial = 0.0;  // of a state
+};
+
+struct StageSpec {
+    std::string name;
+    Cadence cadence = Cadence::block;
+    std::map<std::string, std::string> files;  // precision -> file
+    std::vector<TensorSpec> inputs, outputs, state;
+
+    // The file for a precision, fp32 where there is none of its own; null where there is neither.
+    const std::string* file(const std::string& precision) const;
+    int output(std::string_view name) const;  // index or -1
+};
+
+struct ConditionSpec {
+    std::string name;
+    std::vector<float> initial;
+};
+
+struct FileEntry {
+    std::string sha256;
+    uint64_t bytes = 0;
+};
+
+struct Manifest {
+    std::string name, family, licence, axes, default_precision, faces_sha256;
+    Clock clock;
+    int64_t format = 0, least_block = 0, longest_block = 0, latency_samples = 0, vertices = 0;
+    double unit_in_metres = 1.0, motion_range_m = 0.0;
+    std::vector<std::string> styles, emotions, levels;
+    std::vector<ConditionSpec> conditions;
+    std::vector<StageSpec> stages;
+    std::map<std::string, std::string> outputs;  // role -> <stage>.<output>
+    std::map<std::string, FileEntry> files;
+    // precision -> limits that the exporter stated
+    std::map<std::string, std::pair<double, double>> tolerances;  // relative, offsets_mm; negative: not stated
+
+    std::vector<std::string> precisions() const;
+    int condition(std::string_view name) const;  // index or -1
+    // Names of a condition's entries; `emotion` ends with "auto" where the vector has the unknown class.
+    std::vector<std::string> choices(std::string_view condition) const;
+    int stage(std::string_view name) const;  // index or -1
+    // Stage and output of "<stage>.<output>"; {-1, -1} where there is none.
+    std::pair<int, int> source(const std::string& key) const;
+};
+
+// Read and check; Failure (PACKAGE_FORMAT or MANIFEST).
+Manifest read_manifest(const uint8_t* text, size_t size);
+
+// Relations between fields; Failure (MANIFEST) for the first that is wrong.
+void check_manifest(const Manifest& manifest);
+
+// Letters, digits, '_', '.', '-', not beginning with '.' or '-', at most 128: no package reaches outside itself.
+bool plain_file_name(std::string_view name);
+
+}  // namespace emoface::runtime

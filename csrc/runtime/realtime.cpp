@@ -1,0 +1,222 @@
+#include "realtime.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+#include "failure.h"
+
+namespace emoface::runtime {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+void blend(float* out, const std::vector<float>& a, const std::vector<float>& b, float share) {
+    if (out == nullptr) return;
+    for (size_t i = 0; i < a.size(); ++i) out[i] = a[i] + (b[i] - a[i]) * share;
+}
+
+void assign(std::vector<float>& to, const float* from) {
+    if (!to.empty() && from != nullptr) std::memcpy(to.data(), from, to.size() * sizeof(float));
+}
+
+}  // namespace
+
+Realtime::Realtime(Stream& stream, int queue_ms, int history_ms)
+    : stream_(stream), queue_(size_t(stream.options().rate * queue_ms / 1000 + 1)) {
+    const FrameSizes& sizes = stream.sizes();
+    history_.resize(size_t(std::max<int64_t>(4, stream.fps() * history_ms / 1000)));
+    for (Slot& slot : history_) {
+        slot.vertices.resize(sizes.vertices);
+        slot.emotion.resize(sizes.emotion);
+        slot.weight.resize(sizes.weight);
+        slot.blendshapes.resize(sizes.blendshapes);
+    }
+    clear_history();
+    worker_ = std::thread([this] { work(); });
+}
+
+Realtime::~Realtime() { stop(); }
+
+void Realtime::stop() {
+    stopping_.store(true);
+    if (worker_.joinable()) worker_.join();
+}
+
+emoface_status Realtime::push(const void* samples, int64_t count) noexcept {
+    if (failed_.load(std::memory_order_relaxed) != 0)
+        return refuse(EMOFACE_ERROR_RUNTIME, "the worker failed, see emoface_get_statistics(). Call emoface_reset().");
+    if (end_.load(std::memory_order_relaxed) >= 0)
+        return refuse(EMOFACE_ERROR_STREAM_ENDED,
+                      "got audio after emoface_flush(); expected emoface_reset() first. Call emoface_reset().");
+    const AudioFormat& format = stream_.options().format;
+    if (const emoface_status status = format.check(samples, count); status != EMOFACE_OK) return status;
+    const auto* bytes = static_cast<const unsigned char*>(samples);
+    const bool taken = queue_.push(size_t(count), [&](float* out, size_t from, size_t length) {
+        format.to_mono(bytes + from * format.frame_bytes(), int64_t(length), out);
+    });
+    if (taken) {
+        pushed_.fetch_add(count, std::memory_order_relaxed);
+        return EMOFACE_OK;
+    }
+    rejected_.fetch_add(count, std::memory_order_relaxed);
+    return refuse(EMOFACE_ERROR_QUEUE_FULL,
+                  "got more audio than the queue has room for; expected pushes no faster than the worker computes. Push "
+                  "again later, or start with a larger queue_ms.");
+}
+
+void Realtime::work() noexcept {
+    for (;;) {
+        // Read first: what was pushed before stop() is then seen below.
+        const bool stopping = stopping_.load();
+        bool worked = false;
+        try {
+            const std::lock_guard lock(stream_mutex_);
+            worked = failed_.load() == 0 && work_once();
+        } catch (...) {
+            const emoface_status status = status_of_current_exception();
+            {
+                const std::lock_guard lock(stream_mutex_);
+                failure_ = last_error();
+            }
+            failed_.store(status);
+            log(EMOFACE_LOG_ERROR, std::string("the worker failed: ") + last_error());
+        }
+        if (worked) continue;
+        if (stopping) return;
+        // Short against a block: push() must not make a system call to wake the worker.
+        const double block = double(stream_.options().block_features) / double(stream_.driver().clock().feature_rate);
+        std::this_thread::sleep_for(std::chrono::duration<double>(std::clamp(block / 16, 0.0005, 0.004)));
+    }
+}
+
+bool Realtime::work_once() {
+    if (stream_.ended()) {
+        queue_.drop();
+        return false;
+    }
+    const int64_t tail = end_.load();
+    size_t count = 0;
+    const size_t most = size_t(std::min(stream_.driver().missing(), Driver::kPiece));
+    const float* samples = queue_.peek(most, &count);
+    if (count == 0 && tail < 0) return false;
+    const int64_t blocks = stream_.driver().blocks();
+    const auto begin = SteadyClock::now();
+    if (count != 0) {
+        stream_.feed_mono(samples, int64_t(count), *this);
+        queue_.taken(count);
+    } else {
+        stream_.finish(tail, *this);
+    }
+    const int64_t ran = stream_.driver().blocks() - blocks;
+    if (ran > 0) {
+        const double seconds = std::chrono::duration<double>(SteadyClock::now() - begin).count() / double(ran);
+        const std::lock_guard lock(history_mutex_);
+        timed_blocks_ += ran;
+        total_seconds_ += seconds * double(ran);
+        worst_seconds_ = std::max(worst_seconds_, seconds);
+    }
+    return true;
+}
+
+void Realtime::receive(const Frame& frame) {
+    const std::lock_guard lock(history_mutex_);
+    Slot& slot = history_[size_t(frame.index) % history_.size()];
+    slot.index = frame.index;
+    assign(slot.vertices, frame.vertices);
+    assign(slot.emotion, frame.emotion);
+    assign(slot.weight, frame.weight);
+    assign(slot.blendshapes, frame.blendshapes);
+    if (newest_ < 0) oldest_ = frame.index;
+    newest_ = frame.index;
+    oldest_ = std::max(oldest_, newest_ - int64_t(history_.size()) + 1);
+}
+
+void Realtime::write(const emoface_frames& out, const Slot& a, const Slot& b, float share, double time) const {
+    if (out.time != nullptr) *out.time = time;
+    blend(out.vertices, a.vertices, b.vertices, share);
+    blend(out.emotion, a.emotion, b.emotion, share);
+    blend(out.emotion_weight, a.weight, b.weight, share);
+    blend(out.blendshapes, a.blendshapes, b.blendshapes, share);
+}
+
+emoface_status Realtime::sample(double time, const emoface_frames* out) {
+    const double fps = double(stream_.fps());
+    const std::lock_guard lock(history_mutex_);
+    sampled_.fetch_add(1, std::memory_order_relaxed);
+    if (newest_ < 0) {
+        no_frame_.fetch_add(1, std::memory_order_relaxed);
+        if (out != nullptr) {
+            const FrameSizes& sizes = stream_.sizes();
+            if (out->time != nullptr) *out->time = 0.0;
+            if (out->vertices != nullptr) std::copy(stream_.neutral().begin(), stream_.neutral().end(), out->vertices);
+            if (out->emotion != nullptr) std::fill_n(out->emotion, sizes.emotion, 0.0f);
+            if (out->emotion_weight != nullptr) std::fill_n(out->emotion_weight, sizes.weight, 0.0f);
+            if (out->blendshapes != nullptr) std::fill_n(out->blendshapes, sizes.blendshapes, 0.0f);
+        }
+        return refuse(EMOFACE_NOTICE_NO_FRAME,
+                      "got no frame yet; the neutral face was returned. The first frame comes with the latency.");
+    }
+    const double position = time * fps;
+    if (position > double(newest_)) {
+        if (out != nullptr) write(*out, slot(newest_), slot(newest_), 0.0f, double(newest_) / fps);
+        late_.fetch_add(1, std::memory_order_relaxed);
+        return refuse(EMOFACE_NOTICE_LATE,
+                      "got a time after the newest frame; that frame was returned. Delay the sound by the latency, or ask "
+                      "for a time that much earlier.");
+    }
+    if (position < double(oldest_)) {
+        if (out != nullptr) write(*out, slot(oldest_), slot(oldest_), 0.0f, double(oldest_) / fps);
+        early_.fetch_add(1, std::memory_order_relaxed);
+        return refuse(EMOFACE_NOTICE_EARLY,
+                      "got a time before the oldest frame that is kept; that frame was returned. Start with a larger "
+                      "history_ms, or push audio as it plays.");
+    }
+    const int64_t left = std::min(int64_t(position), newest_), right = std::min(left + 1, newest_);
+    if (out != nullptr) write(*out, slot(left), slot(right), float(position - double(left)), time);
+    return EMOFACE_OK;
+}
+
+void Realtime::end(int64_t tail) { end_.store(tail); }
+
+void Realtime::clear_history() {
+    const std::lock_guard lock(history_mutex_);
+    oldest_ = 0;
+    newest_ = -1;
+    timed_blocks_ = 0;
+    total_seconds_ = worst_seconds_ = 0;
+}
+
+void Realtime::reset() {
+    const std::lock_guard lock(stream_mutex_);
+    queue_.drop();
+    stream_.reset();
+    clear_history();
+    failure_.clear();
+    for (auto* counter : {&pushed_, &rejected_, &sampled_, &no_frame_, &late_, &early_}) counter->store(0);
+    end_.store(-1);
+    failed_.store(0);
+}
+
+void Realtime::statistics(emoface_statistics* statistics) {
+    statistics->failed = failed_.load();
+    if (statistics->failed != 0) {
+        const std::lock_guard lock(stream_mutex_);
+        set_last_error(failure_.c_str());
+    }
+    statistics->pushed_samples = pushed_.load();
+    statistics->rejected_samples = rejected_.load();
+    statistics->waiting_samples = int64_t(queue_.waiting());
+    statistics->sampled = sampled_.load();
+    statistics->no_frame = no_frame_.load();
+    statistics->late = late_.load();
+    statistics->early = early_.load();
+    const std::lock_guard lock(history_mutex_);
+    statistics->frames = newest_ + 1;
+    statistics->newest_time = newest_ < 0 ? -1.0 : double(newest_) / double(stream_.fps());
+    statistics->mean_block_seconds = timed_blocks_ ? total_seconds_ / double(timed_blocks_) : 0.0;
+    statistics->worst_block_seconds = worst_seconds_;
+}
+
+}  // namespace emoface::runtime

@@ -1,0 +1,80 @@
+#include "timeline.h"
+
+#include <cmath>
+
+#include "failure.h"
+
+namespace emoface::runtime {
+namespace {
+
+std::string joined(const std::vector<std::string>& names) {
+    std::string text;
+    for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+    return text;
+}
+
+}  // namespace
+
+void Timeline::reset() {
+    changes_.clear();
+    for (const std::vector<float>& value : initial_) changes_.push_back({Change{kBeginning, value}});
+}
+
+void Timeline::set(size_t condition, std::vector<float> value, double at) {
+    std::vector<Change>& changes = changes_[condition];
+    size_t position = changes.size();
+    while (position > 0 && changes[position - 1].at > at) --position;
+    changes.insert(changes.begin() + std::ptrdiff_t(position), Change{at, std::move(value)});
+}
+
+const std::vector<float>& Timeline::value(size_t condition, double time) const {
+    const std::vector<Change>& changes = changes_[condition];
+    for (size_t i = changes.size(); i-- > 1;)
+        if (changes[i].at <= time) return changes[i].value;
+    return changes.front().value;
+}
+
+void Timeline::forget_before(double time) {
+    for (std::vector<Change>& changes : changes_)
+        while (changes.size() > 1 && changes[1].at <= time) changes.erase(changes.begin());
+}
+
+size_t require_condition(const Manifest& manifest, const std::string& condition) {
+    const int index = manifest.condition(condition);
+    if (index >= 0) return size_t(index);
+    std::vector<std::string> names;
+    for (const ConditionSpec& spec : manifest.conditions) names.push_back(spec.name);
+    fail(EMOFACE_ERROR_CONDITION, "condition '" + condition + "'", names.empty() ? "none" : "one of " + joined(names),
+         "This package cannot be steered by it; leave it out.");
+}
+
+std::vector<float> named_condition(const Manifest& manifest, const std::string& condition, const std::string& name) {
+    const ConditionSpec& spec = manifest.conditions[require_condition(manifest, condition)];
+    if (name.empty()) return spec.initial;
+    const std::vector<std::string> choices = manifest.choices(condition);
+    for (size_t i = 0; i < choices.size(); ++i) {
+        if (choices[i] != name) continue;
+        std::vector<float> vector(spec.initial.size(), 0.0f);
+        vector[i] = 1.0f;
+        return vector;
+    }
+    fail(EMOFACE_ERROR_CONDITION, condition + " '" + name + "'",
+         choices.empty() ? std::to_string(spec.initial.size()) + " values" : "one of " + joined(choices),
+         "Names are case-sensitive; emoface_package_name() lists them.");
+}
+
+std::vector<float> weighted_condition(const Manifest& manifest, const std::string& condition, const float* values,
+                                      int64_t count) {
+    const ConditionSpec& spec = manifest.conditions[require_condition(manifest, condition)];
+    if (values == nullptr && count == 0) return spec.initial;
+    if (values == nullptr || count != int64_t(spec.initial.size()))
+        fail(EMOFACE_ERROR_CONDITION, condition + " of " + std::to_string(count) + " values",
+             std::to_string(spec.initial.size()) + " values", "Pass one weight per entry, in the manifest's order.");
+    std::vector<float> vector(values, values + count);
+    for (const float value : vector)
+        if (!std::isfinite(value))
+            fail(EMOFACE_ERROR_CONDITION, condition + " with NaN or infinite values", "finite values", "Pass numbers.");
+    return vector;
+}
+
+}  // namespace emoface::runtime
