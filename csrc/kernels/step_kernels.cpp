@@ -263,4 +263,38 @@ Status GroupedConv::run(int64_t batch, int64_t length, const float* x, float* y)
     return Status::ok;
 }
 
+Status unfold_rows(int64_t batch, int64_t length, int64_t channels, int64_t kernel, int64_t stride, const float* x,
+                   float* y) noexcept {
+    if (!x || !y) return Status::null_pointer;
+    if (misaligned(x) || misaligned(y)) return Status::misaligned;
+    if (stride <= 0 || !sizes_fit(batch, length, channels, kernel) || length < kernel) return Status::bad_size;
+    const int64_t steps = (length - kernel) / stride + 1, size = kernel * channels;
+    for (int64_t b = 0; b < batch; ++b)
+        for (int64_t t = 0; t < steps; ++t)
+            std::memcpy(y + (b * steps + t) * size, x + (b * length + t * stride) * channels, size_t(size) * sizeof(float));
+    return Status::ok;
+}
+
+Status delay_rows(int64_t batch, int64_t rows, int64_t width, int64_t all, int64_t start, int64_t count, const float* x,
+                  const float* projected, const float* waiting, float* y, float* query, float* rest) noexcept {
+    if (!x || !projected || !waiting || !y || !query || !rest) return Status::null_pointer;
+    for (const float* pointer : {x, projected, waiting, static_cast<const float*>(y), static_cast<const float*>(query),
+                                 static_cast<const float*>(rest)})
+        if (misaligned(pointer)) return Status::misaligned;
+    if (!sizes_fit(batch, rows, width, 3) || !sizes_fit(batch, all, width, 2) || start < 0 || count <= 0 ||
+        start > all - count)
+        return Status::bad_size;
+    const size_t size = size_t(width) * sizeof(float);
+    for (int64_t b = 0; b < batch; ++b)
+        for (int64_t i = 0; i < rows + count; ++i) {  // first what waits, then what is new
+            const float* held = waiting + (b * all + start + i) * 2 * width;
+            const float* row = i < count ? held : x + (b * rows + i - count) * width;
+            const float* its_query = i < count ? held + width : projected + (b * rows + i - count) * 3 * width;
+            float* to = i < rows ? y + (b * rows + i) * width : rest + (b * count + i - rows) * 2 * width;
+            std::memcpy(to, row, size);
+            std::memcpy(i < rows ? query + (b * rows + i) * width : to + width, its_query, size);
+        }
+    return Status::ok;
+}
+
 }  // namespace emoface

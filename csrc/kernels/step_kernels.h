@@ -1,5 +1,5 @@
 // What the step graphs do besides matrix products and SpiralConv3D: attention over cached keys, the motion head with
-// the blend of both branches, and the grouped convolution of the encoders' position embedding.
+// the blend of both branches, the grouped convolution of the encoders' position embedding, and moves of rows.
 //
 // Arrays are dense, row-major float32; pointers must be multiples of 4 bytes (int64: of 8). No overlap of inputs and
 // outputs, unless said so. C++17, no exceptions out of any function. For one instruction set the result of a call does
@@ -90,5 +90,19 @@ private:
     explicit GroupedConv(std::unique_ptr<Packed> packed) noexcept;
     std::unique_ptr<Packed> packed_;
 };
+
+// Windows of `kernel` rows, `stride` apart, laid side by side: y[b, t, k] = x[b, t * stride + k].
+//   x [B, length, C] with length >= kernel -> y [B, (length - kernel) / stride + 1, kernel, C]
+Status unfold_rows(int64_t batch, int64_t length, int64_t channels, int64_t kernel, int64_t stride, const float* x,
+                   float* y) noexcept;
+
+// Rows and their queries leave `count` rows after they came.
+//   x          [B, n, D]      the new rows
+//   projected  [B, n, 3 D]    of the new rows; the first D columns are their queries
+//   waiting    [B, R, 2 D]    of which rows start ... start + count - 1 wait here, rows and queries side by side
+//   y, query   [B, n, D]
+//   rest       [B, count, 2 D]
+Status delay_rows(int64_t batch, int64_t rows, int64_t width, int64_t all, int64_t start, int64_t count, const float* x,
+                  const float* projected, const float* waiting, float* y, float* query, float* rest) noexcept;
 
 }  // namespace emoface

@@ -1,5 +1,5 @@
-// The nodes emoface::StreamAttention, MotionHead, GroupedConv and VertexLayer (version 1) for ONNX Runtime's CPU
-// provider. Shapes are those of the schemas in export/emoface_export/step_onnx.py.
+// The nodes emoface::StreamAttention, MotionHead, GroupedConv, VertexLayer, Unfold and Delay (version 1) for ONNX
+// Runtime's CPU provider. Shapes are those of the schemas in export/emoface_export/step_onnx.py.
 #define ORT_API_MANUAL_INIT
 #include "step_ops.h"
 
@@ -12,7 +12,7 @@
 namespace emoface::ort {
 namespace {
 
-constexpr int at_run_time = -1;
+constexpr int none = -1;
 
 // What every kernel here does around its work: errors as statuses, nothing thrown.
 template <class Derived> class Kernel {
@@ -71,7 +71,7 @@ public:
     static constexpr const char* name = "MotionHead";
     // emotion, content, weight, basis -> offsets, products
     static constexpr size_t inputs = 4, outputs = 2;
-    static constexpr int integer_input = at_run_time;
+    static constexpr int integer_input = none;
 
     explicit MotionHeadKernel(const OrtKernelInfo* raw) {
         int constant = 0;
@@ -122,7 +122,7 @@ public:
     static constexpr const char* name = "GroupedConv";
     // x, weight, bias -> y
     static constexpr size_t inputs = 3, outputs = 1;
-    static constexpr int integer_input = at_run_time;
+    static constexpr int integer_input = none;
 
     explicit GroupedConvKernel(const OrtKernelInfo* raw) {
         const Ort::ConstKernelInfo info(raw);
@@ -193,6 +193,68 @@ public:
     }
 };
 
+template <class T> class Unfold : public Kernel<Unfold<T>> {
+public:
+    static constexpr const char* name = "Unfold";
+    // x -> y
+    static constexpr size_t inputs = 1, outputs = 1;
+    static constexpr int integer_input = none;
+
+    explicit Unfold(const OrtKernelInfo* raw)
+        : kernel_(Ort::ConstKernelInfo(raw).GetAttribute<int64_t>("kernel")),
+          stride_(Ort::ConstKernelInfo(raw).GetAttribute<int64_t>("stride")) {}
+
+    std::string compute(Ort::KernelContext& context) const {
+        const auto x = context.GetInput(0);
+        const Shape s = shape_of(x);
+        if (kernel_ < 1 || stride_ < 1 || s.size() != 3 || s[0] < 1 || s[1] < kernel_ || s[2] < 1)
+            return "got x " + text_of(s) + ", kernel " + std::to_string(kernel_) + ", stride " + std::to_string(stride_) +
+                   "; expected [B, T, C] with T at least the kernel, kernel and stride positive";
+        std::vector<float> room;
+        Output<T> y(context, 0, {s[0], (s[1] - kernel_) / stride_ + 1, kernel_ * s[2]});
+        const Status status = unfold_rows(s[0], s[1], s[2], kernel_, stride_, floats<T>(x, elements(s), room), y.data());
+        y.finish();
+        return this->text(status);
+    }
+
+private:
+    int64_t kernel_, stride_;
+};
+
+template <class T> class Delay : public Kernel<Delay<T>> {
+public:
+    static constexpr const char* name = "Delay";
+    // x, projected, waiting -> y, query, rest
+    static constexpr size_t inputs = 3, outputs = 3;
+    static constexpr int integer_input = none;
+
+    explicit Delay(const OrtKernelInfo* raw)
+        : start_(Ort::ConstKernelInfo(raw).GetAttribute<int64_t>("start")),
+          count_(Ort::ConstKernelInfo(raw).GetAttribute<int64_t>("count")) {}
+
+    std::string compute(Ort::KernelContext& context) const {
+        const auto x = context.GetInput(0), projected = context.GetInput(1), waiting = context.GetInput(2);
+        const Shape s = shape_of(x), p = shape_of(projected), w = shape_of(waiting);
+        if (s.size() != 3 || w.size() != 3 || p != Shape{s[0], s[1], 3 * s[2]} || w[0] != s[0] || w[2] != 2 * s[2] ||
+            start_ < 0 || count_ < 1 || start_ + count_ > w[1])
+            return "got x " + text_of(s) + ", projected " + text_of(p) + ", waiting " + text_of(w) + ", start " +
+                   std::to_string(start_) + ", count " + std::to_string(count_) +
+                   "; expected [B, n, D], [B, n, 3 * D], [B, R, 2 * D] with start + count at most R";
+        std::vector<float> room[3];
+        Output<T> y(context, 0, s), query(context, 1, s), rest(context, 2, {s[0], count_, w[2]});
+        const Status status = delay_rows(s[0], s[1], s[2], w[1], start_, count_, floats<T>(x, elements(s), room[0]),
+                                         floats<T>(projected, elements(p), room[1]),
+                                         floats<T>(waiting, elements(w), room[2]), y.data(), query.data(), rest.data());
+        y.finish();
+        query.finish();
+        rest.finish();
+        return this->text(status);
+    }
+
+private:
+    int64_t start_, count_;
+};
+
 template <class T, template <class> class K> struct Op : Ort::CustomOpBase<Op<T, K>, K<T>, true> {
     OrtStatusPtr CreateKernelV2(const OrtApi&, const OrtKernelInfo* info, void** kernel) const noexcept try {
         *kernel = new K<T>(info);
@@ -224,6 +286,8 @@ void add_step_operators(Ort::CustomOpDomain& domain) {
     add<MotionHeadKernel>(domain);
     add<GroupedConvKernel>(domain);
     add<VertexLayer>(domain);
+    add<Unfold>(domain);
+    add<Delay>(domain);
 }
 
 }  // namespace emoface::ort

@@ -42,6 +42,21 @@ _OPERATORS: dict[str, tuple[str, dict[str, str], dict[str, str]]] = {
         {"audio": "[B, n, C]", "constants": "[delta, V, C]", "available": "I[B, n]"},
         {"y": "[B, n, V, C]"},
     ),
+    "Unfold": (
+        "Windows of `kernel` rows, `stride` apart, side by side.",
+        {"x": "[B, T, C]"},
+        {"y": "[B, (T - kernel) / stride + 1, kernel * C]"},
+    ),
+    "Delay": (
+        "Rows and their queries leave `count` rows after they came.",
+        {"x": "[B, n, D]", "projected": "[B, n, 3 * D], queries first", "waiting": "[B, R, 2 * D]"},
+        {"y": "[B, n, D]", "query": "[B, n, D]", "rest": "[B, count, 2 * D], what waits now"},
+    ),
+}
+_INTEGERS = {
+    "GroupedConv": {"groups": "groups of channels"},
+    "Unfold": {"kernel": "rows of a window", "stride": "rows from one window to the next"},
+    "Delay": {"start": "first row of `waiting` that waits here", "count": "rows that wait here"},
 }
 
 
@@ -52,8 +67,8 @@ def _schema(name: str) -> defs.OpSchema:
         # With it TensorRT's parser prefers a loaded plugin to the function body.
         "plugin_namespace": attribute("plugin_namespace", defs.OpSchema.AttrType.STRING, "of a plugin", required=False)
     }
-    if name == "GroupedConv":
-        attributes["groups"] = attribute("groups", defs.OpSchema.AttrType.INT, "groups of channels", required=True)
+    for key, about in _INTEGERS.get(name, {}).items():
+        attributes[key] = attribute(key, defs.OpSchema.AttrType.INT, about, required=True)
     return defs.OpSchema(
         name,
         DOMAIN,
@@ -89,6 +104,14 @@ def _vertex_layer(audio: Any, constants: Any, available: Any) -> Any:
     return _OPERATIONS["VertexLayer"](audio, constants, available)
 
 
+def _unfold(x: Any, kernel: int, stride: int) -> Any:
+    return _OPERATIONS["Unfold"](x, kernel=kernel, stride=stride)
+
+
+def _delay(x: Any, projected: Any, waiting: Any, start: int, count: int) -> Any:
+    return _OPERATIONS["Delay"](x, projected, waiting, start=start, count=count)
+
+
 def translation_table() -> dict[Any, Callable[..., Any]]:
     """What `torch.onnx.export(custom_translation_table=...)` needs. Plain functions: scripted ones would be inlined."""
     import torch
@@ -101,6 +124,8 @@ def translation_table() -> dict[Any, Callable[..., Any]]:
         operators.motion_head.default: _motion_head,
         operators.grouped_conv.default: _grouped_conv,
         operators.vertex_layer.default: _vertex_layer,
+        operators.unfold.default: _unfold,
+        operators.delay.default: _delay,
     }
 
 
@@ -178,4 +203,42 @@ def VertexLayer(audio, constants, available):  # type: ignore[no-untyped-def]
     return op.Transpose(y, perm=[0, 1, 3, 2])
 
 
-BODIES = {function.name: function for function in (StreamAttention, MotionHead, GroupedConv, VertexLayer)}
+@script(_EMOFACE, default_opset=op)
+def Unfold(x, kernel: int, stride: int):  # type: ignore[no-untyped-def]
+    zero = op.Constant(value_ints=[0])
+    one = op.Constant(value_ints=[1])
+    minus = op.Constant(value_ints=[-1])
+    nought = op.Constant(value_int=0)
+    single = op.Constant(value_int=1)
+    window = op.Constant(value_int=kernel)
+    apart = op.Constant(value_int=stride)
+    length = op.Squeeze(op.Shape(x, start=1, end=2), zero)
+    steps = op.Add(op.Div(op.Sub(length, window), apart), single)
+    begin = op.Mul(op.Range(nought, steps, single), apart)
+    rows = op.Add(op.Unsqueeze(begin, one), op.Unsqueeze(op.Range(nought, window, single), zero))
+    return op.Reshape(
+        op.Gather(x, rows, axis=1), op.Concat(op.Shape(x, start=0, end=1), op.Reshape(steps, one), minus, axis=0)
+    )
+
+
+@script(_EMOFACE, default_opset=op)
+def Delay(x, projected, waiting, start: int, count: int):  # type: ignore[no-untyped-def]
+    zero = op.Constant(value_ints=[0])
+    one = op.Constant(value_ints=[1])
+    two = op.Constant(value_ints=[2])
+    first = op.Reshape(op.Constant(value_int=start), one)
+    held = op.Reshape(op.Constant(value_int=count), one)
+    n = op.Shape(x, start=1, end=2)
+    width = op.Shape(x, start=2, end=3)
+    queries = op.Slice(projected, zero, width, two)
+    old = op.Slice(waiting, first, op.Add(first, held), one)
+    rows = op.Concat(old, op.Concat(x, queries, axis=2), axis=1)
+    gone = op.Slice(rows, zero, n, one)
+    y = op.Slice(gone, zero, width, two)
+    query = op.Slice(gone, width, op.Add(width, width), two)
+    rest = op.Slice(rows, n, op.Add(n, held), one)
+    return y, query, rest
+
+
+_FUNCTIONS = (StreamAttention, MotionHead, GroupedConv, VertexLayer, Unfold, Delay)
+BODIES = {function.name: function for function in _FUNCTIONS}

@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from emoface_training.config import EncoderConfig
+from emoface_training.nn.step_ops import unfold
 
 
 class MatMulConv(nn.Module):
@@ -27,6 +28,15 @@ class MatMulConv(nn.Module):
 
     def forward(self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
         """`scale` and `shift` [Cout] are an affine map behind the convolution, folded into its weights."""
+        body = unfold(x, self.kernel, self.stride) if torch.compiler.is_exporting() else self._unfold(x)
+        # [Cout, Cin, k] -> [Cout, k * Cin], the order of the unfolded input
+        weight, bias = self.weight.permute(0, 2, 1).reshape(self.weight.shape[0], -1), self.bias
+        if scale is not None:
+            weight, bias = weight * scale[:, None], shift if bias is None else bias * scale + shift
+        return F.linear(body, weight, bias)
+
+    def _unfold(self, x: Tensor) -> Tensor:
+        """[B, T, Cin] -> [B, steps, k * Cin], with reshapes where a copy can be spared."""
         batch, length, channels = x.shape
         stride, rest = self.stride, self.kernel - self.stride
         steps = (length - self.kernel) // stride + 1
@@ -34,11 +44,7 @@ class MatMulConv(nn.Module):
         if rest:
             head = x[:, stride : stride * (steps + 1)] if rest == stride else x[:, stride::stride][:, :steps]
             body = torch.cat([body, head.reshape(batch, steps, rest * channels)], -1)
-        # [Cout, Cin, k] -> [Cout, k * Cin], the order of the unfolded input
-        weight, bias = self.weight.permute(0, 2, 1).reshape(self.weight.shape[0], -1), self.bias
-        if scale is not None:
-            weight, bias = weight * scale[:, None], shift if bias is None else bias * scale + shift
-        return F.linear(body, weight, bias)
+        return body
 
 
 class ConvLayer(nn.Module):

@@ -77,3 +77,31 @@ def vertex_layer(audio: Tensor, constants: Tensor, available: Tensor) -> Tensor:
 @vertex_layer.register_fake
 def _(audio: Tensor, constants: Tensor, available: Tensor) -> Tensor:
     return audio.new_empty(*audio.shape[:2], constants.shape[1], audio.shape[2])
+
+
+@torch.library.custom_op("emoface::unfold", mutates_args=())
+def unfold(x: Tensor, kernel: int, stride: int) -> Tensor:
+    """Windows of `kernel` rows side by side: x [B, T, C] -> [B, (T - kernel) // stride + 1, kernel * C]."""
+    return x.unfold(1, kernel, stride).transpose(2, 3).flatten(2).contiguous()
+
+
+@unfold.register_fake
+def _(x: Tensor, kernel: int, stride: int) -> Tensor:
+    return x.new_empty(x.shape[0], (x.shape[1] - kernel) // stride + 1, kernel * x.shape[2])
+
+
+@torch.library.custom_op("emoface::delay", mutates_args=())
+def delay(x: Tensor, projected: Tensor, waiting: Tensor, start: int, count: int) -> tuple[Tensor, Tensor, Tensor]:
+    """Rows and their queries leave `count` rows after they came.
+
+    x [B, n, D]; projected [B, n, 3 D], its first D columns the queries; waiting [B, R, 2 D], of which rows start ...
+    start + count - 1 wait here. Returns rows and queries that leave [B, n, D], and what waits now [B, count, 2 D].
+    """
+    n, width = x.shape[1:]
+    rows = torch.cat([waiting[:, start : start + count], torch.cat([x, projected[..., :width]], -1)], 1)
+    return rows[:, :n, :width].clone(), rows[:, :n, width:].clone(), rows[:, n:].clone()
+
+
+@delay.register_fake
+def _(x: Tensor, projected: Tensor, waiting: Tensor, start: int, count: int):  # type: ignore[no-untyped-def]
+    return torch.empty_like(x), torch.empty_like(x), x.new_empty(x.shape[0], count, 2 * x.shape[2])

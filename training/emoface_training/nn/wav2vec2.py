@@ -19,7 +19,7 @@ from emoface_training.encoder_errors import BandError, CalibrationError
 from emoface_training.nn.attention import Attention, relative_bias
 from emoface_training.nn.front_end import FeatureExtractor, FeatureProjection
 from emoface_training.nn.stage import State
-from emoface_training.nn.step_ops import grouped_conv
+from emoface_training.nn.step_ops import delay, grouped_conv
 
 HOP = 320
 OVERLAP = 80
@@ -189,7 +189,11 @@ class StreamingWav2Vec2(nn.Module):
                 query, k, v = layer.attention.project(layer.source(z))
                 k, v = torch.cat([keys, k], 2), torch.cat([values, v], 2)
                 new_state[f"keys_{index}"], new_state[f"values_{index}"] = k[:, :, n:], v[:, :, n:]
-            if right:  # features and their queries wait until their look-ahead has arrived
+            if right and as_operator:
+                z, query, rest = delay(z, rows, state["queries"], used, right)
+                queries.append(rest)
+                used += right
+            elif right:  # features and their queries wait until their look-ahead has arrived
                 waiting = torch.cat([z, query.to(z.dtype)], -1)
                 waiting = torch.cat([state["queries"][:, used : used + right], waiting], 1)
                 queries.append(waiting[:, n:])
