@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from tiny import icosphere
 
 from emoface_training.data.biwi import SEEN, UNSEEN
 from emoface_training.data.ravdess import ACTORS
 from emoface_training.data.vocaset import TEST, TRAIN, VALIDATION
+from tiny import icosphere
 
 SECONDS = 0.8
 
@@ -61,7 +61,7 @@ def write_pickle(path: Path, content: object) -> None:
 
 def write_masks(path: Path, radius: float = 0.1) -> Path:
     """FLAME_masks.pkl by region name."""
-    x, y, z = (icosphere(1, 1.0)[0] / 1.0).T
+    _x, y, z = (icosphere(1, 1.0)[0] / 1.0).T
     regions = {
         "lips": np.flatnonzero((z > 0.3) & (y < 0.1) & (y > -0.7)),
         "forehead": np.flatnonzero((z > 0) & (y > 0.5)),

@@ -58,9 +58,12 @@ class EmoFace(nn.Module):
 
     def pad_audio(self, audio: Tensor) -> tuple[Tensor, int]:
         """Zero-pad audio [B, N] to whole features; returns it and the number of frames floor(N fps / rate)."""
-        frames = frame_count(audio.shape[1], self.config.fps, self.config.sample_rate)
-        needed = features_needed(frames, self.config.fps) * HOP + OVERLAP
-        return F.pad(audio, (0, max(0, needed - audio.shape[1])))[:, :needed], frames
+        samples = audio.shape[1]
+        frames = frame_count(samples, self.config.fps, self.config.sample_rate)
+        # Sound behind the last frame's features is kept: it is the look-ahead that a stream would give them
+        held = -(-max(0, samples - OVERLAP) // HOP)
+        count = max(features_needed(frames, self.config.fps), held)
+        return F.pad(audio, (0, count * HOP + OVERLAP - samples)), frames
 
     def encode(self, audio: Tensor, speaker_mean: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """audio [B, N] at 16 kHz -> content, emotion [B, M, D] at frame rate, emotion class logits [B, 8]."""
