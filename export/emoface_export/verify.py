@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from emoface.animator import Animator
 from emoface.package import Package
-from emoface.verification import FP32_RELATIVE, Check
+from emoface.verification import FP32_RELATIVE, Check, reduced_limit_mm, stated_limit_mm
 from emoface_export.reference import WholeClip, autoregressive, given_motion, whole_clip
 from emoface_export.signals import speech_like
 from emoface_export.wiring import default_conditions
@@ -28,8 +28,6 @@ Floats = NDArray[np.float32]
 SECONDS = 60.0
 _SEED = 11
 _CHUNK_S = 0.5
-# Largest error of a reduced precision, as a part of the motion range, that export accepts.
-REDUCED_LIMITS = {"int8": 0.10, "fp16": 0.02}
 
 
 @dataclass(frozen=True)
@@ -103,7 +101,7 @@ def compare(
     """Compare a stream with the reference, per stage and end to end.
 
     fp32 is judged by relative error (limit 1e-4 of each output's range; offsets: of the motion range); int8 and fp16
-    by the largest error of an offset against fp32 PyTorch in mm, with the limit the package states.
+    by the largest error of an offset against fp32 PyTorch in mm, with the limit of `stated_limit_mm`.
     """
     streamed, chosen = stream(package, reference, backend, precision)
     tolerances = package.manifest.verification.get("tolerances", {}).get(chosen, {})
@@ -123,7 +121,7 @@ def compare(
     found.append(Comparison(f"{chosen} decoder.offsets, given motion", _largest(motion, given) / scale, exact, RANGE))
     found.append(Comparison(f"{chosen} end to end", _largest(motion, reference.motion) / scale, exact, RANGE))
     in_mm = 1000 * package.manifest.unit_in_metres
-    limit_mm = tolerances.get("offsets_mm") if chosen != "fp32" else None
+    limit_mm = stated_limit_mm(package.manifest, chosen) if chosen != "fp32" else None
     rms = float(np.sqrt(np.mean(np.square(motion - reference.motion, dtype=np.float64))))
     found.append(
         Comparison(f"{chosen} end to end, largest", _largest(motion, reference.motion) * in_mm, limit_mm, "mm")
@@ -142,7 +140,7 @@ def tolerances_for(precisions: tuple[str, ...], motion_range_m: float) -> dict[s
         if precision == "fp32":
             stated[precision] = {"relative": FP32_RELATIVE}
         else:
-            stated[precision] = {"offsets_mm": round(REDUCED_LIMITS[precision] * motion_range_m * 1000, 4)}
+            stated[precision] = {"offsets_mm": round(reduced_limit_mm(motion_range_m, precision), 4)}
     return stated
 
 

@@ -11,12 +11,15 @@ import numpy.typing as npt
 from emoface.animator import Animator
 from emoface.errors import ManifestError
 from emoface.frames import FrameBatch
+from emoface.manifest import Manifest
 from emoface.package import Golden, Package
 
 Floats = npt.NDArray[np.float32]
 FP32_RELATIVE = 1e-4
-# For precisions whose limit the package does not state.
-REDUCED_RELATIVE = 0.05
+REDUCED_RELATIVE = {"int8": 0.05, "fp16": 0.02}
+"""Largest error of an offset against fp32 that a precision may have, as a part of the motion range ..."""
+REDUCED_MM = 1.0
+"""... and in mm, whichever is less: a lip or a lid that is a millimetre off shows."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,8 @@ def verify_golden(package: Package, backend: str = "auto", precision: str | None
     """Run the golden audio through the chained stages and compare every output with the stored fp32 PyTorch ones.
 
     Stage outputs are judged by the largest difference relative to the output's own range, the final offsets relative
-    to the motion range (fp32) or in mm against the package's own limit (int8, fp16).
+    to the motion range (fp32) or in mm (int8, fp16): the least of `REDUCED_RELATIVE` of the motion range, `REDUCED_MM`
+    and what the package states.
     """
     golden = package.golden()
     recorded: dict[str, dict[int, Floats]] = {}
@@ -106,8 +110,19 @@ def _judge(package: Package, precision: str, key: str, difference: float, expect
         scale = float(np.abs(expected).max(initial=0.0))
         return Check(f"golden {key}", difference / scale if scale else difference, None, "of its range")
     in_mm = 1000 * manifest.unit_in_metres
-    limit_mm = tolerances.get("offsets_mm", REDUCED_RELATIVE * manifest.motion_range_m * 1000)
-    return Check(f"golden {key}", difference * in_mm, float(limit_mm), "mm")
+    return Check(f"golden {key}", difference * in_mm, stated_limit_mm(manifest, precision), "mm")
+
+
+def reduced_limit_mm(motion_range_m: float, precision: str) -> float:
+    """Largest error of an offset in mm that `precision` ("int8" or "fp16") may have."""
+    return min(REDUCED_RELATIVE[precision] * motion_range_m * 1000, REDUCED_MM)
+
+
+def stated_limit_mm(manifest: Manifest, precision: str) -> float:
+    """The limit that a package states for `precision`, where it is stricter than `reduced_limit_mm`; else that."""
+    own = reduced_limit_mm(manifest.motion_range_m, precision)
+    stated = manifest.verification.get("tolerances", {}).get(precision, {}).get("offsets_mm", own)
+    return min(own, float(stated))
 
 
 def verify_cuts(package: Package, backend: str = "auto", precision: str | None = None, seed: int = 0) -> list[Check]:

@@ -1,5 +1,6 @@
 """Streams through the SDK against whole-clip PyTorch, and the commands that do it."""
 
+import dataclasses
 import json
 import zipfile
 
@@ -10,11 +11,11 @@ import pytest
 from emoface.cli.main import main
 from emoface.manifest import Manifest
 from emoface.package import Package
-from emoface.verification import verify_golden
+from emoface.verification import reduced_limit_mm, stated_limit_mm, verify_golden
 from emoface_export.package_writer import file_entries, write_package
 from emoface_export.reference import given_motion
 from emoface_export.signals import speech_like
-from emoface_export.verify import compare, make_reference, stream, verify_against_checkpoint
+from emoface_export.verify import compare, make_reference, stream, tolerances_for, verify_against_checkpoint
 
 
 def by_name(comparisons):
@@ -52,6 +53,24 @@ def test_int8_is_reported_in_millimetres(package_of, kind):
     assert largest.unit == rms.unit == "mm"
     assert 0 < rms.value < largest.value <= largest.limit
     assert found["int8 content_encoder.content"].limit is None
+
+
+@pytest.mark.parametrize(
+    ("precision", "range_m", "limit"),
+    [("int8", 0.01, 0.5), ("int8", 0.02, 1.0), ("int8", 0.08, 1.0), ("fp16", 0.01, 0.2), ("fp16", 0.08, 1.0)],
+)
+def test_reduced_precisions_have_a_share_and_a_millimetre(package, precision, range_m, limit):
+    assert reduced_limit_mm(range_m, precision) == pytest.approx(limit)
+    assert tolerances_for((precision,), range_m) == {precision: {"offsets_mm": pytest.approx(limit)}}
+    manifests = [
+        dataclasses.replace(
+            package.manifest,
+            motion_range_m=range_m,
+            verification={"tolerances": {precision: {"offsets_mm": stated}}},
+        )
+        for stated in (0.1, 50.0)
+    ]
+    assert [stated_limit_mm(manifest, precision) for manifest in manifests] == pytest.approx([0.1, limit])
 
 
 def test_given_motion_is_fed_one_frame_late(package_of):
