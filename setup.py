@@ -36,6 +36,10 @@ COMPILE_ARGS = [] if os.name == "nt" else ["-std=c++17", "-O3", "-g0", "-fvisibi
 # GCC 12's own headers draw these warnings from every AVX-512 intrinsic.
 COMPILE_ARGS += [] if os.name == "nt" else ["-Wno-uninitialized", "-Wno-maybe-uninitialized"]
 KERNELS = sorted(str(path) for path in Path("csrc/kernels").glob("*.cpp"))
+RUNTIME = sorted(str(path) for path in Path("csrc/runtime").glob("*.cpp"))
+# Interpolation must round as in Python: no fused multiply-add.
+RUNTIME_ARGS = [*COMPILE_ARGS, "-fvisibility-inlines-hidden", "-ffp-contract=off"]
+RUNTIME_ARGS += ["-DEMOFACE_BUILD", "-DORT_API_MANUAL_INIT"]
 HEADERS = sorted(str(path) for path in Path("csrc").glob("*/*") if path.suffix in (".h", ".inl"))
 
 
@@ -48,12 +52,22 @@ class SharedLibrary(Extension):
     """A library for other programs to load: no Python in it or in its file name."""
 
 
+class RuntimeLibrary(SharedLibrary):
+    """The C++ runtime as a library."""
+
+
 class CudaLibrary(SharedLibrary):
     """A library with the CUDA kernels in it."""
 
 
 class AliasLibrary(SharedLibrary):
     """An empty library whose name stands for another one: see csrc/tensorrt/alias.c."""
+
+
+if Pybind11Extension is not None:
+
+    class RuntimeModule(Pybind11Extension):
+        """The C++ runtime as a module of Python."""
 
 
 class Cuda:
@@ -139,7 +153,35 @@ def extensions() -> list[Extension]:
         options["include_dirs"] = ["csrc/kernels", headers]
         name = "emoface._lib.libemoface_onnxruntime"
         found.append(SharedLibrary(name, sources, language="c++", optional=True, **options))
-    return found + cuda_extensions()
+    return found + runtime_extensions(headers) + cuda_extensions()
+
+
+def json_headers() -> str | None:
+    """Folder of nlohmann/json.hpp, or None."""
+    folders = [os.environ.get("NLOHMANN_JSON_ROOT", ""), "/usr/include", "/usr/local/include"]
+    places = [place for folder in folders if folder for place in (Path(folder, "include"), Path(folder))]
+    return next((str(place) for place in places if (place / "nlohmann" / "json.hpp").is_file()), None)
+
+
+def runtime_extensions(headers: str | None) -> list[Extension]:
+    """The C++ runtime: libemoface with the C interface, and the module of the backend `native`."""
+    json = json_headers()
+    if headers is None or json is None or os.name == "nt":  # for Windows: csrc/CMakeLists.txt
+        return []
+    options = {
+        "include_dirs": ["csrc/include", "csrc/runtime", headers, json],
+        "extra_compile_args": RUNTIME_ARGS,
+        "libraries": ["z", *(("dl", "pthread") if sys.platform == "linux" else ())],
+        "depends": HEADERS,
+        "language": "c++",
+        "optional": True,
+    }
+    script = ["-Wl,--version-script=csrc/runtime/emoface.map"] if sys.platform == "linux" else []
+    found: list[Extension] = [RuntimeLibrary("emoface._lib.libemoface", [], extra_link_args=script, **options)]
+    if Pybind11Extension is not None:
+        sources = ["bindings/python/runtime_module.cpp"]
+        found.append(RuntimeModule("emoface._runtime", sources, cxx_std=17, **options))
+    return found
 
 
 def cuda_extensions() -> list[Extension]:
@@ -176,6 +218,7 @@ class BuildNative(build_ext):
 
     _kernels: list[str] | None = None
     _cuda_kernels: list[str] | None = None
+    _runtime: list[str] | None = None
 
     def get_ext_filename(self, fullname: str) -> str:
         for extension in self.extensions:
@@ -196,11 +239,29 @@ class BuildNative(build_ext):
                 self._cuda_kernels = ext.cuda.compile(CUDA_SOURCES, self.build_temp)
             ext.extra_objects = [*ext.extra_objects, *self._cuda_kernels]
             return super().build_extension(ext)
+        if isinstance(ext, RuntimeLibrary) or type(ext).__name__ == "RuntimeModule":
+            return self.build_runtime(ext)
         if self._kernels is None:
             self._kernels = self.compiler.compile(
                 KERNELS, output_dir=self.build_temp, include_dirs=["csrc/kernels"], extra_postargs=COMPILE_ARGS
             )
         ext.extra_objects = [*ext.extra_objects, *self._kernels]
+        super().build_extension(ext)
+
+    def build_runtime(self, ext: Extension) -> None:
+        """Compile the runtime once for the library and the module; the resampler's kernel becomes part of it."""
+        if self._runtime is None:
+            generated = Path(self.build_temp, "generated")
+            generated.mkdir(parents=True, exist_ok=True)
+            stored = Path("sdk/emoface/audio/kernel.npz").read_bytes()
+            (generated / "kernel_npz.inc").write_text(",".join(map(str, stored)) + "\n", encoding="ascii")
+            self._runtime = self.compiler.compile(
+                RUNTIME,
+                output_dir=self.build_temp,
+                include_dirs=[*ext.include_dirs, str(generated)],
+                extra_postargs=RUNTIME_ARGS,
+            )
+        ext.extra_objects = [*ext.extra_objects, *self._runtime]
         super().build_extension(ext)
 
     def build_alias(self, ext: Extension) -> None:

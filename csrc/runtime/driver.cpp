@@ -159,6 +159,14 @@ void Driver::run_block(int64_t total, FrameSink& sink) {
     timeline_.forget_before(std::min(double(last) / double(clock_.fps), clock_.block_time(block + 1)));
 }
 
+void Driver::probe(const Stage& stage, int64_t first, int64_t skip, int64_t count) const {
+    if (!probe_ || count <= 0) return;
+    for (size_t output = 0; output < stage.stream->spec().outputs.size(); ++output) {
+        const Key& key = keys_[stage.first_key + output];
+        probe_({key.stage, output, first, count, stage.stream->output(output).data() + size_t(skip) * key.bytes});
+    }
+}
+
 void Driver::write_condition(Buffer& buffer, size_t condition, double time) const {
     const std::vector<float>& value = timeline_.value(condition, time);
     if (!value.empty()) std::memcpy(buffer.data(), value.data(), value.size() * sizeof(float));
@@ -181,6 +189,7 @@ void Driver::run_block_stages(int64_t block) {
             }
         }
         stream.run(size);
+        probe(stage, std::max<int64_t>(0, first), std::max<int64_t>(0, -first), size - std::max<int64_t>(0, -first));
         for (size_t output = 0; output < stream.spec().outputs.size(); ++output) {
             const Key& key = keys_[stage.first_key + output];
             if (key.track < 0 || first + size <= 0) continue;
@@ -251,6 +260,7 @@ void Driver::run_frames_stage(Stage& stage, int64_t first, int64_t last) {
             else std::memcpy(buffer.data(), keys_[input.key].frames + size_t(begin - first) * keys_[input.key].bytes, buffer.size());
         }
         stream.run(n);
+        probe(stage, begin, 0, n);
         for (size_t output = 0; output < stream.spec().outputs.size(); ++output) {
             Key& key = keys_[stage.first_key + output];
             const Buffer& made = stream.output(output);
@@ -285,6 +295,7 @@ void Driver::run_frame(int64_t frame, int64_t offset) {
             std::memcpy(buffer.data(), values, buffer.size());
         }
         stream.run(1);
+        probe(stage, frame, 0, 1);
     }
 }
 

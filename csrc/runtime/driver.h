@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -20,6 +21,15 @@ struct RawFrame {
     const float* emotion = nullptr;
     const float* weight = nullptr;
 };
+
+// What a stage's output was, after every call of it: for verification. `first` counts features after the dropped
+// look-ahead, or frames; `values` holds `count` items.
+struct Probed {
+    size_t stage = 0, output = 0;
+    int64_t first = 0, count = 0;
+    const uint8_t* values = nullptr;
+};
+using Probe = std::function<void(const Probed&)>;
 
 class FrameSink {
 public:
@@ -60,6 +70,8 @@ public:
     // The earliest audio time from which a condition can still change.
     double earliest_change(size_t condition) const;
     Timeline& timeline() { return timeline_; }
+    void set_probe(Probe probe) { probe_ = std::move(probe); }
+    const Manifest& manifest() const { return manifest_; }
 
 private:
     friend class SnapshotWriter;
@@ -99,9 +111,11 @@ private:
     void run_frames_stage(Stage& stage, int64_t first, int64_t last);
     void run_frame(int64_t frame, int64_t offset);
     void report(int64_t frame, int64_t offset, FrameSink& sink) const;
+    void probe(const Stage& stage, int64_t first, int64_t skip, int64_t count) const;
     void write_condition(Buffer& buffer, size_t condition, double time) const;
 
     const Manifest& manifest_;
+    Probe probe_;
     Clock clock_;
     Resampler resampler_;
     Timeline timeline_;

@@ -26,7 +26,7 @@ std::string describe(const std::string& got, const std::string& expected, const 
 }
 
 void fail(emoface_status status, const std::string& got, const std::string& expected, const std::string& remedy) {
-    throw Failure(status, describe(got, expected, remedy));
+    throw Failure(status, got, expected, remedy);
 }
 
 void manifest_fault(const std::string& file, const std::string& field, const std::string& got,

@@ -13,13 +13,21 @@ std::string describe(const std::string& got, const std::string& expected, const 
 
 class Failure : public std::exception {
 public:
-    Failure(emoface_status status, std::string text) : status_(status), text_(std::move(text)) {}
+    Failure(emoface_status status, std::string got, std::string expected, std::string remedy)
+        : status_(status),
+          text_(describe(got, expected, remedy)),
+          got_(std::move(got)),
+          expected_(std::move(expected)),
+          remedy_(std::move(remedy)) {}
     emoface_status status() const noexcept { return status_; }
     const char* what() const noexcept override { return text_.c_str(); }
+    const std::string& got() const noexcept { return got_; }
+    const std::string& expected() const noexcept { return expected_; }
+    const std::string& remedy() const noexcept { return remedy_; }
 
 private:
     emoface_status status_;
-    std::string text_;
+    std::string text_, got_, expected_, remedy_;
 };
 
 [[noreturn]] void fail(emoface_status status, const std::string& got, const std::string& expected,

@@ -19,6 +19,7 @@ constexpr uint32_t kVersion = 1;
 constexpr size_t kHead = 8 + 4 + 4 + 32;
 // Years of audio; beyond, products of counters could leave 64 bits.
 constexpr int64_t kMost = int64_t(1) << 42, kMostBlocks = int64_t(1) << 32;
+const char* const kWeights = "rig.weights";
 const char* const kRemedy = "Take the snapshot again with emoface_snapshot(), or start over with emoface_reset().";
 
 [[noreturn]] void refuse_snapshot(const std::string& got, const std::string& expected) {
@@ -92,7 +93,7 @@ public:
             }
         }
         if (!extra.blendshapes.empty())
-            floats("blendshapes", extra.blendshapes.data(), {int64_t(extra.blendshapes.size())});
+            floats(kWeights, extra.blendshapes.data(), {int64_t(extra.blendshapes.size())});
         const Json header = {{"identity", identity_json(identity)},
                              {"fed", driver_.fed_},
                              {"blocks", driver_.blocks_},
@@ -191,8 +192,8 @@ public:
                 if (part.dtype != dtype_name(state.dtype) || part.shape != concrete(state.shape, 1))
                     refuse_snapshot(name + " of another shape or type", text_of(state.shape) + " " + dtype_name(state.dtype));
             }
-        if (parts_.count("blendshapes") && blendshapes != 0) {
-            extra.blendshapes = values(vector("blendshapes", int64_t(blendshapes)));
+        if (parts_.count(kWeights) && blendshapes != 0) {
+            extra.blendshapes = values(vector(kWeights, int64_t(blendshapes)));
             for (const float weight : extra.blendshapes)
                 if (!(weight >= 0 && weight <= 1)) refuse_snapshot("a blendshape weight outside 0..1", "weights");
         }

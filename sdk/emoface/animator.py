@@ -29,7 +29,7 @@ from emoface.rig.basis import Blendshapes
 from emoface.rig.controls import RigControls
 from emoface.rig.stream import open_rig
 from emoface.stream.conditions import ConditionTimeline, condition_vector
-from emoface.stream.driver import Calls, Driver, Motion, Probe, run_alone
+from emoface.stream.driver import Calls, Motion, Probe, open_driver, run_alone
 from emoface.stream.features import Floats
 from emoface.stream.guard import Guard
 from emoface.stream.state import load_state, save_state
@@ -119,7 +119,7 @@ class Animator:
         self.precision = engine.precision
         self.fps = manifest.fps
         self._timeline = ConditionTimeline(initial)
-        self._driver = Driver(manifest, engine, clock, self.sample_rate, self._timeline, probe)
+        self._driver = open_driver(manifest, engine, clock, self.sample_rate, self._timeline, probe)
         samples = self._driver.latency
         self.latency = Latency(samples, samples / self.sample_rate, 1000 * samples / self.sample_rate)
         self._template = self.face.template

@@ -6,6 +6,7 @@ the first available of `AUTO_ORDER`, and the engine says which one it was.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -17,7 +18,11 @@ from emoface.errors import BackendError
 from emoface.manifest import StageSpec
 
 if TYPE_CHECKING:
+    from emoface.manifest import Manifest
     from emoface.package import Package
+    from emoface.stream.conditions import ConditionTimeline
+    from emoface.stream.driver import Probe, StreamDriver
+    from emoface.timing import Clock
 
 Array = npt.NDArray[np.generic]
 
@@ -79,6 +84,16 @@ class BatchingEngine(Engine, Protocol):
         """A stage with fresh state for each of `slots` voices."""
 
 
+@runtime_checkable
+class DrivingEngine(Engine, Protocol):
+    """An engine that runs whole streams itself."""
+
+    def open_driver(
+        self, manifest: Manifest, clock: Clock, rate: int, timeline: ConditionTimeline, probe: Probe | None
+    ) -> StreamDriver:
+        """A stream; arguments as of `emoface.stream.driver.Driver`."""
+
+
 EngineFactory = Callable[["Package", str, int], Engine]
 
 
@@ -94,7 +109,15 @@ def _ort_cpu_native(package: Package, precision: str, threads: int) -> Engine:
     return OrtNativeEngine(package, precision, threads)
 
 
+def _native(package: Package, precision: str, threads: int) -> Engine:
+    from emoface.backends.native import NativeEngine
+
+    return NativeEngine(package, precision, threads)
+
+
 _FACTORIES: dict[str, EngineFactory] = {"ort-cpu": _ort_cpu}
+if importlib.util.find_spec("emoface._runtime") is not None:
+    _FACTORIES["native"] = _native
 if library_path().is_file():
     _FACTORIES["ort-cpu-native"] = _ort_cpu_native
 # Backends that a build or an extra provides; why they are missing and what brings them.
@@ -103,6 +126,11 @@ _ABSENT = {
         f"this build has no {library_path().name}",
         "Install from source with a C++ compiler and ONNXRUNTIME_ROOT naming ONNX Runtime's headers, "
         "or use backend='ort-cpu'.",
+    ),
+    "native": (
+        "this build has no emoface._runtime",
+        "Install from source with a C++ compiler, zlib, nlohmann-json and ONNXRUNTIME_ROOT naming ONNX Runtime's "
+        "headers, or use backend='ort-cpu'.",
     ),
 }
 _GPU = ("ort-cuda", "tensorrt", "tensorrt-rtx")

@@ -10,18 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from emoface.audio.resampler import Resampler
-from emoface.backends import Array, Engine
+from emoface.backends import Array, DrivingEngine, Engine
 from emoface.errors import RuntimeFailure
 from emoface.manifest import Manifest
 from emoface.stream.conditions import ConditionTimeline
 from emoface.stream.features import FeatureTrack, Floats, Interpolation
 from emoface.stream.plan import PlannedStage, make_plan
+from emoface.stream.state import driver_state, restore_driver
 from emoface.timing import Clock
 
 Probe = Callable[[str, str, int, Floats], None]
@@ -69,6 +70,47 @@ class Motion:
     offsets: Floats
     emotion: Floats
     emotion_weight: Floats
+
+
+class StreamDriver(Protocol):
+    """What an animator needs of a stream, whoever runs its stages."""
+
+    clock: Clock
+
+    @property
+    def fed(self) -> int:
+        """Samples fed."""
+
+    @property
+    def latency(self) -> int:
+        """Declared latency in samples at the caller's rate, the resampler's delay included."""
+
+    def reset(self) -> None:
+        """Back to the start of a stream; conditions too."""
+
+    def earliest_change(self, condition: str) -> float:
+        """The earliest audio time, in seconds, from which `condition` can still change."""
+
+    def feed(self, samples: Floats) -> Calls[Motion]:
+        """Add mono samples and run every block that is due."""
+
+    def finish(self, extra_frames: int = 0) -> Calls[Motion]:
+        """Feed zeros until all promised frames, and `extra_frames` more, are out."""
+
+    def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """What a snapshot's header and arrays say about the stream."""
+
+    def restore(self, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Continue from `state()`; SnapshotError, and nothing changed, where arrays do not fit."""
+
+
+def open_driver(
+    manifest: Manifest, engine: Engine, clock: Clock, rate: int, timeline: ConditionTimeline, probe: Probe | None = None
+) -> StreamDriver:
+    """A stream on `engine`, run by the engine itself where it can; arguments as of `Driver`."""
+    if isinstance(engine, DrivingEngine):
+        return engine.open_driver(manifest, clock, rate, timeline, probe)
+    return Driver(manifest, engine, clock, rate, timeline, probe)
 
 
 class Driver:
@@ -151,6 +193,14 @@ class Driver:
             needed = self.resampler.needed(self.clock.samples_for_block(blocks - 1))
             self.resampler.append_silence(max(0, needed - self.resampler.received))
         return (yield from self._run(blocks, total))
+
+    def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """What a snapshot's header and arrays say about the stream."""
+        return driver_state(self)
+
+    def restore(self, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Continue from `state()`; SnapshotError, and nothing changed, where arrays do not fit."""
+        restore_driver(self, header, arrays)
 
     def _run(self, blocks: int, total_frames: int) -> Calls[Motion]:
         """Run blocks up to `blocks` and return frames up to `total_frames`."""

@@ -1,51 +1,36 @@
-"""A driver's state to snapshot bytes and back."""
+"""A stream's state to snapshot bytes and back."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from emoface.errors import SnapshotError
-from emoface.stream.driver import Driver
 from emoface.stream.snapshot import pack, require_same, unpack
+
+if TYPE_CHECKING:
+    from emoface.stream.driver import Driver, StreamDriver
 
 _DAMAGED = "Take the snapshot again with Animator.snapshot(), or start over with reset()."
 
 
 def save_state(
-    driver: Driver,
+    driver: StreamDriver,
     identity: Mapping[str, Any],
     extra: Mapping[str, Any],
     rig: Mapping[str, npt.NDArray[Any]],
 ) -> bytes:
     """Everything `driver` needs to go on, with `identity` (checked on loading), `extra` values and the rig's arrays."""
-    base, produced, held = driver.resampler.state()
-    changes = driver.timeline.state()
-    header = {
-        "identity": dict(identity),
-        "fed": driver.fed,
-        "blocks": driver.blocks,
-        "frames": driver.frames,
-        "resampler": [base, produced],
-        "tracks": {key: [track.start, track.values is not None] for key, track in driver.tracks.items()},
-        # Minus infinity, the time of the first value, has no JSON form.
-        "conditions": [[name, None if at == -np.inf else at] for name, at, _ in changes],
-        **extra,
-    }
-    arrays: dict[str, npt.NDArray[Any]] = {"pending": held, "overlap": driver.overlap}
-    arrays.update((f"track.{key}", track.values) for key, track in driver.tracks.items() if track.values is not None)
-    arrays.update((f"condition.{index}", vector) for index, (_, _, vector) in enumerate(changes))
-    for stage in driver.plan.stages:
-        arrays.update((f"state.{stage.spec.name}.{name}", array) for name, array in stage.stream.state().items())
-    arrays.update((f"rig.{name}", array) for name, array in rig.items())
-    return pack(header, arrays)
+    header, arrays = driver.state()
+    rig_arrays = {f"rig.{name}": array for name, array in rig.items()}
+    return pack({"identity": dict(identity), **header, **extra}, arrays | rig_arrays)
 
 
 def load_state(
-    data: bytes, driver: Driver, identity: Mapping[str, Any], rig: Mapping[str, npt.NDArray[Any]]
+    data: bytes, driver: StreamDriver, identity: Mapping[str, Any], rig: Mapping[str, npt.NDArray[Any]]
 ) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     """Put a snapshot into `driver`; returns the header and the rig's arrays, of the shapes of `rig`.
 
@@ -53,17 +38,40 @@ def load_state(
     """
     header, arrays = unpack(data)
     require_same(header.get("identity", {}), identity)
+    _require_arrays(arrays, {f"rig.{name}": array for name, array in rig.items()})
+    driver.restore(header, arrays)
+    return header, {name: arrays[f"rig.{name}"] for name in rig}
+
+
+def driver_state(driver: Driver) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """What a snapshot's header and arrays say about a stream."""
+    base, produced, held = driver.resampler.state()
+    changes = driver.timeline.state()
+    header = {
+        "fed": driver.fed,
+        "blocks": driver.blocks,
+        "frames": driver.frames,
+        "resampler": [base, produced],
+        "tracks": {key: [track.start, track.values is not None] for key, track in driver.tracks.items()},
+        # Minus infinity, the time of the first value, has no JSON form.
+        "conditions": [[name, None if at == -np.inf else at] for name, at, _ in changes],
+    }
+    arrays: dict[str, npt.NDArray[Any]] = {"pending": held, "overlap": driver.overlap}
+    arrays.update((f"track.{key}", track.values) for key, track in driver.tracks.items() if track.values is not None)
+    arrays.update((f"condition.{index}", vector) for index, (_, _, vector) in enumerate(changes))
+    for stage in driver.plan.stages:
+        arrays.update((f"state.{stage.spec.name}.{name}", array) for name, array in stage.stream.state().items())
+    return header, arrays
+
+
+def restore_driver(driver: Driver, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Put `driver_state` back; SnapshotError, and nothing changed, where arrays do not fit the stages."""
     wanted = {
         f"state.{stage.spec.name}.{name}": array
         for stage in driver.plan.stages
         for name, array in stage.stream.state().items()
     }
-    rig_arrays = {f"rig.{name}": array for name, array in rig.items()}
-    for name, array in (wanted | rig_arrays).items():
-        found = arrays.get(name)
-        if found is None or found.shape != array.shape or found.dtype != array.dtype:
-            got = "nothing" if found is None else f"{found.shape} {found.dtype}"
-            raise SnapshotError(f"{name}: {got}", f"{array.shape} {array.dtype}", _DAMAGED)
+    _require_arrays(arrays, wanted)
     driver.fed, driver.blocks, driver.frames = header["fed"], header["blocks"], header["frames"]
     driver.overlap = arrays["overlap"]
     base, produced = header["resampler"]
@@ -80,4 +88,11 @@ def load_state(
     for stage in driver.plan.stages:
         prefix = f"state.{stage.spec.name}."
         stage.stream.restore({name[len(prefix) :]: arrays[name] for name in wanted if name.startswith(prefix)})
-    return header, {name: arrays[f"rig.{name}"] for name in rig}
+
+
+def _require_arrays(arrays: Mapping[str, npt.NDArray[Any]], wanted: Mapping[str, npt.NDArray[Any]]) -> None:
+    for name, array in wanted.items():
+        found = arrays.get(name)
+        if found is None or found.shape != array.shape or found.dtype != array.dtype:
+            got = "nothing" if found is None else f"{found.shape} {found.dtype}"
+            raise SnapshotError(f"{name}: {got}", f"{array.shape} {array.dtype}", _DAMAGED)
