@@ -6,7 +6,7 @@ import hashlib
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +83,15 @@ def export_package(
             f"a motion range of {motion_range} m", "a face that moves", "Train the model before exporting it."
         )
     motion_range = float(f"{motion_range:.4g}")
-    stages = []
+    stages: list[ExportedStage] = []
+    graphs: dict[str, dict[str, bytes]] = {}
     for name, stage in model.stages.items():
         progress(f"exporting {name}")
-        stages.append(exporter(name, _frozen(stage), input_shapes(model.config, name)))
-    # Everything is verified, also the fp32 graphs that a small package leaves out
-    graphs = {stage.name: _variants(stage, {"fp32", *options.precisions}) for stage in stages}
+        exported = exporter(name, _frozen(stage), input_shapes(model.config, name))
+        # Everything is verified, also the fp32 graphs that a small package leaves out
+        graphs[name] = _variants(exported, {"fp32", *options.precisions})
+        # From here on the bytes do: full-size encoders fill gigabytes
+        stages.append(replace(exported, model=onnx.ModelProto()))
     progress("computing golden vectors")
     common = {"face.npz": face.to_npz(), "golden.npz": golden_file(model)}
     provenance = _provenance(model, options.provenance)
@@ -106,9 +109,9 @@ def export_package(
 
     everything = tuple(p for p in ("fp32", "fp16", "int8") if p == "fp32" or p in options.precisions)
     comparisons: list[Comparison] = []
-    with _loaded(*assemble(everything, {})) as package:
-        for precision in everything:
-            progress(f"comparing the {precision} stream with PyTorch")
+    for precision in everything:
+        progress(f"comparing the {precision} stream with PyTorch")
+        with _loaded(*assemble((precision,), {})) as package:
             comparisons += compare(package, model, reference, precision=precision)
     _refuse_failures(comparisons)
     measured = {"seconds": options.seconds, "measured": summary(comparisons)}
@@ -127,14 +130,13 @@ def _frozen(stage: Any) -> Any:
 
 
 def _variants(stage: ExportedStage, precisions: Iterable[str]) -> dict[str, bytes]:
-    """The stage's graph as bytes per precision it is worth having in."""
+    """The stage's graph as bytes per precision it is worth having in; the graph itself is used up."""
     graphs: dict[str, onnx.ModelProto] = {}
     if "int8" in precisions and stage.name in INT8_STAGES:
         graphs["int8"] = quantize_model(stage.model)
     if "fp16" in precisions:
         graphs["fp16"] = half_model(stage.model)
-    graphs["fp32"] = onnx.ModelProto()
-    graphs["fp32"].CopyFrom(stage.model)
+    graphs["fp32"] = stage.model
     store_exact_halves(graphs["fp32"])
     return {precision: graph.SerializeToString(deterministic=True) for precision, graph in graphs.items()}
 
