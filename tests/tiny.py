@@ -94,7 +94,23 @@ def face_arrays(subdivisions: int = 1) -> dict[str, np.ndarray]:
     }
     colours = np.stack([0.5 + 0.3 * x, 0.4 + 0.2 * y, np.full_like(x, 0.4)], 1).astype(np.float32)
     arrays = {"template": template, "faces": faces, "colours": colours}
-    return arrays | {f"mask_{name}": np.flatnonzero(chosen).astype(np.int32) for name, chosen in masks.items()}
+    arrays |= {f"mask_{name}": np.flatnonzero(chosen).astype(np.int32) for name, chosen in masks.items()}
+    return arrays | blendshape_arrays(template)
+
+
+def blendshape_arrays(template: np.ndarray) -> dict[str, np.ndarray]:
+    """Five smooth, independent shapes of centimetres, under names of ARKit's."""
+    x, y, z = (template / np.abs(template).max()).T
+    left = 1 / (1 + np.exp(-6 * x))
+    low, high = np.exp(-4 * (y + 0.6) ** 2), np.exp(-4 * (y - 0.6) ** 2)
+    shapes = {
+        "browInnerUp": high[:, None] * (0.0, 0.012, 0.0),
+        "jawOpen": low[:, None] * (0.0, -0.03, -0.005),
+        "mouthPucker": np.stack([-0.02 * x * low, 0 * x, 0.015 * low * (z > 0)], axis=1),
+        "mouthSmileLeft": (left * low)[:, None] * (0.01, 0.012, -0.004),
+        "mouthSmileRight": ((1 - left) * low)[:, None] * (-0.01, 0.012, -0.004),
+    }
+    return {"blendshape_names": np.array(list(shapes)), "blendshapes": np.stack(list(shapes.values())).astype("f")}
 
 
 def tiny_config(rank: int | None = None, subdivisions: int = 1, **changes: object) -> EmoFaceConfig:

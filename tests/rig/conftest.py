@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from rig_cases import handmade, shaped_files
 
-from emoface.package import Face
+from emoface.package import Face, Package
 from emoface_export.face_file import read_face, with_synthetic_blendshapes
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.data.synthetic.rig import HEAD_FILE, Rig
@@ -27,3 +30,13 @@ def motion() -> np.ndarray:
         [0.6 if name in ("jaw_open", "smile", "blink", "brow_inner_up") else 0.3 for name in RIG_PARAMETERS]
     )
     return Rig.load().offsets(size * np.clip(np.sin(pace * time * 2 * np.pi + phase), 0, 1))
+
+
+@pytest.fixture(scope="session")
+def shaped_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return handmade.write_zip(tmp_path_factory.mktemp("rig") / "shaped.emoface", shaped_files())
+
+
+@pytest.fixture(scope="session")
+def shaped_package(shaped_path: Path) -> Package:
+    return Package.load(shaped_path)

@@ -16,7 +16,7 @@ from emoface.errors import RigError
 Floats = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Blendshapes:
     """Vertex offsets of K named shapes at weight 1: a face is template + sum over k of weight[k] shapes[k].
 
@@ -50,6 +50,15 @@ class Blendshapes:
         array.setflags(write=False)
         object.__setattr__(self, "names", names)
         object.__setattr__(self, "shapes", array)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Blendshapes) and self.sha256 == other.sha256
+
+    def __hash__(self) -> int:
+        return hash(self.sha256)
+
+    def __repr__(self) -> str:
+        return f"Blendshapes({len(self)} shapes of {self.vertices} vertices: {self.names[0]}, ...)"
 
     def __len__(self) -> int:
         return len(self.names)
@@ -88,7 +97,7 @@ class Blendshapes:
         given = np.asarray(weights, np.float32)
         if given.ndim != 2 or given.shape[1] != len(self):
             raise RigError(f"weights of shape {given.shape}", f"shape (T, {len(self)})", "Give one row per frame.")
-        return np.asarray((given @ self.shapes.reshape(len(self), -1)).reshape(len(given), -1, 3))
+        return np.asarray((given @ self.shapes.reshape(len(self), -1)).reshape(len(given), *self.shapes.shape[1:]))
 
     def to_arrays(self, step: float) -> dict[str, npt.NDArray[Any]]:
         """The arrays of the package's `face.npz`: integer multiples of `step`, larger where int16 would overflow."""

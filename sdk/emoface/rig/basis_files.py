@@ -33,7 +33,12 @@ def read_blendshapes(path: str | Path, face: Face) -> Blendshapes:
         raise RigError(f"blendshapes in {file.name!r}", "a .glb or .npz file", "Export one of these.")
     if not file.is_file():
         raise RigError(f"{file}: no such file", "a .glb or .npz file with blendshapes", "Check the path.")
-    return _from_glb(file, face) if file.suffix.lower() == ".glb" else _from_npz(file, face)
+    if file.suffix.lower() == ".npz":
+        return _from_npz(file, face)
+    try:
+        return _from_glb(file, face)
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        raise RigError(f"{file}: {error!r}", "a valid glTF document", "Export the file again.") from None
 
 
 def _from_npz(file: Path, face: Face) -> Blendshapes:

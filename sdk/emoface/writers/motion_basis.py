@@ -65,7 +65,8 @@ def _positive(mean: FloatArray, components: FloatArray, scores: FloatArray) -> t
 
 def morph_residual(offsets: FloatArray, shapes: FloatArray, weights: FloatArray) -> float:
     """Largest distance of a vertex of offsets (T, V, 3) from where shapes (K, V, 3) with weights (T, K) put it."""
-    return _residual(offsets.reshape(len(offsets), -1), shapes.reshape(len(shapes), -1), weights)
+    size = offsets[0].size if len(offsets) else 0
+    return _residual(offsets.reshape(len(offsets), size), shapes.reshape(len(shapes), -1), weights)
 
 
 def _residual(flat: FloatArray, shapes: FloatArray, weights: FloatArray) -> float:
