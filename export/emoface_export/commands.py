@@ -32,7 +32,12 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--name", metavar="NAME", help="name in the manifest (default: from --out)")
     parser.add_argument("--licence", default="Apache-2.0", metavar="SPDX", help="licence of the weights")
     parser.add_argument("--block-ms", type=int, default=40, metavar="MS", help="default block, a multiple of 20")
-    parser.add_argument("--unit-in-metres", type=float, default=1.0, metavar="X", help="length of the vertices' unit")
+    parser.add_argument(
+        "--unit-in-metres",
+        type=float,
+        metavar="X",
+        help="length of the vertices' unit (default: the dataset's, or 1)",
+    )
     parser.add_argument("--provenance", metavar="FILE.json", help="facts to store, for example training metrics")
     parser.add_argument("--audio", nargs="+", metavar="FILE", help="sound files to compare on (default: synthetic)")
     parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="audio compared with PyTorch")
@@ -99,7 +104,7 @@ def _options(args: argparse.Namespace, path: Path) -> Any:
         name=args.name or path.name.removesuffix(".emoface"),
         licence=args.licence,
         block_features=args.block_ms // 20,
-        unit_in_metres=args.unit_in_metres,
+        unit_in_metres=_unit(Path(args.checkpoint)) if args.unit_in_metres is None else args.unit_in_metres,
     )
     return ExportOptions(
         facts=facts,
@@ -110,6 +115,19 @@ def _options(args: argparse.Namespace, path: Path) -> Any:
         audio=_audio(args.audio) if args.audio else None,
         provenance=_provenance(args),
     )
+
+
+def _unit(checkpoint: Path) -> float:
+    """Length of the unit in metres that the checkpoint's face states (datasets are not all in metres), or 1."""
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with np.load(checkpoint / "face.npz", allow_pickle=False) as face:
+            return float(face["unit_in_metres"]) if "unit_in_metres" in face.files else 1.0
+    except (OSError, ValueError, zipfile.BadZipFile):  # none, or one that `find_face` refuses with its reason
+        return 1.0
 
 
 def _provenance(args: argparse.Namespace) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """25 and 30 fps: whole clips of any length see the sound that a stream sees."""
 
 import pytest
-import tiny
 import torch
 
+import tiny
 from emoface_training.nn.interpolation import interpolate
 
 

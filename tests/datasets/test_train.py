@@ -1,5 +1,6 @@
 """Every layout from its folder to a talking package: train, evaluate, export, verify, animate."""
 
+import functools
 import json
 from pathlib import Path
 
@@ -7,9 +8,18 @@ import layouts
 import numpy as np
 import pytest
 import soundfile
+import torch
 import yaml
 
+import tiny
 from emoface.cli.main import main
+from emoface.package import Package
+from emoface_export import export
+from emoface_training import checkpoint, options, training_run
+from emoface_training.batches import ClipStore
+from emoface_training.data.sample import DatasetFace
+from emoface_training.data.vocaset import TRAIN, Vocaset
+from emoface_training.motion_targets import VertexTargets
 
 # Five convolutions with wav2vec2's hop and overlap: fewer operations to trace than its seven
 ENCODER = {
@@ -27,7 +37,7 @@ ENCODER = {
 }
 
 
-def configuration(path: Path, labelled: bool, steps: int = 6, rank: int | None = None) -> Path:
+def configuration(path: Path, labelled: bool, steps: int = 6, rank: int | None = None, **stage_b: object) -> Path:
     """The papers' scheme, losses and dense head, small. labelled: the dataset has emotions and pairs."""
     path.write_text(
         yaml.safe_dump(
@@ -49,7 +59,8 @@ def configuration(path: Path, labelled: bool, steps: int = 6, rank: int | None =
                     "scheme": "self-growing",
                     "pairs": labelled,
                     "classification": labelled,
-                },
+                }
+                | stage_b,
             }
         )
     )
@@ -61,13 +72,22 @@ def rows(run: Path) -> list[dict]:
     return [line for line in lines if line["kind"] == "train"]
 
 
+@pytest.fixture
+def traced_once(monkeypatch: pytest.MonkeyPatch, tiny_folder: Path) -> None:
+    """Stages with equal weights are traced once: tracing is most of an export's time."""
+    exporter = tiny.RememberingExporter(tiny_folder)
+    patched = functools.partial(export.export_package, exporter=exporter)
+    monkeypatch.setattr(export, "export_package", patched)
+
+
+@pytest.mark.usefixtures("traced_once")
 @pytest.mark.parametrize("kind", layouts.WRITERS)
-def test_a_layout_becomes_a_package_that_speaks(
-    tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_layout_becomes_a_package_that_speaks(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
     root, run = layouts.WRITERS[kind](tmp_path / "data"), tmp_path / "run"
     labelled = kind == "ravdess"
-    config = configuration(tmp_path / "config.yaml", labelled)
+    # The encoders rest here (their training is tested below), so that all four packages share their graphs
+    resting = {"freeze_encoders_for": 1.0, "fusion_from": 0.0 if labelled else 1.0}
+    config = configuration(tmp_path / "config.yaml", labelled, **resting)
     assert main(["train", str(config), "--data", str(root), "--out", str(run)]) == 0
     log = rows(run)
     assert len(log) == 6 and ("cross" in log[-1]) is labelled and ("classification" in log[-1]) is labelled
@@ -78,6 +98,7 @@ def test_a_layout_becomes_a_package_that_speaks(
     assert report["rows"]["model"]["lve_m2"] > 0.0 and "bilabials" not in report["rows"]["model"]
     package = tmp_path / "face.emoface"
     assert main(["export", str(run / "stage_b"), "--out", str(package), "--seconds", "2"]) == 0
+    assert Package.load(package).manifest.unit_in_metres == (0.1875 if kind == "biwi" else 1.0)
     assert main(["verify", str(package)]) == 0
     sound = tmp_path / "speech.wav"
     soundfile.write(sound, layouts.speech(99, 16000, 1.0), 16000)
@@ -86,3 +107,53 @@ def test_a_layout_becomes_a_package_that_speaks(
         fps = 25 if kind == "biwi" else 30
         assert shown["vertices"].shape == (fps, 42, 3)
         assert np.isfinite(shown["vertices"]).all() and np.ptp(shown["vertices"], axis=0).max() > 0
+
+
+@pytest.mark.parametrize("rank", [None, 5])
+def test_the_loss_on_vertices_falls_with_either_head(tmp_path: Path, rank: int | None) -> None:
+    root = layouts.write_vocaset(tmp_path / "data")
+    config = configuration(tmp_path / "config.yaml", False, steps=40, rank=rank, scheme="teacher-forcing")
+    assert main(["train", str(config), "--data", str(root), "--out", str(tmp_path / "run")]) == 0
+    losses = [row["loss"] for row in rows(tmp_path / "run")]
+    assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
+    # the encoders learn too
+    model, _ = checkpoint.load(tmp_path / "run" / "stage_b")
+    fresh = training_run.new_model(
+        options.load(config), tuple(TRAIN), face_of(root), ClipStore.load(Vocaset.open(root).clips("train"), 30, 8)
+    )
+    before, after = fresh.content_encoder.state_dict(), model.content_encoder.state_dict()
+    assert any(not torch.equal(before[key], after[key]) for key in before if "feature_extractor" not in key)
+    assert all(torch.equal(before[key], after[key]) for key in before if "feature_extractor" in key)
+
+
+def face_of(root: Path) -> DatasetFace:
+    return Vocaset.open(root).face
+
+
+def test_targets_are_the_vertices_of_the_window(tmp_path: Path) -> None:
+    dataset = Vocaset.open(layouts.write_vocaset(tmp_path / "data"))
+    store = ClipStore.load(dataset.clips("train"), 30, 8)
+    targets = VertexTargets(dataset.face, store)
+    codes = targets.window(2, 5, 11)
+    whole = dataset.clips("train")[2].load().vertices.offsets()
+    np.testing.assert_array_equal(targets.offsets(codes).numpy(), whole[5:11])
+    some = torch.tensor([7, 0])
+    np.testing.assert_array_equal(targets.offsets(codes, some).numpy(), whole[5:11][:, [7, 0]])
+
+
+def test_options_that_need_labels_or_a_rig_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = layouts.write_vocaset(tmp_path / "data")
+    cases = {
+        "classification": {"classification": True},
+        "frame_gains": {"frame_gains": {"lips_close": 2.0}},
+    }
+    for word, changed in cases.items():
+        config = configuration(tmp_path / "config.yaml", False, **changed)
+        assert main(["train", str(config), "--data", str(root), "--out", str(tmp_path / word)]) == 2
+        assert word in capsys.readouterr().err
+    data = yaml.safe_load(configuration(tmp_path / "config.yaml", False).read_text())
+    data["stage_a"] = {"max_steps": 1}
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(data))
+    arguments = ["train", str(tmp_path / "config.yaml"), "--data", str(root), "--out", str(tmp_path / "a")]
+    assert main(arguments) == 2
+    assert "stage_a" in capsys.readouterr().err
