@@ -44,6 +44,10 @@ LABELS = {
     "layer2_roofline": "second layer: least time that the machine needs / time of the kernel",
     "general_cin16": "SpiralConv3D, 16 -> 16 channels: gather + linear in PyTorch / kernel",
     "general_cin48": "the same, 48 -> 48 channels",
+    "rtf_base_int8_100ms": "two wav2vec2-base encoders, int8, band mode: processing time / audio time, one core",
+    "rtf_base_fp32_100ms": "the same, fp32",
+    "rtf_base_windowed": "the same, int8, window mode (2 s encoded again every 100 ms, no fine-tuning)",
+    "rtf_large_int8_100ms": "two wav2vec2-large encoders, int8, band mode",
     "speedup_cache_t300": "frame 300: PyTorch with a key-value cache / step",
 }
 COLUMNS = (
