@@ -102,11 +102,12 @@ internal static class UnityChecks
             var output = 2.5 * AudioSettings.BufferLength / AudioSettings.outputSampleRate;
             var compared = 0;
             var largest = 0f;
+            var paused = 0.0;
             for (var picture = 0; picture < 150; picture++)
             {
                 Voice.Settle(animator.Stream);
                 stage.Picture();
-                var heard = AudioSettings.dspTime - stage.Source.Scheduled - output;
+                var heard = AudioSettings.dspTime - stage.Source.Scheduled - output - paused;
                 Expect.Near(animator.FaceTime, heard, 2e-3, "the time shown is the time heard");
                 var place = animator.FaceTime * package.Fps;
                 if (place >= 0 && place < expected.Count - 1)
@@ -129,23 +130,12 @@ internal static class UnityChecks
                     stage.Picture();
                     animator.Resume();
                     Expect.Equal(stage.Source.Pauses, 1, "pauses");
-                    continue;
+                    Expect.True(stage.Source.isPlaying, "the sound goes on");
+                    paused = 3.0;
                 }
                 stage.Advance(1.0 / 60);
-                if (picture < 30) continue;
-                // After the pause the sound goes on where it was: its start has moved.
-                Expect.True(stage.Source.isPlaying || !animator.IsSpeaking, "playing");
-                break;
             }
-            Expect.True(compared > 5 && largest > 0.02f, "weights compared: " + compared + ", up to " + largest);
-            var begin = animator.FaceTime;
-            for (var picture = 0; picture < 150; picture++)
-            {
-                stage.Advance(1.0 / 60);
-                Voice.Settle(animator.Stream);
-                stage.Picture();
-            }
-            Expect.Near(animator.FaceTime - begin, 2.5, 0.05, "the clock went on after the pause");
+            Expect.True(compared > 50 && largest > 0.02f, "weights compared: " + compared + ", up to " + largest);
             Expect.True(!animator.IsSpeaking, "the clip is over");
             Expect.Near(stage.Head.GetBlendShapeWeight(1), 0.0, 0.5, "back to neutral");
             Expect.Equal(animator.Stream.Statistics().PushedSamples, 24000L, "the whole clip was fed, once");
@@ -183,7 +173,7 @@ internal static class UnityChecks
     /// <summary>What can be wrong is said in the console, and disables the component alone.</summary>
     public static void WrongSetups(string[] arguments)
     {
-        Refused(new Stage(null), "drag");
+        Refused(new Stage(null), "Drag");
         Refused(new Stage(arguments[0], animator => animator.Face = null), "Character");
         Refused(new Stage(arguments[0], null, new Mesh().WithShape("wings")), "jawOpen");
         Refused(new Stage(arguments[1], null, new Mesh().WithShape("jawOpen")), "without blendshapes");

@@ -1,0 +1,157 @@
+"""The Unity package, compiled and run by Mono: the binding against the real library, the component against a stand-in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import emoface
+import header
+
+ROOT = Path(__file__).resolve().parents[2]
+UNITY = ROOT / "bindings" / "unity"
+COMPILER = shutil.which("gcc") or shutil.which("cc")
+RATE = 16000
+
+Check = Callable[..., str]
+
+
+@pytest.mark.parametrize("name", ["LeftHandedAxes", "BlendshapeNames", "SmoothClock", "GarbageIsSeen"])
+def test_core(check: Check, name: str) -> None:
+    check(name)
+
+
+@pytest.mark.skipif(COMPILER is None, reason="no C compiler: apt install gcc")
+def test_structs_and_statuses_are_the_headers(check: Check, tmp_path: Path) -> None:
+    (tmp_path / "layout").write_text(header.layouts(tmp_path, COMPILER))
+    check("StructLayout", tmp_path / "layout")
+    (tmp_path / "statuses").write_text(header.status_values(tmp_path, COMPILER))
+    check("StatusValues", tmp_path / "statuses")
+
+
+@pytest.mark.parametrize("emotion", ["auto", "happy"])
+def test_frames_are_those_of_python(check: Check, tiny_package: Path, tmp_path: Path, emotion: str) -> None:
+    time = np.arange(2 * RATE) / RATE
+    audio = (0.4 * np.sin(2 * np.pi * 180 * time) * np.sin(2 * np.pi * 2 * time)).astype(np.float32)
+    (tmp_path / "audio").write_bytes(audio.tobytes())
+    check("Animate", tiny_package, tmp_path / "audio", tmp_path / "vertices", 777, emotion)
+    package = emoface.Package.load(tiny_package)
+    with package.animator(precision="fp32", emotion=emotion) as animator:
+        expected = emoface.FrameBatch.concat([animator.step(audio), animator.flush()]).vertices
+    got = np.fromfile(tmp_path / "vertices", np.float32).reshape(-1, len(package.face.template), 3)
+    assert got.shape == expected.shape
+    motion = np.abs(expected - package.face.template).max()
+    assert motion > 1e-3
+    assert np.abs(got - expected).max() <= 1e-4 * motion
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "GoldenVectors",
+        "AnyCutGivesTheSameBits",
+        "SnapshotGoesOn",
+        "SolverFindsWeights",
+        "PushAndSample",
+        "QueueFull",
+        "NoGarbage",
+        "DisposeWhilePushing",
+        "LogReachesTheProgram",
+    ],
+)
+def test_binding(check: Check, shapes_package: Path, name: str) -> None:
+    check(name, shapes_package)
+
+
+def test_face_and_names(check: Check, shapes_package: Path) -> None:
+    check("FaceAndNames", shapes_package, emoface.__version__)
+
+
+def test_bad_input_is_refused_by_name(check: Check, shapes_package: Path, tiny_package: Path, tmp_path: Path) -> None:
+    there = tmp_path / "größe-吉-📦.emoface"
+    shutil.copyfile(tiny_package, there)
+    check("BadInput", shapes_package, tmp_path / "nicht-hier-größe.emoface", there)
+
+
+def test_an_absent_library_says_what_to_do(mono: str, assemblies: Path) -> None:
+    command = [mono, str(assemblies / "Checks.exe"), "LibraryAbsent"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["FilterDrivesMesh", "LagLeavesTheSoundAlone", "ClipDrivesBlendshapes", "NoGarbagePerPicture", "WrongSetups"],
+)
+def test_component(check: Check, shapes_package: Path, plain_package: Path, name: str) -> None:
+    check(name, shapes_package, plain_package)
+
+
+@pytest.mark.parametrize("name", ["Inspector", "Menu", "Sample"])
+def test_editor(check: Check, shapes_package: Path, name: str) -> None:
+    check(name, shapes_package)
+
+
+def test_assembled_package(
+    tiny_package: Path, library: Path, mono: str, assemblies: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    import onnxruntime
+
+    wheel = Path(onnxruntime.__file__).parent
+    (tmp_path / "licence").write_text("a licence of something linked")
+    outputs = []
+    for name in ("first", "second"):
+        command = [sys.executable, str(UNITY / "Tools~" / "assemble.py"), "--out", str(tmp_path / name)]
+        command += ["--linux", str(library.parent), "--onnxruntime-linux", str(wheel), "--model", str(tiny_package)]
+        command += ["--licence", f"zlib={tmp_path / 'licence'}"]
+        outputs.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert outputs[0].split("SHA-256")[1] == outputs[1].split("SHA-256")[1], "the same inputs give the same bytes"
+
+    package = tmp_path / "first" / "org.emoface.sdk"
+    guids = {}
+    for path in package.rglob("*"):
+        visible = not any(part.endswith("~") for part in path.relative_to(package).parts)
+        if path.suffix == ".meta":
+            guid = path.read_text().split("guid: ")[1].split()[0]
+            assert len(guid) == 32 and guids.setdefault(guid, path) == path
+            assert path.with_suffix("").exists()
+        elif visible:
+            assert path.with_name(path.name + ".meta").exists(), path
+    for definition in package.rglob("*.asmdef"):
+        assert json.loads(definition.read_text())["name"] == definition.stem
+    manifest = json.loads((package / "package.json").read_text())
+    assert all((package / sample["path"]).is_dir() for sample in manifest["samples"])
+    assert manifest["version"] == emoface.__version__
+    notices = (package / "Third Party Notices.md").read_text()
+    assert "a licence of something linked" in notices and "MIT" in notices
+    assert "Standalone: Linux64" in (package / "Plugins/Linux/x86_64/libemoface.so.meta").read_text()
+
+    # As a game has them: the natives side by side, and nothing else to find ONNX Runtime by.
+    alone = {key: value for key, value in environment.items() if key != "EMOFACE_ONNXRUNTIME"}
+    alone["LD_LIBRARY_PATH"] = str(package / "Plugins" / "Linux" / "x86_64")
+    command = [
+        mono,
+        str(assemblies / "Checks.exe"),
+        "GoldenVectors",
+        str(package / "Models" / f"{tiny_package.stem}.bytes"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, env=alone, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_assembling_refuses_what_is_missing(tmp_path: Path) -> None:
+    command = [sys.executable, str(UNITY / "Tools~" / "assemble.py"), "--out", str(tmp_path / "out")]
+    for given, said in (
+        ([], "--linux"),
+        (["--linux", str(tmp_path)], "--onnxruntime-linux"),
+        (["--linux", str(tmp_path), "--onnxruntime-linux", str(tmp_path)], "libemoface.so"),
+    ):
+        done = subprocess.run([*command, *given], capture_output=True, text=True, check=False)
+        assert done.returncode != 0 and said in done.stderr
