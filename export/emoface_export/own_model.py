@@ -1,0 +1,286 @@
+"""A package of your own stages: any modules that keep the step contract, exported, proven and written.
+
+    model = OwnModel("jaw", stages=(OwnStage("hearing", Hearing(), {"audio": "audio"}), ...), ...)
+    export_own(model, Path("jaw.emoface"))
+
+The golden vectors come from PyTorch: block and `frames` stages in one parallel call over the whole clip, `frame` stages
+frame by frame. Before anything is written, the package runs through the SDK's own driver in small calls and must
+reproduce them.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from emoface.manifest import (
+    ConditionSpec,
+    InputSpec,
+    Manifest,
+    OutputSpec,
+    StageSpec,
+    StateSpec,
+    declared_latency_samples,
+)
+from emoface.package import Package
+from emoface.verification import FP32_RELATIVE, verify_golden
+from emoface_export.export import code_commit
+from emoface_export.face_file import FaceArrays, deterministic_npz
+from emoface_export.onnx_export import ExportedStage, ExportError, export_stage
+from emoface_export.package_writer import file_entries, refuse_existing, write_folder, write_package
+from emoface_export.signals import speech_like
+from emoface_export.step_module import Shape
+from emoface_export.wiring import ALLOWED_BLOCKS, AUDIO
+from emoface_training.nn.interpolation import FEATURE_RATE, features_needed, frame_count
+from emoface_training.nn.stage import Stage
+from emoface_training.nn.wav2vec2 import HOP, OVERLAP
+
+RATE = HOP * FEATURE_RATE
+_GOLDEN_S = 0.6
+_GOLDEN_FRAMES = 6
+_SEED = 7
+
+Values = dict[str, Tensor]
+
+
+@dataclass(frozen=True)
+class OwnStage:
+    """One stage: its name in the manifest, the module, and where each of its inputs comes from.
+
+    `sources` maps the module's `input_names` to "audio" (block stages: [B, 320 n + 80] samples at 16 kHz),
+    "condition.<name>" or "<earlier stage>.<output>".
+    """
+
+    name: str
+    module: Stage
+    sources: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class OwnModel:
+    """What goes into the package.
+
+    Attributes:
+        name, family, licence: for the manifest.
+        stages: in the order in which they run.
+        outputs: "offsets" (required), "emotion", "emotion_weight" -> "<stage>.<output>".
+        face: what the offsets move.
+        conditions: name -> default vector float32 [k].
+        styles, emotions, levels: names for the entries of the conditions `style`, `emotion`, `level`.
+        fps: frames per second.
+        block_features: features of 20 ms per block.
+        delay_features: look-ahead of the block stages: their first outputs, dropped by the driver.
+        unit_in_metres: length of the face's unit.
+        provenance: facts to store.
+    """
+
+    name: str
+    stages: tuple[OwnStage, ...]
+    outputs: Mapping[str, str]
+    face: FaceArrays
+    conditions: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    styles: tuple[str, ...] = ()
+    emotions: tuple[str, ...] = ()
+    levels: tuple[str, ...] = ()
+    family: str = "custom"
+    licence: str = "Apache-2.0"
+    fps: int = 30
+    block_features: int = 2
+    delay_features: int = 0
+    unit_in_metres: float = 1.0
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+
+def export_own(model: OwnModel, path: Path, *, folder: bool = False, force: bool = False) -> Manifest:
+    """Export the stages in fp32, prove them against PyTorch, and write the package.
+
+    Raises:
+        ExportError: a stage that cannot be exported, a source that does not exist, or a stream that does not do what
+            the modules do in one call. ManifestError: stages that do not fit together. OutputError: see
+            `write_package`. Nothing is written then.
+    """
+    refuse_existing(path, force)
+    exported, specs = _export_stages(model)
+    golden = golden_of(model)
+    files = {f"{stage.name}.fp32.onnx": stage.model.SerializeToString(deterministic=True) for stage in exported}
+    files |= {"face.npz": model.face.to_npz(), "golden.npz": deterministic_npz(golden)}
+    motion = float(np.abs(golden[model.outputs["offsets"]]).max()) * model.unit_in_metres
+    if not 0 < motion < float("inf"):
+        raise ExportError(f"offsets of at most {motion} m", "a face that moves", "Check the stage that gives offsets.")
+    manifest = Manifest(
+        name=model.name,
+        family=model.family,
+        licence=model.licence,
+        fps=model.fps,
+        sample_rate=RATE,
+        feature_rate=FEATURE_RATE,
+        hop=HOP,
+        overlap=OVERLAP,
+        block_features=model.block_features,
+        allowed_block_features=ALLOWED_BLOCKS,
+        delay_features=model.delay_features,
+        latency_samples=declared_latency_samples(model.block_features, model.delay_features, model.fps),
+        vertices=len(model.face.template),
+        faces_sha256=model.face.faces_sha256,
+        unit_in_metres=model.unit_in_metres,
+        styles=model.styles,
+        emotions=model.emotions,
+        levels=model.levels,
+        default_precision="fp32",
+        conditions={
+            name: ConditionSpec(np.shape(value), tuple(float(v) for v in value))
+            for name, value in model.conditions.items()
+        },
+        stages=specs,
+        outputs=dict(model.outputs),
+        motion_range_m=float(f"{motion:.4g}"),
+        provenance=({"code_commit": commit} if (commit := code_commit()) else {}) | dict(model.provenance),
+        verification={"tolerances": {"fp32": {"relative": FP32_RELATIVE}}},
+        files=file_entries(files),
+    )
+    _prove(manifest, files)
+    write_package(path, manifest, files, folder=folder, force=force)
+    return manifest
+
+
+def golden_of(model: OwnModel) -> dict[str, NDArray[Any]]:
+    """Arrays of `golden.npz`: a speech-like sound, the conditions, and what every stage gives for them in PyTorch."""
+    audio = speech_like(_GOLDEN_S, _SEED, RATE)
+    conditions = {name: np.asarray(value, np.float32) for name, value in model.conditions.items()}
+    with torch.no_grad():
+        values = _whole_clip(model, torch.from_numpy(audio), {k: torch.from_numpy(v) for k, v in conditions.items()})
+    frames = frame_count(len(audio), model.fps, RATE)
+    chosen = np.unique(np.linspace(0, frames - 1, min(_GOLDEN_FRAMES, frames)).round().astype(np.int64))
+    arrays: dict[str, NDArray[Any]] = {"audio": audio, "frames": chosen}
+    arrays |= {f"condition.{name}": value for name, value in conditions.items()}
+    for key, value in values.items():
+        rows = value[0].numpy()
+        # Arrays of the face's size are kept for a few frames only.
+        arrays[key] = rows[chosen] if len(model.face.template) in rows.shape[1:] else rows
+    return arrays
+
+
+def _whole_clip(model: OwnModel, audio: Tensor, conditions: Values) -> Values:
+    """Every stage's output "<stage>.<output>" [1, T or M, ...]; block outputs without the dropped look-ahead."""
+    frames = frame_count(len(audio), model.fps, RATE)
+    features = features_needed(frames, model.fps)
+    blocks = features + model.delay_features
+    samples = HOP * blocks + OVERLAP
+    padded = torch.nn.functional.pad(audio, (0, max(0, samples - len(audio))))[:samples]
+    known: Values = {"audio": padded[None]}
+    known |= {f"condition.{name}": value[None] for name, value in conditions.items()}
+    result: Values = {}
+    by_block: set[str] = set()
+    for stage in model.stages:
+        cadence = stage.module.cadence
+        inputs = {}
+        for name, source in stage.sources.items():
+            value = known[source]
+            if cadence != "block" and source in by_block:
+                value = _at_frames(value[:, model.delay_features :], frames, model.fps)
+            inputs[name] = value
+        outputs = _run(stage.module, inputs, frames if cadence == "frame" else None)
+        for name, value in outputs.items():
+            key = f"{stage.name}.{name}"
+            known[key] = value
+            result[key] = value[:, model.delay_features :] if cadence == "block" else value
+            if cadence == "block":
+                by_block.add(key)
+    return result
+
+
+def _run(module: Stage, inputs: Values, frames: int | None) -> Values:
+    """One call over everything, or one call per frame."""
+    state = module.initial_state(1)
+    if frames is None:
+        return module.step(inputs, state)[0]
+    rows = []
+    for frame in range(frames):
+        # Conditions [1, k] hold for all frames; what earlier stages gave is [1, M, ...].
+        now = {k: v if v.shape[1] != frames or v.dim() < 3 else v[:, frame : frame + 1] for k, v in inputs.items()}
+        outputs, state = module.step(now, state)
+        rows.append(outputs)
+    return {name: torch.cat([row[name] for row in rows], 1) for name in module.output_names}
+
+
+def _at_frames(features: Tensor, frames: int, fps: int) -> Tensor:
+    """Features [1, T, ...] at the frames' times, as the driver interpolates them."""
+    position = torch.arange(frames) * FEATURE_RATE
+    before = features[:, position // fps]
+    after = features[:, (position // fps + 1).clamp(max=features.shape[1] - 1)]
+    weight = ((position % fps).to(features.dtype) / fps).reshape(1, -1, *(1,) * (features.dim() - 2))
+    return before + (after - before) * weight
+
+
+def _export_stages(model: OwnModel) -> tuple[list[ExportedStage], tuple[StageSpec, ...]]:
+    shapes: dict[str, tuple[str, Shape]] = {"audio": ("block", AUDIO)}
+    shapes |= {f"condition.{name}": ("frame", ("B", len(value))) for name, value in model.conditions.items()}
+    exported, specs = [], []
+    for stage in model.stages:
+        module = stage.module.eval()
+        inputs = {name: _input_shape(stage, name, shapes) for name in module.input_names}
+        done = export_stage(stage.name, module, inputs)
+        exported.append(done)
+        signature = done.signature
+        specs.append(
+            StageSpec(
+                name=stage.name,
+                cadence=done.cadence,
+                files={"fp32": f"{stage.name}.fp32.onnx"},
+                inputs=tuple(InputSpec(t.name, stage.sources[t.name], t.shape, t.dtype) for t in signature.inputs),
+                outputs=tuple(OutputSpec(t.name, t.shape, t.dtype) for t in signature.outputs),
+                state=tuple(
+                    StateSpec(t.name, t.shape, t.dtype, _initial(module, t.name), t.shape.index("B"))
+                    for t in signature.state
+                ),
+            )
+        )
+        shapes |= {f"{stage.name}.{t.name}": (done.cadence, t.shape) for t in signature.outputs}
+    return exported, tuple(specs)
+
+
+def _input_shape(stage: OwnStage, name: str, shapes: Mapping[str, tuple[str, Shape]]) -> Shape:
+    source = stage.sources.get(name)
+    if source is None or source not in shapes:
+        raise ExportError(
+            f"stage {stage.name}: input {name!r} from {source!r}",
+            f"one of {', '.join(shapes)}",
+            "Name a source for every input, and put stages after those that they read.",
+        )
+    _, shape = shapes[source]
+    if source == "audio" or source.startswith("condition."):
+        return shape
+    return ("B", 1 if stage.module.cadence == "frame" else "n", *shape[2:])
+
+
+def _initial(module: Stage, name: str) -> float:
+    """A state begins with one value everywhere: that is what a manifest can say."""
+    values = torch.unique(module.initial_state(1)[name])
+    if len(values) != 1:
+        raise ExportError(
+            f"an initial state {name!r} of {len(values)} different values",
+            "one value everywhere",
+            "Keep the state relative to a constant that the module adds.",
+        )
+    return float(values[0])
+
+
+def _prove(manifest: Manifest, files: Mapping[str, bytes]) -> None:
+    """Run the package as a user would, and compare."""
+    with tempfile.TemporaryDirectory(prefix="emoface-export-") as name:
+        write_folder(Path(name), manifest, files)
+        failed = [check for check in verify_golden(Package.load(Path(name))) if not check.passed]
+    if failed:
+        raise ExportError(
+            "; ".join(f"{check.name}: {check.value:.3g} {check.unit}" for check in failed),
+            f"at most {failed[0].limit:g} {failed[0].unit}",
+            "Chained calls of a stage must give what one call over the whole clip gives: check its state.",
+        )
