@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ def animate(
     package: Package | str | Path = DEFAULT,
     *,
     tail_s: float = 0.0,
+    changes: Iterable[tuple[float, str, Any]] = (),
     on_progress: Callable[[float], None] | None = None,
     **options: Any,
 ) -> Animation:
@@ -36,6 +37,7 @@ def animate(
         sample_rate: its rate in Hz.
         package: a loaded package, a path or a name.
         tail_s: seconds of frames, after the sound, in which the face returns to its template.
+        changes: (seconds, condition, value) of conditions that change in the clip; see `Animator.set_condition`.
         on_progress: called with the fraction done.
         **options: as for `emoface.Animator`: style, emotion, level, template, ...
 
@@ -47,6 +49,8 @@ def animate(
     with Animator(loaded, sample_rate=sample_rate, **options) as animator:
         whole = np.asarray(audio)
         mono, _ = to_mono(whole, options.get("channels"), options.get("on_bad_audio", "error"))
+        for at, condition, value in changes:
+            animator.set_condition(condition, value, at)
         piece = max(1, int(_PIECE_S * animator.sample_rate))
         batches = []
         started = time.perf_counter()
