@@ -65,6 +65,8 @@ def test_snapshot_of_another_rig_is_refused(shaped_package: Package) -> None:
         with pytest.raises(SnapshotError, match=r"blendshapes|controls"):
             animator.restore(data)
         assert animator.snapshot() == before
+        with pytest.raises(SnapshotError):
+            shaped_package.animator(blendshapes=True).restore(before)
 
 
 def test_without_a_rig_nothing_changes(shaped_package: Package) -> None:
@@ -86,13 +88,13 @@ def test_weights_are_those_of_the_solver(shaped_package: Package) -> None:
     assert np.abs(batch.blendshape_weights - expected).max() < 1e-5  # template - template + offset is rounded
 
 
-def test_pool_voices_solve_too(shaped_package: Package) -> None:
-    audio = noise(1.0)
-    with shaped_package.pool(voices=2, blendshapes=True) as pool:
+def test_pool_voices_solve_too(tiny_package: Path) -> None:
+    audio, package = noise(1.0), Package.load(tiny_package)
+    with package.pool(voices=2, blendshapes=True) as pool:
         batches = [
             FrameBatch.concat(pair) for pair in zip(pool.step_all([audio, audio]), pool.flush_all(), strict=True)
         ]
-    alone = shaped_package.animator(blendshapes=True)
+    alone = package.animator(blendshapes=True)
     expected = FrameBatch.concat([alone.step(audio), alone.flush()])
     for batch in batches:
         assert batch.blendshape_weights.tobytes() == expected.blendshape_weights.tobytes()

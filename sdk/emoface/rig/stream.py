@@ -35,6 +35,7 @@ class RigStream:
     def __init__(self, face: Face, fps: int, controls: RigControls, blendshapes: Blendshapes | None) -> None:
         self.controls = controls
         self.blendshapes = blendshapes
+        self._own = face.blendshapes
         self._filter = ControlFilter(controls, face, fps)
         self._solver = None
         if blendshapes is not None:
@@ -59,11 +60,11 @@ class RigStream:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What a snapshot's stream must share."""
+        """What a snapshot's stream must share, beyond the package: its own blendshapes need no mention."""
         identity: dict[str, Any] = {}
         if self.controls != RigControls():
             identity["controls"] = self.controls.identity
-        if self.blendshapes is not None:
+        if self.blendshapes is not None and self.blendshapes is not self._own:
             identity["blendshapes"] = self.blendshapes.sha256
         return identity
 

@@ -60,10 +60,10 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
 
 def require_same(found: Mapping[str, Any], mine: Mapping[str, Any]) -> None:
     """Refuse a snapshot whose identity (package, backend, precision, rate, ...) differs from this stream's."""
-    for key, value in mine.items():
-        if found.get(key) != value:
+    for key in {**mine, **found}:
+        if found.get(key) != mine.get(key):
             raise SnapshotError(
                 f"a snapshot with {key} = {found.get(key)!r}",
-                f"{key} = {value!r}",
+                f"{key} = {mine.get(key)!r}",
                 "Restore it into an animator made with the same package and options.",
             )

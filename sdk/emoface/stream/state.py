@@ -38,6 +38,12 @@ def load_state(
     """
     header, arrays = unpack(data)
     require_same(header.get("identity", {}), identity)
+    if unknown := sorted(name for name in arrays if name.startswith("rig.") and name[len("rig.") :] not in rig):
+        raise SnapshotError(
+            f"{unknown[0]}, of a stream with blendshapes or smoothing",
+            "a stream without",
+            "Restore it into an animator made with the same blendshapes and controls.",
+        )
     _require_arrays(arrays, {f"rig.{name}": array for name, array in rig.items()})
     driver.restore(header, arrays)
     return header, {name: arrays[f"rig.{name}"] for name in rig}
