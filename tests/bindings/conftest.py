@@ -44,7 +44,7 @@ def mono() -> str:
 
 @pytest.fixture(scope="session")
 def assemblies(mono: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder with the binding, the component, the inspector, the sample (on stand-ins for the engine) and Checks.exe."""
+    """Folder with binding, component, inspector, sample (against stand-ins for the engine) and Checks.exe."""
     folder = tmp_path_factory.mktemp("mono")
     core = compile_library(folder / "EmoFace.Core.dll", UNITY / "Runtime" / "Core", unsafe=True)
     engine = compile_library(folder / "UnityEngine.dll", HERE / "unity_stub")
@@ -107,22 +107,12 @@ def plain_package(tiny_package: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 @pytest.fixture(scope="session")
-def library(request: pytest.FixtureRequest) -> Path:
-    """libemoface, built by CMake in pytest's cache (again only where its sources changed)."""
-    given = os.environ.get("EMOFACE_LIBRARY_FOLDER")
-    if given:
-        return Path(given) / "libemoface.so"
-    headers = Path(os.environ.get("ONNXRUNTIME_ROOT", ROOT / "build" / "onnxruntime"))
-    if shutil.which("cmake") is None:
-        pytest.skip("no CMake: apt install cmake zlib1g-dev nlohmann-json3-dev")
-    if not headers.is_dir():
-        pytest.skip("no ONNX Runtime headers: .ci/fetch_onnxruntime_headers.sh build/onnxruntime")
-    folder = Path(request.config.cache.mkdir("emoface-bindings-library"))
-    configure = ["cmake", "-S", str(ROOT / "csrc"), "-B", str(folder), f"-DONNXRUNTIME_ROOT={headers}"]
-    for command in ([*configure, "-DEMOFACE_KERNELS=OFF"], ["cmake", "--build", str(folder), "--target", "emoface"]):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return folder / "libemoface.so"
+def library() -> Path:
+    """libemoface, where the installation builds it."""
+    path = ROOT / "sdk" / "emoface" / "_lib" / "libemoface.so"
+    if not path.is_file():
+        pytest.skip(f"no {path.name}: install with ONNXRUNTIME_ROOT set, a C++ compiler, zlib and nlohmann-json")
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The Unity package, compiled and run by Mono: the binding against the real library, the component against a stand-in."""
+"""The Unity package, compiled and run by Mono: binding against the real library, component against a stand-in."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import json
 import shutil
 import subprocess
 import sys
+import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import header
 import numpy as np
 import pytest
 
 import emoface
-import header
 
 ROOT = Path(__file__).resolve().parents[2]
-UNITY = ROOT / "bindings" / "unity"
+ASSEMBLE = ROOT / "bindings" / "unity" / "Tools~" / "assemble.py"
 COMPILER = shutil.which("gcc") or shutil.which("cc")
 RATE = 16000
 
@@ -104,17 +106,11 @@ def test_assembled_package(
 ) -> None:
     import onnxruntime
 
-    wheel = Path(onnxruntime.__file__).parent
     (tmp_path / "licence").write_text("a licence of something linked")
-    outputs = []
-    for name in ("first", "second"):
-        command = [sys.executable, str(UNITY / "Tools~" / "assemble.py"), "--out", str(tmp_path / name)]
-        command += ["--linux", str(library.parent), "--onnxruntime-linux", str(wheel), "--model", str(tiny_package)]
-        command += ["--licence", f"zlib={tmp_path / 'licence'}"]
-        outputs.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
-    assert outputs[0].split("SHA-256")[1] == outputs[1].split("SHA-256")[1], "the same inputs give the same bytes"
-
-    package = tmp_path / "first" / "org.emoface.sdk"
+    command = [sys.executable, str(ASSEMBLE), "--out", str(tmp_path), "--model", str(tiny_package)]
+    command += ["--linux", str(library.parent), "--onnxruntime-linux", str(Path(onnxruntime.__file__).parent)]
+    subprocess.run([*command, "--licence", f"zlib={tmp_path / 'licence'}"], check=True)
+    package = tmp_path / "org.emoface.sdk"
     guids = {}
     for path in package.rglob("*"):
         visible = not any(part.endswith("~") for part in path.relative_to(package).parts)
@@ -146,8 +142,48 @@ def test_assembled_package(
     assert done.returncode == 0, done.stderr
 
 
+def test_both_platforms_from_wheels_give_the_same_bytes(tiny_package: Path, tmp_path: Path) -> None:
+    def stand_in(name: str, files: dict[str, str]) -> Path:
+        """A wheel with as little in it as the script reads."""
+        with zipfile.ZipFile(tmp_path / name, "w") as wheel:
+            for path, text in files.items():
+                wheel.writestr(path, text)
+        return tmp_path / name
+
+    notices = {"onnxruntime/LICENSE": "MIT", "onnxruntime/ThirdPartyNotices.txt": "others"}
+    linux = {
+        "onnxruntime/capi/libonnxruntime.so.1.22.0": "so",
+        "onnxruntime/capi/libonnxruntime_providers_shared.so": "-",
+    }
+    windows = {"onnxruntime/capi/onnxruntime.dll": "dll", "onnxruntime/capi/onnxruntime_providers_shared.dll": "-"}
+    command = [sys.executable, str(ASSEMBLE), "--model", str(tiny_package)]
+    command += ["--linux", str(tmp_path), "--onnxruntime-linux", str(stand_in("linux.whl", notices | linux))]
+    command += ["--windows", str(tmp_path), "--onnxruntime-windows", str(stand_in("windows.whl", notices | windows))]
+    for name in ("libemoface.so", "emoface.dll", "emoface_onnxruntime.dll"):
+        (tmp_path / name).write_text(name)
+    said = [
+        subprocess.run([*command, "--out", str(tmp_path / out)], capture_output=True, text=True, check=True).stdout
+        for out in ("first", "second")
+    ]
+    assert said[0].split("SHA-256")[1] == said[1].split("SHA-256")[1]
+    plugins = tmp_path / "first" / "org.emoface.sdk" / "Plugins"
+    held = {path.relative_to(plugins).as_posix(): path.read_text() for path in plugins.glob("*/x86_64/*[!a]")}
+    assert held == {
+        "Linux/x86_64/libemoface.so": "libemoface.so",
+        "Linux/x86_64/libonnxruntime.so": "so",
+        "Windows/x86_64/emoface.dll": "emoface.dll",
+        "Windows/x86_64/emoface_onnxruntime.dll": "emoface_onnxruntime.dll",
+        "Windows/x86_64/onnxruntime.dll": "dll",
+    }
+    assert "Standalone: Win64" in (plugins / "Windows/x86_64/emoface.dll.meta").read_text()
+    with tarfile.open(tmp_path / "first" / f"org.emoface.sdk-{emoface.__version__}.tgz") as archive:
+        names = archive.getnames()
+    assert "package/package.json" in names and "package/Samples~/TalkingFace/SpeakClips.cs" in names
+    assert not any("Tools~" in name for name in names)
+
+
 def test_assembling_refuses_what_is_missing(tmp_path: Path) -> None:
-    command = [sys.executable, str(UNITY / "Tools~" / "assemble.py"), "--out", str(tmp_path / "out")]
+    command = [sys.executable, str(ASSEMBLE), "--out", str(tmp_path / "out")]
     for given, said in (
         ([], "--linux"),
         (["--linux", str(tmp_path)], "--onnxruntime-linux"),

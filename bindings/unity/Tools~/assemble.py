@@ -1,13 +1,14 @@
-"""Assemble the Unity package: scripts, native libraries for Windows and Linux, the model, licences, .meta files.
+r"""Assemble the Unity package: scripts, native libraries for Windows and Linux, the model, licences, .meta files.
 
     pip download onnxruntime --no-deps --only-binary :all: --platform manylinux_2_28_x86_64 -d wheels
     pip download onnxruntime --no-deps --only-binary :all: --platform win_amd64 -d wheels
     python bindings/unity/Tools~/assemble.py --out dist \
         --linux build/runtime --onnxruntime-linux wheels/onnxruntime-*manylinux*.whl \
         --windows build/windows --onnxruntime-windows wheels/onnxruntime-*win_amd64.whl \
-        --licence nlohmann-json=/usr/share/doc/nlohmann-json3-dev/copyright --licence zlib=/usr/share/doc/zlib1g/copyright
+        --licence nlohmann-json=/usr/share/doc/nlohmann-json3-dev/copyright \
+        --licence zlib=/usr/share/doc/zlib1g/copyright
 
-Writes dist/org.emoface.sdk/ (add it with the Package Manager: "Add package from disk") and dist/org.emoface.sdk-VERSION.tgz
+Writes dist/org.emoface.sdk/ (for the Package Manager's "Add package from disk") and dist/org.emoface.sdk-VERSION.tgz
 ("Add package from tarball"). A platform whose folder is not given is left out. An ONNX Runtime may also be an installed
 package's folder (site-packages/onnxruntime). The same inputs give the same bytes.
 """

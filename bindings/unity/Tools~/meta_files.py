@@ -6,8 +6,8 @@ import hashlib
 from pathlib import Path
 
 _IMPORTERS = {
-    ".cs": "MonoImporter:\n  externalObjects: {}\n  serializedVersion: 2\n  defaultReferences: []\n  executionOrder: 0\n"
-    "  icon: {instanceID: 0}\n",
+    ".cs": "MonoImporter:\n  externalObjects: {}\n  serializedVersion: 2\n  defaultReferences: []\n"
+    "  executionOrder: 0\n  icon: {instanceID: 0}\n",
     ".asmdef": "AssemblyDefinitionImporter:\n  externalObjects: {}\n",
     ".json": "PackageManifestImporter:\n  externalObjects: {}\n",
     ".md": "TextScriptImporter:\n  externalObjects: {}\n",
