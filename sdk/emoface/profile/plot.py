@@ -111,8 +111,9 @@ class _Picture:
         """Per stage the median and the 99th percentile of its time per step, and its share of all time."""
         left, top, right, bottom = self.panel(box, "ms per step by stage: median (bar) and p99 (line)")
         rest = measured.wall - measured.stage.sum(axis=1)
-        table = 1000 * np.column_stack((measured.stage, rest))
-        names = (*measured.stages, "driver")
+        ran = np.flatnonzero(measured.counts.sum(axis=0))
+        table = 1000 * np.column_stack((measured.stage[:, ran], rest))
+        names = (*(measured.stages[place] for place in ran), "driver")
         medians, tails = np.percentile(table, 50, axis=0), np.percentile(table, 99, axis=0)
         shares = table.sum(axis=0) / (1000 * measured.wall.sum())
         begin, scale = left + 96, (right - left - 190) / max(1e-9, float(tails.max()))

@@ -174,6 +174,8 @@ def _stages(measured: Measured) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for place, (name, cadence) in enumerate(zip(measured.stages, measured.cadences, strict=True)):
         seconds, calls = measured.stage[:, place], float(measured.counts[:, place].sum())
+        if not calls:  # an engine that runs whole streams itself
+            continue
         rows.append(
             {
                 "name": name,
@@ -181,7 +183,7 @@ def _stages(measured: Measured) -> list[dict[str, Any]]:
                 "ms": _rounded(_spread(seconds)),
                 "share": _round(float(seconds.sum()) / total),
                 "calls_per_step": _round(calls / len(measured.wall)),
-                "voices_per_call": _round(float(measured.voices[:, place].sum()) / calls) if calls else None,
+                "voices_per_call": _round(float(measured.voices[:, place].sum()) / calls),
             }
         )
     rest = measured.wall - measured.stage.sum(axis=1)

@@ -8,7 +8,7 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
-from emoface.backends import Array, BatchingEngine, BatchStream, Engine, StageStream
+from emoface.backends import Array, BatchingEngine, BatchStream, DrivingEngine, Engine, StageStream
 from emoface.manifest import StageSpec
 
 FIELDS = 5
@@ -83,8 +83,13 @@ class TimedBatchingEngine(TimedEngine):
         return TimedBatch(self._batching.open_batch(stage, slots), stage.name, self._recorder)
 
 
-def timed(engine: Engine, recorder: Recorder) -> TimedEngine:
-    """`engine`, noting its times; it batches where `engine` does."""
+def timed(engine: Engine, recorder: Recorder) -> Engine:
+    """`engine`, noting its times; it batches where `engine` does.
+
+    An engine that runs whole streams itself is returned as it is: what its stages take is not to be seen from outside.
+    """
+    if isinstance(engine, DrivingEngine):
+        return engine
     if isinstance(engine, BatchingEngine):
         return TimedBatchingEngine(engine, recorder)
     return TimedEngine(engine, recorder)
