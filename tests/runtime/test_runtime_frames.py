@@ -1,0 +1,238 @@
+"""Frames of the C interface: those of Python, and the same bits for any cut."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import zipfile
+
+import c_abi
+import numpy as np
+import onnxruntime
+import pytest
+from c_abi import AnimatorConfig, StatusError, joined, same_bits
+
+from emoface import Animator, FrameBatch
+
+RATES = (8000, 16000, 22050, 44100, 48000)
+
+
+def whole(animator: Animator, audio: np.ndarray, tail: float = 0.0) -> FrameBatch:
+    return FrameBatch.concat([animator.step(audio), animator.flush(tail)])
+
+
+def assert_close(package, got: dict[str, np.ndarray], expected: FrameBatch) -> None:
+    tolerance = 1e-4 * package.info.motion_range / package.info.unit_in_metres
+    np.testing.assert_array_equal(got["time"], expected.time)
+    np.testing.assert_allclose(got["vertices"], expected.vertices, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(got["emotion"], expected.emotion, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(got["emotion_weight"], expected.emotion_weight, rtol=0, atol=1e-5)
+
+
+def test_golden_vectors(package):
+    result = package.verify()
+    assert result.passed == 1
+    assert result.frames == 3
+    assert result.offsets_error <= result.tolerance == pytest.approx(1e-4)
+
+
+def test_golden_vectors_of_the_default_package(api):
+    package = api.open(c_abi.ROOT / "sdk" / "emoface" / "packages" / "default.emoface")
+    result = package.verify()
+    assert result.passed == 1, f"{result.offsets_error} of the motion range; limit {result.tolerance}"
+
+
+def test_golden_vectors_that_differ_do_not_pass(api, package_path, tmp_path):
+    import handmade
+
+    with zipfile.ZipFile(package_path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    decoder = next(name for name in files if name.startswith("decoder"))
+    changed = handmade.with_file(files, decoder, handmade.scaled(files[decoder], 1.05))
+    result = api.open(handmade.write_zip(tmp_path / "changed.emoface", changed)).verify()
+    assert result.passed == 0
+    assert result.offsets_error > result.tolerance
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_frames_equal_pythons(package, python_package, sound, rate):
+    audio = sound(1.3, rate)
+    animator = python_package.animator(sample_rate=rate, backend="ort-cpu")
+    expected = whole(animator, audio, 0.3)
+    voice = package.animator(sample_rate=rate)
+    got = voice.run(audio, tail=0.3)
+    assert len(got["time"]) == len(audio) * 30 // rate + 9
+    assert_close(package, got, expected)
+    assert voice.info().latency_samples == animator.latency.samples
+    if rate == 16000:  # no resampler: the same arithmetic on both sides
+        assert got["vertices"].tobytes() == expected.vertices.tobytes()
+
+
+@pytest.mark.parametrize("rate", RATES)
+def test_random_cuts_give_the_same_bits(package, sound, rate):
+    audio = sound(2.0, rate, seed=rate)
+    random = np.random.default_rng(rate)
+    voice = package.animator(sample_rate=rate)
+    expected = voice.run(audio)
+    for _ in range(3):
+        voice.api.call("reset", voice.handle)
+        cuts = np.sort(random.integers(0, len(audio), random.integers(1, 60)))
+        same_bits(voice.run(*np.split(audio, cuts)), expected)
+
+
+def test_a_sample_at_a_time(package, sound):
+    audio = sound(0.25)
+    voice = package.animator()
+    expected = voice.run(audio)
+    voice.api.call("reset", voice.handle)
+    same_bits(voice.run(*np.split(audio, len(audio))), expected)
+
+
+@pytest.mark.parametrize("dtype", c_abi.DTYPES)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_sample_formats_equal_pythons(package, python_package, sound, dtype, channels):
+    mono = sound(0.6)
+    audio = np.stack([mono, 0.5 * mono, -mono], 1)[:, :channels]
+    scale = {"int16": 2**15, "int32": 2**31, "uint8": 2**7}.get(dtype)
+    audio = audio.astype(dtype) if scale is None else (audio * scale * 0.5 + (128 if dtype == "uint8" else 0)).astype(dtype)
+    expected = whole(python_package.animator(backend="ort-cpu"), audio[:, 0] if channels == 1 else audio)
+    voice = package.animator(channels=channels, sample_format=c_abi.DTYPES[dtype])
+    got = voice.run(audio)
+    assert got["vertices"].tobytes() == expected.vertices.tobytes()
+
+
+def test_conditions_at_a_time_equal_pythons(package, python_package, sound):
+    audio = sound(1.5)
+    animator = python_package.animator(backend="ort-cpu", style="anna", emotion="sad")
+    animator.set_emotion("happy", at=0.5)
+    animator.set_style({"anna": 0.25, "ben": 0.75}, at=0.8)
+    mean = np.linspace(-1, 1, 6).astype(np.float32)
+    animator.set_condition("speaker_mean", mean, at=0.3)
+    expected = whole(animator, audio)
+    voice = package.animator(style=b"anna", emotion=b"sad")
+    voice.api.call("set_emotion", voice.handle, b"happy", 0.5)
+    mixed = np.array([0.25, 0.75], np.float32)
+    voice.api.call("set_condition", voice.handle, b"style", mixed.ctypes.data, 2, 0.8)
+    voice.api.call("set_condition", voice.handle, b"speaker_mean", mean.ctypes.data, 6, 0.3)
+    got = voice.run(*np.split(audio, [999, 7777]))
+    assert got["vertices"].tobytes() == expected.vertices.tobytes()
+    voice.api.call("reset", voice.handle)
+    again = voice.run(audio)
+    assert again["vertices"].tobytes() == whole(python_package.animator(style="anna", emotion="sad"), audio).vertices.tobytes()
+
+
+def test_snapshots_continue_in_c_and_in_python(package, python_package, sound):
+    audio = sound(2.0, 44100)
+    voice = package.animator(sample_rate=44100)
+    expected = voice.run(audio)
+    for cut in (0, 700, 30000):
+        voice.api.call("reset", voice.handle)
+        before = voice.step(audio[:cut])
+        data = voice.snapshot()
+        other = package.animator(sample_rate=44100)
+        other.restore(data)
+        same_bits(joined([before, other.step(audio[cut:]), other.flush()]), expected)
+        animator = python_package.animator(sample_rate=44100, backend="ort-cpu", channels=1)
+        animator.restore(data)
+        rest = whole(animator, audio[cut:])
+        assert_close(package, {k: v[len(before["time"]) :] for k, v in expected.items()}, rest)
+        animator.reset()
+        animator.step(audio[:cut])
+        voice.restore(animator.snapshot())
+        rest = joined([voice.step(audio[cut:]), voice.flush()])
+        # Its own samples at 16 kHz came from NumPy's sums
+        gap = np.abs(rest["vertices"] - expected["vertices"][len(before["time"]) :]).max()
+        assert gap <= 1e-4 * package.info.motion_range / package.info.unit_in_metres
+
+
+def test_a_buffer_too_small_consumes_nothing(package, sound):
+    audio = sound(1.0)
+    voice = package.animator()
+    written = ctypes.c_int64()
+    arrays = voice.arrays(3)
+    out = voice.frames(arrays)
+    with pytest.raises(StatusError, match="room for 3") as caught:
+        voice.api.call("step", voice.handle, audio.ctypes.data, len(audio), ctypes.byref(out), 3, ctypes.byref(written))
+    assert caught.value.name == "BUFFER_TOO_SMALL"
+    assert written.value > 3
+    assert not arrays["vertices"].any()
+    assert voice.info().samples_fed == 0
+    got = voice.run(audio)
+    same_bits(got, package.animator().run(audio))
+
+
+def test_blendshape_weights_equal_pythons(package, python_package, sound):
+    audio = sound(1.0)
+    expected = whole(python_package.animator(backend="ort-cpu", blendshapes=True), audio)
+    got = package.animator(blendshapes=1).run(*np.split(audio, [123, 4567]))
+    assert package.names(4) == ["jawOpen", "mouthSmileLeft", "größe"]
+    np.testing.assert_allclose(got["blendshapes"], expected.blendshape_weights, rtol=0, atol=1e-5)
+    assert got["blendshapes"].max() > 0.01
+    solver = ctypes.c_void_p()
+    package.api.call("solver_create", package.handle, None, ctypes.byref(solver))
+    weights = np.zeros(3, np.float32)
+    template = python_package.face.template
+    for frame, wanted in zip(got["vertices"], got["blendshapes"], strict=True):
+        offsets = np.ascontiguousarray(frame - template)
+        package.api.call("solver_solve", solver, offsets.ctypes.data, weights.ctypes.data)
+        np.testing.assert_allclose(weights, wanted, atol=1e-4)
+    package.api.library.emoface_solver_release(solver)
+
+
+def test_own_template(package, python_package, sound):
+    audio = sound(0.5)
+    template = (python_package.face.template * 1.5).astype(np.float32)
+    got = package.animator(template_vertices=template.ctypes.data, template_count=len(template)).run(audio)
+    expected = whole(python_package.animator(template=template, backend="ort-cpu"), audio)
+    assert got["vertices"].tobytes() == expected.vertices.tobytes()
+
+
+def test_getters(package, python_package, api):
+    manifest, face = python_package.manifest, python_package.face
+    assert package.names(0) == list(manifest.styles)
+    assert package.names(1) == list(manifest.choices("emotion"))
+    assert package.names(3) == sorted(face.masks)
+    assert package.names(6) == list(manifest.conditions)
+    assert package.text(5) == python_package.digest
+    assert json.loads(package.text(7)) == manifest.to_json()
+    assert (package.info.fps, package.info.vertices) == (manifest.fps, manifest.vertices)
+    assert package.info.latency_samples == manifest.latency_samples
+    template = np.ctypeslib.as_array(
+        ctypes.cast(api.library.emoface_package_template(package.handle), ctypes.POINTER(ctypes.c_float)),
+        face.template.shape,
+    )
+    np.testing.assert_array_equal(template, face.template)
+    count = ctypes.c_int64()
+    for name, indices in face.masks.items():
+        assert api.library.emoface_package_mask(package.handle, name.encode(), ctypes.byref(count))
+        assert count.value == len(indices)
+    assert api.library.emoface_package_mask(package.handle, b"no such mask", ctypes.byref(count)) is None
+    assert api.library.emoface_onnxruntime_version().decode() == onnxruntime.__version__
+
+
+def test_folder_and_memory_are_the_same_package(api, package, package_path, python_package, sound, tmp_path):
+    folder = tmp_path / "größe 顔"
+    with zipfile.ZipFile(package_path) as archive:
+        archive.extractall(folder)
+    expected = package.animator().run(sound(0.4))
+    for source in (folder, package_path.read_bytes()):
+        other = api.open(source)
+        assert other.text(5) == package.text(5)
+        same_bits(other.animator().run(sound(0.4)), expected)
+
+
+def test_animators_outlive_their_package(api, package_path, sound):
+    package = api.open(package_path)
+    voice = package.animator()
+    handle, package.handle = package.handle, ctypes.c_void_p()
+    api.library.emoface_package_release(handle)
+    assert len(voice.run(sound(0.5))["time"]) == 15
+
+
+def test_an_older_callers_smaller_struct_is_refused(package):
+    config = AnimatorConfig()
+    config.struct_size -= 8
+    handle = ctypes.c_void_p()
+    with pytest.raises(StatusError, match="struct_size") as caught:
+        package.api.call("animator_create", package.handle, ctypes.byref(config), ctypes.byref(handle))
+    assert caught.value.name == "ARGUMENT"
