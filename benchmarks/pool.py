@@ -9,6 +9,7 @@ coordinates in which a voice of a pool differs from the voice alone: 0. `cpu_per
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,14 @@ import measure
 
 BLOCK_MS = 40
 SPEECH = Path(emoface.__file__).parent / "assets" / "speech.wav"
+
+
+def step_pool(pool: emoface.AnimatorPool, chunks: list[np.ndarray], out: list[emoface.FrameBatch]) -> None:
+    out.extend(pool.step_all(chunks))
+
+
+def step_animators(animators: list[emoface.Animator], chunks: list[np.ndarray], out: list[emoface.FrameBatch]) -> None:
+    out.extend(animator.step(chunk) for animator, chunk in zip(animators, chunks, strict=True))
 
 
 def main() -> None:
@@ -43,18 +52,13 @@ def main() -> None:
         animators = [package.animator(**options, **chosen) for _ in range(count)]
         sounds = [np.roll(speech, -voice * len(speech) // count) for voice in range(count)]
         together, alone = measure.Timing(), measure.Timing()
-        results: dict[str, list[emoface.FrameBatch]] = {"pool": [], "alone": []}
         for index in range(rounds):  # in turns, so that a busy machine hits both alike
             chunks = [np.take(sound, range(index * size, (index + 1) * size), mode="wrap") for sound in sounds]
-            together.add(lambda chunks=chunks: results.__setitem__("pool", pool.step_all(chunks)))
-            alone.add(
-                lambda chunks=chunks: results.__setitem__(
-                    "alone", [animator.step(chunk) for animator, chunk in zip(animators, chunks, strict=True)]
-                )
-            )
-            differ += sum(
-                int((a.vertices != b.vertices).sum()) for a, b in zip(results["pool"], results["alone"], strict=True)
-            )
+            batches: list[emoface.FrameBatch] = []
+            singles: list[emoface.FrameBatch] = []
+            together.add(partial(step_pool, pool, chunks, batches))
+            alone.add(partial(step_animators, animators, chunks, singles))
+            differ += sum(int((a.vertices != b.vertices).sum()) for a, b in zip(batches, singles, strict=True))
         seconds = rounds * BLOCK_MS / 1000
         # The median: a round that a busy machine interrupts costs several times as much.
         pool_rtf, animators_rtf = (rounds * t.median_ms / 1000 / seconds for t in (together, alone))
