@@ -6,6 +6,7 @@ read from safetensors and the training state with `weights_only=True`, so no fil
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -103,4 +104,10 @@ def load_state(folder: Path) -> dict[str, Any]:
     path = Path(folder) / STATE
     if not path.is_file():
         raise CheckpointError(f"got {folder} without {STATE}, expected one to resume: start a new run instead")
-    return torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise CheckpointError(
+            f"got {path}, which is no training state of plain values and tensors ({str(error).splitlines()[0]}): copy "
+            "the run again, or start a new one"
+        ) from None

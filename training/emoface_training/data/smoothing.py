@@ -1,8 +1,8 @@
 """Smoothing of tracked coefficients: constant-velocity Kalman filter and RTS smoother (P1, section 4.1).
 
 Per coefficient the state is value and velocity; acceleration is white noise of density Q, a measurement has variance
-R. What is faster than about (Q fps / R)^(1/4) / 2 pi Hz is taken for jitter. The defaults put that at 8 Hz, above the
-rate of syllables and of closing lips. Frames in which the tracker found no face are filled by the model.
+R. Motion at (Q fps / R)^(1/4) / 2 pi Hz is halved, faster motion is taken for jitter. The defaults put that at 8 Hz,
+above the rate of syllables. Frames in which the tracker found no face are filled by the model.
 """
 
 from __future__ import annotations
