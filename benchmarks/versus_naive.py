@@ -1,18 +1,23 @@
 """One frame of the step functions against the usual way: the whole prefix decoded again for every frame.
 
-    python benchmarks/versus_naive.py [--width 64] [--json]
+    python benchmarks/versus_naive.py [--width 64] [--lengths 60,300,600] [--json]
 
 Our own re-implementation of that way with PyTorch's decoder layer (vectorised, inference mode, one thread, audio
 features and feedback tokens kept), Mesh Attention by gather + linear for the newest frame. Rows: the prefix with the
 head for every frame (as published implementations run it), with the head for the newest frame alone, and a PyTorch KV
-cache. All outputs are asserted equal. Random weights, the papers' dense head, V = 5023; figures are ratios against the
-step in ONNX Runtime (fp32, one thread). `speedup_t*` compares with the published form, `speedup_newest_head_t*` and
-`speedup_cache_t*` with the two faster ones.
+cache. All outputs are asserted equal. Random weights, the papers' dense head, V = 5023, the default window.
+
+Figures are ratios against Mesh Attention and decoder as exported, in ONNX Runtime with EmoFace's kernels, state bound
+as the SDK binds it, one thread, fp32 and int8 (`_int8`): `speedup_t*` compares with the published form,
+`speedup_newest_head_t*` and `speedup_cache_t*` with the two faster ones. Other widths than 64 end in `_d*`.
+`plain_speedup_t*` is the published form against plain ONNX Runtime in fp32. `int8_error_t*` is how far the int8 step's
+offsets are from the fp32 step's, as a share of the largest offset (random weights: an order of magnitude).
 """
 
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,15 +27,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import measure
+from emoface.backends.native_library import library_path
+from emoface.backends.ort import OrtStage
 from emoface_export.onnx_export import export_stage
-from emoface_export.wiring import input_shapes
+from emoface_export.quantize import quantize_model
+from emoface_export.wiring import input_shapes, stage_spec
 from emoface_training.config import DecoderConfig, EmoFaceConfig, EncoderConfig
 from emoface_training.data.synthetic.rig import Rig
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.spiral import build_spirals
 from emoface_training.nn.spiral_op import spiral_conv3d_projected
 
-LENGTHS = (60, 300, 600)
+# Largest difference of an int8 step that is still a step: the weights are random, so this only catches blunders
+INT8_LIMIT = 0.2
 
 
 def build_model(width: int) -> EmoFace:
@@ -41,7 +50,7 @@ def build_model(width: int) -> EmoFace:
         vertices=len(rig.template),
         content_encoder=EncoderConfig(num_hidden_layers=1, right=(1,)),
         emotion_encoder=EncoderConfig(num_hidden_layers=1, right=(1,)),
-        decoder=DecoderConfig(width=width, window=1000),
+        decoder=DecoderConfig(width=width),
     )
     attention = config.mesh_attention
     spiral = torch.from_numpy(build_spirals(rig.template, rig.faces, attention.kernel, attention.dilation))
@@ -111,7 +120,8 @@ class Naive:
         self.tokens = [moment.feedback[:, :, i] + conditions[:, None, i] + position for i in range(2)]
         age = torch.arange(count)[:, None] - torch.arange(count)[None]
         penalty = -decoder.slopes[:, None, None] * (age // model.config.decoder.period)
-        self.bias = torch.where(age >= 0, penalty, -math.inf)
+        inside = (age >= 0) & (age < model.config.decoder.window)
+        self.bias = torch.where(inside, penalty, -math.inf)
         self.aligned = torch.full((count, count), -math.inf).fill_diagonal_(0.0)
         mesh = model.mesh_attention
         self.audio = mesh.audio_features(moment.content, moment.emotion)[0, -5:]
@@ -169,76 +179,96 @@ class Cached(Naive):
 
 
 class Step:
-    """Mesh Attention and decoder as exported, in ONNX Runtime, one thread."""
+    """Mesh Attention and decoder as exported, as the SDK runs them: one thread, bound buffers."""
 
-    def __init__(self, model: EmoFace) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        model.mesh_attention.freeze()
-        self.sessions = []
-        for name in ("mesh_attention", "decoder"):
-            exported = export_stage(name, model.stages[name], input_shapes(model.config, name))
-            data = exported.model.SerializeToString()
-            self.sessions.append(ort.InferenceSession(data, options, providers=["CPUExecutionProvider"]))
+    def __init__(self, stages: list, int8: bool, native: bool) -> None:
+        self.stages = []
+        for exported in stages:
+            options = ort.SessionOptions()
+            options.intra_op_num_threads = options.inter_op_num_threads = 1
+            options.log_severity_level = 3
+            if native:
+                options.register_custom_ops_library(str(library_path()))
+            data = (quantize_model(exported.model) if int8 else exported.model).SerializeToString()
+            session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+            self.stages.append(OrtStage(session, stage_spec(exported, {})))
 
     def at(self, moment: Moment):
-        mesh, decoder = self.sessions
-        newest = {"content": moment.content[:, -1:], "emotion": moment.emotion[:, -1:]}
-        mesh_feeds = self._feeds(mesh, newest, moment.mesh_state)
-        decoder_feeds = self._feeds(decoder, newest | moment.conditions, moment.decoder_state)
+        """The next frame from `moment`. Later calls go on from there: a step costs the same at any time."""
+        mesh, decoder = self.stages
+        for stage, state in ((mesh, moment.mesh_state), (decoder, moment.decoder_state)):
+            stage.restore({name: value.numpy() for name, value in state.items()})
+        newest = {"content": moment.content[:, -1:].numpy(), "emotion": moment.emotion[:, -1:].numpy()}
+        conditions = {name: value.numpy() for name, value in moment.conditions.items()}
 
         def frame() -> np.ndarray:
-            weight = mesh.run(None, mesh_feeds)[0]
-            return decoder.run(None, decoder_feeds | {"emotion_weight": weight})[0][0, 0]
+            weight = mesh.run(newest, 1)["emotion_weight"]
+            return decoder.run(newest | conditions | {"emotion_weight": weight}, 1)["offsets"][0, 0]
 
         return frame
 
-    @staticmethod
-    def _feeds(session: ort.InferenceSession, inputs: dict[str, Tensor], state: dict[str, Tensor]) -> dict:
-        values = inputs | {f"state.{name}": value for name, value in state.items()}
-        names = {i.name for i in session.get_inputs()} - {"emotion_weight"}
-        return {name: values[name].numpy() for name in names}
+
+def steps_of(model: EmoFace) -> dict[str, Step]:
+    model.mesh_attention.freeze()
+    names = ("mesh_attention", "decoder")
+    stages = [export_stage(name, model.stages[name], input_shapes(model.config, name)) for name in names]
+    kinds = {"step": (False, True), "int8": (True, True), "plain": (False, False)}
+    if not library_path().is_file():
+        sys.exit(f"got no {library_path().name}; expected a build with ONNX Runtime's headers (ONNXRUNTIME_ROOT).")
+    return {name: Step(stages, *kind) for name, kind in kinds.items()}
+
+
+def check(rows: dict, scale: float) -> float:
+    """All rows give the same frame (int8: nearly); returns the int8 step's error. Each is called once."""
+    frames = {name: np.asarray(call()).copy() for name, call in rows.items()}
+    for name, frame in frames.items():
+        difference = np.abs(frame - frames["step"]).max() / scale
+        limit = INT8_LIMIT if name == "int8" else 1e-4
+        if not difference <= limit:
+            sys.exit(f"{name} differs from the step by {difference:.1e} of the largest offset; expected {limit:g}.")
+    return float(np.abs(frames["int8"] - frames["step"]).max() / scale)
 
 
 def main() -> None:
     arguments = measure.parser(__doc__.splitlines()[0])
     arguments.add_argument("--width", type=int, default=64, help="decoder width d (the papers' 64, or 128, 1024)")
+    arguments.add_argument("--lengths", default="60,300,600", help="frames t of the prefix, separated by commas")
     arguments.add_argument("--repeats", type=int, default=21)
     options = arguments.parse_args()
     torch.set_num_threads(1)
+    suffix = "" if options.width == 64 else f"_d{options.width}"
     figures: dict[str, float] = {}
     every: list[measure.Timing] = []
     with torch.inference_mode():
         model = build_model(options.width)
-        step = Step(model)
+        with torch.inference_mode(False):
+            steps = steps_of(model)
         print(f"ms per frame (CPU time, median of {options.repeats}), d = {options.width}, V = {model.config.vertices}")
-        print(f"{'t':>4} {'prefix':>9} {'prefix*':>9} {'KV cache':>9} {'step':>7}   prefix/step  prefix*/step  KV/step")
-        for length in LENGTHS:
+        print(f"{'t':>4} {'prefix':>9} {'prefix*':>9} {'KV cache':>9} {'plain':>7} {'step':>7} {'int8':>7}")
+        for length in (int(text) for text in options.lengths.split(",")):
             moment = run_up_to(model, length)
             rows = {
                 "prefix": Naive(model, moment, True).prepare().frame,
                 "newest": Naive(model, moment, False).prepare().frame,
                 "cache": Cached(model, moment).prepare().frame,
-                "step": step.at(moment),
             }
-            reference = np.asarray(rows["step"]())
-            scale = np.abs(reference).max()
-            for name, call in rows.items():
-                difference = np.abs(np.asarray(call()) - reference).max() / scale
-                assert difference <= 1e-4, f"{name} differs from the step by {difference:.1e} of the motion range"
+            rows |= {name: step.at(moment) for name, step in steps.items()}
+            error = check(rows, float(np.abs(rows["prefix"]().numpy()).max()))
             timings = measure.interleave(rows, options.repeats)
             every += timings.values()
             ms = {name: timing.median_ms for name, timing in timings.items()}
-            ratios = {name: ms[name] / ms["step"] for name in ("prefix", "newest", "cache")}
             print(
-                f"{length:4d} {ms['prefix']:9.2f} {ms['newest']:9.2f} {ms['cache']:9.2f} {ms['step']:7.2f}"
-                f"   {ratios['prefix']:10.1f}x {ratios['newest']:12.1f}x {ratios['cache']:7.1f}x"
+                f"{length:4d} {ms['prefix']:9.2f} {ms['newest']:9.2f} {ms['cache']:9.2f} {ms['plain']:7.2f} "
+                f"{ms['step']:7.2f} {ms['int8']:7.2f}"
             )
-            figures[f"speedup_t{length}"] = ratios["prefix"]
-            figures[f"speedup_newest_head_t{length}"] = ratios["newest"]
-            figures[f"speedup_cache_t{length}"] = ratios["cache"]
+            for name, key in (("prefix", "speedup"), ("newest", "speedup_newest_head"), ("cache", "speedup_cache")):
+                figures[f"{key}_t{length}{suffix}"] = ms[name] / ms["step"]
+                figures[f"{key}_t{length}{suffix}_int8"] = ms[name] / ms["int8"]
+            figures[f"plain_speedup_t{length}{suffix}"] = ms["prefix"] / ms["plain"]
+            figures[f"int8_error_t{length}{suffix}"] = error
     figures["cpu_per_wall"] = measure.cpu_per_wall(every)
-    print("(prefix: head for every frame, as published; prefix*: head for the newest frame alone)")
+    print("(prefix: head for every frame, as published; prefix*: head for the newest frame alone; step, int8: with our")
+    print("kernels; plain: the same fp32 graphs in plain ONNX Runtime)")
     measure.finish("versus_naive", figures, options.json)
 
 

@@ -38,6 +38,9 @@ struct Wide {
         for (int i = 0; i < width; ++i) sum.v[i] += a.v[i] * b.v[i];
         return sum;
     }
+    static float sum(Vector a) {
+        return ((a.v[0] + a.v[4]) + (a.v[2] + a.v[6])) + ((a.v[1] + a.v[5]) + (a.v[3] + a.v[7]));
+    }
     static Vector load_half(const uint16_t* p) {
         Vector r;
         for (int i = 0; i < width; ++i) r.v[i] = from_half_bits(p[i]);
@@ -120,7 +123,7 @@ Status stream_attention(const AttentionSizes& s, const float* query, const float
         return Status::bad_size;
     const detail::StepVariant* variant = variant_of(isa);
     if (!variant) return Status::isa_unavailable;
-    std::unique_ptr<float[]> scores(new (std::nothrow) float[size_t(s.cache + s.rows)]);
+    std::unique_ptr<float[]> scores(new (std::nothrow) float[size_t(2 * (s.cache + s.rows))]);
     if (!scores) return Status::out_of_memory;
     const int64_t row = s.heads * s.width, size = s.cache * s.width;
     const int64_t fresh = s.rows < s.cache ? s.rows : s.cache, kept = s.cache - fresh;
@@ -133,8 +136,9 @@ Status stream_attention(const AttentionSizes& s, const float* query, const float
                                              table + (s.tables == 1 ? 0 : h * (s.cache + 2)),
                                              y + b * s.rows * row + h * s.width, row, scores.get()};
             variant->attention(head);
-            std::memcpy(new_keys + at, keys + at + (s.cache - kept) * s.width, size_t(kept * s.width) * sizeof(float));
-            std::memcpy(new_values + at, values + at + (s.cache - kept) * s.width, size_t(kept * s.width) * sizeof(float));
+            const size_t held = size_t(kept * s.width) * sizeof(float);
+            std::memmove(new_keys + at, keys + at + fresh * s.width, held);
+            std::memmove(new_values + at, values + at + fresh * s.width, held);
             for (int64_t i = 0; i < fresh; ++i) {
                 const int64_t to = at + (kept + i) * s.width, from = (s.rows - fresh + i) * 3 * row;
                 std::memcpy(new_keys + to, rows + from + row, size_t(s.width) * sizeof(float));

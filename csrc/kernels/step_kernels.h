@@ -30,7 +30,8 @@ struct AttentionSizes {
 //   table       [tables, S + 2]  added to the score of query a and key j: entry j - a, or the last one where j - a is
 //                                outside 0 ... S or the key does not exist (a large negative number)
 //   y           [B, n, H, d]
-//   new_keys    [B, H, S, d]     the last S of cached and new keys; new_values likewise
+//   new_keys    [B, H, S, d]     the last S of cached and new keys; new_values likewise. They may be `keys` and
+//                                `values` themselves; no other overlap is allowed
 Status stream_attention(const AttentionSizes& sizes, const float* query, const float* projected, const float* keys,
                         const float* values, const int64_t* first, const float* table, float* y, float* new_keys,
                         float* new_values, Isa isa) noexcept;

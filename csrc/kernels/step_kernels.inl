@@ -1,51 +1,72 @@
 // The loops of step_kernels.h, included once per instruction set inside an anonymous namespace that defines `Wide`:
-// vectors of `Wide::width` floats (8 or 16) with zero, load, store, broadcast, add, multiply_add and load_half.
+// vectors of `Wide::width` floats (8 or 16) with zero, load, store, broadcast, add, multiply_add, sum and load_half.
 
 #include "exponential.inl"
 
 constexpr int lane = Wide::width;
 
-// sum of a[i] b[i] in 16 interleaved sums, then pairwise: the same order of additions for every width of vector.
-EMOFACE_INLINE static float dot(const float* a, const float* b, int64_t count) {
-    float sums[16] = {};
-    int64_t i = 0;
-    for (; i + 16 <= count; i += 16)
-        for (int l = 0; l < 16; ++l) sums[l] += a[i + l] * b[i + l];
-    for (int l = 0; i < count; ++i, ++l) sums[l] += a[i] * b[i];
-    for (int half = 8; half > 0; half /= 2)
-        for (int l = 0; l < half; ++l) sums[l] += sums[l + half];
-    return sums[0];
+// The first `count` values, then zeros; nothing beyond them is read.
+EMOFACE_INLINE static Wide::Vector first_of(const float* values, int64_t count) {
+    float padded[Wide::width] = {};
+    for (int64_t i = 0; i < count; ++i) padded[i] = values[i];
+    return Wide::load(padded);
 }
 
-EMOFACE_INLINE static void add_scaled(float scale, const float* values, float* to, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) to[i] += scale * values[i];
+// Attention of rows a ... a + count - 1, which share every load of a key and a value.
+template <int count> void attention_rows(const HeadAttention& h, int64_t a) {
+    const int64_t all = h.cache + h.rows, whole = h.width / lane * lane;
+    const float* query = h.query + a * h.query_stride;
+    const float nothing = h.table[h.cache + 1];
+    float largest[count];
+    for (int64_t j = 0; j < all; ++j) {
+        const float* key = j < h.cache ? h.keys + j * h.width : h.new_key + (j - h.cache) * h.row_stride;
+        Wide::Vector sums[count];
+        for (int q = 0; q < count; ++q) sums[q] = Wide::zero();
+        for (int64_t c = 0; c < whole; c += lane) {
+            const Wide::Vector values = Wide::load(key + c);
+            for (int q = 0; q < count; ++q)
+                sums[q] = Wide::multiply_add(Wide::load(query + q * h.query_stride + c), values, sums[q]);
+        }
+        const bool exists = h.first + j - h.cache >= 0;
+        for (int q = 0; q < count; ++q) {
+            float score = Wide::sum(sums[q]);
+            for (int64_t c = whole; c < h.width; ++c) score += query[q * h.query_stride + c] * key[c];
+            const int64_t distance = j - a - q;
+            score += exists && distance >= 0 && distance <= h.cache ? h.table[distance] : nothing;
+            h.scores[q * all + j] = score;
+            largest[q] = j == 0 || score > largest[q] ? score : largest[q];
+        }
+    }
+    double total[count];
+    for (int q = 0; q < count; ++q) {
+        float* scores = h.scores + q * all;
+        for (int64_t j = 0; j < all; ++j) scores[j] = exponential(scores[j] - largest[q]);
+        total[q] = 0.0;
+        for (int64_t j = 0; j < all; ++j) total[q] += double(scores[j]);
+    }
+    for (int64_t c = 0; c < h.width; c += lane) {
+        const int64_t kept = h.width - c < lane ? h.width - c : lane;
+        Wide::Vector sums[count];
+        for (int q = 0; q < count; ++q) sums[q] = Wide::zero();
+        for (int64_t j = 0; j < all; ++j) {
+            const float* value = j < h.cache ? h.values + j * h.width : h.new_value + (j - h.cache) * h.row_stride;
+            const Wide::Vector values = kept == lane ? Wide::load(value + c) : first_of(value + c, kept);
+            for (int q = 0; q < count; ++q)
+                sums[q] = Wide::multiply_add(Wide::broadcast(h.scores[q * all + j]), values, sums[q]);
+        }
+        for (int q = 0; q < count; ++q) {
+            float out[Wide::width];
+            Wide::store(out, sums[q]);
+            const float scale = float(1.0 / total[q]);
+            for (int64_t i = 0; i < kept; ++i) h.y[(a + q) * h.y_stride + c + i] = out[i] * scale;
+        }
+    }
 }
 
 void attention(const HeadAttention& h) {
-    const int64_t all = h.cache + h.rows;
-    const float nothing = h.table[h.cache + 1];
-    for (int64_t a = 0; a < h.rows; ++a) {
-        const float* query = h.query + a * h.query_stride;
-        float* y = h.y + a * h.y_stride;
-        float largest = 0.0f;
-        for (int64_t j = 0; j < all; ++j) {
-            const float* key = j < h.cache ? h.keys + j * h.width : h.new_key + (j - h.cache) * h.row_stride;
-            const int64_t distance = j - a;
-            const bool exists = h.first + j - h.cache >= 0 && distance >= 0 && distance <= h.cache;
-            h.scores[j] = dot(query, key, h.width) + (exists ? h.table[distance] : nothing);
-            largest = j == 0 || h.scores[j] > largest ? h.scores[j] : largest;
-        }
-        for (int64_t j = 0; j < all; ++j) h.scores[j] = exponential(h.scores[j] - largest);
-        double total = 0.0;
-        for (int64_t j = 0; j < all; ++j) total += double(h.scores[j]);
-        for (int64_t c = 0; c < h.width; ++c) y[c] = 0.0f;
-        for (int64_t j = 0; j < all; ++j) {
-            const float* value = j < h.cache ? h.values + j * h.width : h.new_value + (j - h.cache) * h.row_stride;
-            if (h.scores[j] > 1e-30f) add_scaled(h.scores[j], value, y, h.width);
-        }
-        const float scale = float(1.0 / total);
-        for (int64_t c = 0; c < h.width; ++c) y[c] *= scale;
-    }
+    int64_t a = 0;
+    for (; a + 2 <= h.rows; a += 2) attention_rows<2>(h, a);
+    if (a < h.rows) attention_rows<1>(h, a);
 }
 
 template <class Value> EMOFACE_INLINE static Wide::Vector load_basis(const Value* from) {

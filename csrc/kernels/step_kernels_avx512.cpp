@@ -18,6 +18,7 @@ struct Wide {
     EMOFACE_INLINE static Vector broadcast(float a) { return _mm512_set1_ps(a); }
     EMOFACE_INLINE static Vector add(Vector a, Vector b) { return _mm512_add_ps(a, b); }
     EMOFACE_INLINE static Vector multiply_add(Vector a, Vector b, Vector sum) { return _mm512_fmadd_ps(a, b, sum); }
+    EMOFACE_INLINE static float sum(Vector a) { return _mm512_reduce_add_ps(a); }
     EMOFACE_INLINE static Vector load_half(const uint16_t* p) {
         return _mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
     }

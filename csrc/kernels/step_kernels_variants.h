@@ -18,7 +18,7 @@ struct HeadAttention {
     const float* table;
     float* y;
     int64_t y_stride;
-    float* scores;  // room for cache + rows
+    float* scores;  // room for 2 (cache + rows)
 };
 
 // The basis in columns of `lane` coordinates: [tile][rank][lane], float or half; the last tile is padded with zeros.

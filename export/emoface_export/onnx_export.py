@@ -111,7 +111,9 @@ def _finish(model: onnx.ModelProto, signature: StageSignature) -> onnx.ModelProt
     del clean.functions[:]
     _name_axes(clean, signature)
     _fold(clean)
+    clean.graph.ClearField("value_info")  # folding notes shapes again; quantisation, which transposes, trips over them
     spiral_onnx.attach_function(clean)
+    note_in_place(clean)
     onnx.checker.check_model(clean, full_check=False)
     return clean
 
@@ -125,6 +127,24 @@ def strip(model: onnx.ModelProto) -> None:
         node.ClearField("doc_string")
     model.graph.ClearField("value_info")
     model.graph.name = "step"
+    note_in_place(model)
+
+
+def note_in_place(model: onnx.ModelProto) -> None:
+    """List the states that a runtime with EmoFace's kernels may keep in one buffer (metadata `emoface.in_place`).
+
+    These are the caches of StreamAttention that nothing else reads: it moves them on where they lie.
+    """
+    readers = [name for node in model.graph.node for name in node.input]
+    states = [
+        given.removeprefix("state.")
+        for node in model.graph.node
+        if node.domain == spiral_onnx.DOMAIN and node.op_type == "StreamAttention"
+        for given, moved in zip(node.input[2:4], node.output[1:3], strict=True)
+        if given.startswith("state.") and moved == f"new_{given}" and readers.count(given) == 1
+    ]
+    if states:
+        onnx.helper.set_model_props(model, {"emoface.in_place": " ".join(states)})
 
 
 def _name_axes(model: onnx.ModelProto, signature: StageSignature) -> None:

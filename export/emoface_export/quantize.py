@@ -38,7 +38,8 @@ def quantize_model(model: onnx.ModelProto) -> onnx.ModelProto:
                 weight_type=QuantType.QInt8,
                 per_channel=True,
                 nodes_to_exclude=excluded,
-                extra_options={"MatMulConstBOnly": True},
+                # Behind an operator of our own no type is inferred; a product's is always float
+                extra_options={"MatMulConstBOnly": True, "DefaultTensorType": onnx.TensorProto.FLOAT},
             )
         finally:
             logging.root.setLevel(previous)

@@ -6,7 +6,7 @@ buffers: a call reads one and writes the other, and the next call swaps them, so
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,7 +95,12 @@ class OrtEngine:
 
     def open_stage(self, stage: StageSpec) -> OrtStage:
         """A stage with fresh state."""
-        return OrtStage(self._sessions[stage.name], stage)
+        session = self._sessions[stage.name]
+        return OrtStage(session, stage, in_place=self._in_place(session))
+
+    def _in_place(self, session: Any) -> frozenset[str]:
+        """States whose input and output may be one buffer."""
+        return frozenset()
 
     def open_batch(self, stage: StageSpec, slots: int) -> BatchStream:
         """A stage with fresh state for each of `slots` voices."""
@@ -111,9 +116,9 @@ class OrtEngine:
 
 
 class OrtStage:
-    """One stage of one stream, or of `batch` streams in step."""
+    """One stage of one stream, or of `batch` streams in step; states named in `in_place` have one buffer, not two."""
 
-    def __init__(self, session: Any, stage: StageSpec, batch: int = 1) -> None:
+    def __init__(self, session: Any, stage: StageSpec, batch: int = 1, in_place: Collection[str] = ()) -> None:
         self._session = session
         self._stage = stage
         self._batch = batch
@@ -121,6 +126,8 @@ class OrtStage:
             {spec.name: np.empty(concrete_shape(spec.shape, 1, batch), spec.dtype) for spec in stage.state}
             for _ in range(2)
         )
+        for name in in_place:
+            self._states[1][name] = self._states[0][name]
         self._calls: dict[int, tuple[_Call, _Call]] = {}
         self._read = 0
         self.reset()

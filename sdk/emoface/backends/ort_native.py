@@ -18,6 +18,10 @@ class OrtNativeEngine(OrtEngine):
 
     backend = "ort-cpu-native"
 
+    def _in_place(self, session: Any) -> frozenset[str]:
+        # The exporter lists the caches that only our attention reads; it moves them on where they lie.
+        return frozenset(session.get_modelmeta().custom_metadata_map.get("emoface.in_place", "").split())
+
     def _configure(self, ort: Any, options: Any) -> None:
         path = library_path()
         if not path.is_file():
