@@ -48,6 +48,9 @@ LABELS = {
     "rtf_base_fp32_100ms": "the same, fp32",
     "rtf_base_windowed": "the same, int8, window mode (2 s encoded again every 100 ms, no fine-tuning)",
     "rtf_large_int8_100ms": "two wav2vec2-large encoders, int8, band mode",
+    "solver_ms": "52 blendshape weights of one frame, Python, one core, ms",
+    "solver_cpp_ms": "the same in C++, ms",
+    "solver_rms_mm": "root mean square error of the weights' face on the bundled speech, mm",
     "speedup_cache_t300": "frame 300: PyTorch with a key-value cache / step",
 }
 COLUMNS = (
