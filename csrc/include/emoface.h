@@ -31,7 +31,8 @@
  * zero means the default for every other field. Fields are only ever added at the end, and a struct_size that the
  * library does not know is refused.
  *
- * Memory. After the first seconds of a stream, emoface_step(), emoface_push() and emoface_sample() allocate nothing.
+ * Memory. After the first seconds of a stream the library allocates nothing in emoface_step(), emoface_push() and
+ * emoface_sample(). ONNX Runtime, which runs the graphs within emoface_step() or on the worker, does so for its own ends.
  */
 #ifndef EMOFACE_H
 #define EMOFACE_H
@@ -125,7 +126,7 @@ typedef int32_t emoface_status;
 /* A fault of the library itself; please report it. */
 #define EMOFACE_ERROR_INTERNAL (-38)
 
-/* The constant's name without its prefix, for example "BUFFER_TOO_SMALL". Never NULL. */
+/* The constant's name without "EMOFACE_", for example "ERROR_BUFFER_TOO_SMALL". Never NULL. */
 EMOFACE_API const char* emoface_status_name(emoface_status status);
 
 /* What was found, expected and can be done about it, for the last call of this thread that did not return EMOFACE_OK;

@@ -121,7 +121,9 @@ def test_bad_samples_leave_the_state_untouched(package, sound):
         refused("AUDIO", "unusable", voice.step, chunk)
     rest = joined([voice.step(audio[3000:]), voice.flush()])
     same_bits(rest, {name: array[len(array) - len(rest["time"]) :] for name, array in expected.items()})
-    muted = package.animator(on_bad_audio=1).run(np.where(np.arange(len(audio)) == 99, np.nan, audio).astype(np.float32))
+    muted = package.animator(on_bad_audio=1).run(
+        np.where(np.arange(len(audio)) == 99, np.nan, audio).astype(np.float32)
+    )
     silent = package.animator().run(np.where(np.arange(len(audio)) == 99, 0, audio).astype(np.float32))
     same_bits(muted, silent)
 
@@ -316,7 +318,8 @@ def old_onnxruntime(tmp_path_factory):
 def test_onnxruntime_too_old_absent_or_something_else(api, old_onnxruntime, tmp_path, package_path):
     text = tmp_path / "text.so"
     text.write_text("no library")
-    said = in_a_process_of_its_own(f"""
+    said = in_a_process_of_its_own(
+        f"""
 for path in ({str(old_onnxruntime)!r}, "/no/such/file.so", {str(text)!r}, {str(c_abi.LIBRARY)!r}):
     try:
         api.call("onnxruntime_load", path.encode())
@@ -330,7 +333,9 @@ except c_abi.StatusError as error:
 api.call("onnxruntime_load", c_abi.onnxruntime_library().encode())
 print(api.library.emoface_onnxruntime_version().decode())
 print(package.animator().info().backend.decode())
-""", EMOFACE_ONNXRUNTIME=str(old_onnxruntime)).splitlines()
+""",
+        EMOFACE_ONNXRUNTIME=str(old_onnxruntime),
+    ).splitlines()
     assert all(line.startswith("BACKEND: ") and "ONNX Runtime 1.20 or newer" in line for line in said[:5]), said
     assert "version 1.8.1" in said[0]
     assert "No such file" in said[1] or "cannot open" in said[1]

@@ -94,7 +94,9 @@ def test_sample_formats_equal_pythons(package, python_package, sound, dtype, cha
     mono = sound(0.6)
     audio = np.stack([mono, 0.5 * mono, -mono], 1)[:, :channels]
     scale = {"int16": 2**15, "int32": 2**31, "uint8": 2**7}.get(dtype)
-    audio = audio.astype(dtype) if scale is None else (audio * scale * 0.5 + (128 if dtype == "uint8" else 0)).astype(dtype)
+    audio = (
+        audio.astype(dtype) if scale is None else (audio * scale * 0.5 + (128 if dtype == "uint8" else 0)).astype(dtype)
+    )
     expected = whole(python_package.animator(backend="ort-cpu"), audio[:, 0] if channels == 1 else audio)
     voice = package.animator(channels=channels, sample_format=c_abi.DTYPES[dtype])
     got = voice.run(audio)
@@ -118,7 +120,10 @@ def test_conditions_at_a_time_equal_pythons(package, python_package, sound):
     assert got["vertices"].tobytes() == expected.vertices.tobytes()
     voice.api.call("reset", voice.handle)
     again = voice.run(audio)
-    assert again["vertices"].tobytes() == whole(python_package.animator(style="anna", emotion="sad"), audio).vertices.tobytes()
+    assert (
+        again["vertices"].tobytes()
+        == whole(python_package.animator(style="anna", emotion="sad"), audio).vertices.tobytes()
+    )
 
 
 def test_snapshots_continue_in_c_and_in_python(package, python_package, sound):

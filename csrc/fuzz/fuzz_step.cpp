@@ -1,0 +1,108 @@
+// libFuzzer: options of an animator and a sequence of calls, with any bytes for samples.
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+#include "fuzz_world.h"
+
+namespace {
+
+class Input {
+public:
+    Input(const uint8_t* data, size_t size) : data_(data), size_(size) {}
+    bool empty() const { return size_ == 0; }
+    template <class T> T take() {
+        T value{};
+        const size_t bytes = std::min(size_, sizeof(T));
+        if (bytes) std::memcpy(&value, data_, bytes);
+        data_ += bytes;
+        size_ -= bytes;
+        return value;
+    }
+    const uint8_t* bytes(size_t count) {
+        if (size_ < count) return nullptr;
+        const uint8_t* found = data_;
+        data_ += count;
+        size_ -= count;
+        return found;
+    }
+
+private:
+    const uint8_t* data_;
+    size_t size_;
+};
+
+void require(bool condition) {
+    if (!condition) __builtin_trap();
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    emoface_package* package = fuzz_package();
+    emoface_package_info info{};
+    info.struct_size = sizeof info;
+    emoface_package_get_info(package, &info);
+    Input input(data, size);
+    emoface_animator_config config{};
+    config.struct_size = sizeof config;
+    const uint8_t kind = input.take<uint8_t>();
+    const int32_t rates[] = {0, 8000, 16000, 44100, 48000, 22050, 11025, 32000};
+    config.sample_rate = kind & 128 ? int32_t(input.take<uint32_t>() % 400000) : rates[kind & 7];
+    config.channels = kind & 8 ? 2 : input.take<uint8_t>() % 4;
+    config.sample_format = kind >> 4 & 7;
+    config.on_bad_audio = input.take<uint8_t>() & 1;
+    config.block_ms = 20 * (input.take<uint8_t>() % 8);
+    emoface_animator* animator = nullptr;
+    if (emoface_animator_create(package, &config, &animator) != EMOFACE_OK) {
+        require(animator == nullptr);
+        return 0;
+    }
+    const size_t bytes[] = {4, 8, 2, 4, 1};
+    const size_t frame = bytes[config.sample_format] * size_t(std::max(1, config.channels));
+    std::vector<float> vertices;
+    std::vector<char> snapshot;
+    for (int call = 0; call < 64 && !input.empty(); ++call) {
+        const uint8_t what = input.take<uint8_t>();
+        emoface_frames out{};
+        out.struct_size = sizeof out;
+        if (what < 160) {
+            int64_t count = input.take<uint16_t>() % 3000, due = 0, written = -1;
+            // Given bytes where there are enough of them, or a repeated one.
+            const uint8_t* given = input.bytes(size_t(count) * frame);
+            const std::vector<uint8_t> filled(given ? 0 : size_t(count) * frame, what);
+            const void* samples = given ? given : filled.data();
+            const emoface_status asked = emoface_step_frames(animator, count, &due);
+            const int64_t capacity = what & 1 ? due : what % 3;
+            vertices.assign(size_t(3 * info.vertices * std::max<int64_t>(capacity, 1)), 0);
+            out.vertices = vertices.data();
+            const emoface_status status = emoface_step(animator, samples, count, &out, capacity, &written);
+            require(status != EMOFACE_ERROR_INTERNAL && status != EMOFACE_ERROR_RUNTIME && status != EMOFACE_ERROR_BACKEND);
+            if (status == EMOFACE_OK) {
+                require(asked == EMOFACE_OK && written == due && written <= capacity);
+                for (int64_t i = 0; i < written * 3 * info.vertices; ++i) require(std::isfinite(vertices[size_t(i)]));
+            }
+            if (status == EMOFACE_ERROR_BUFFER_TOO_SMALL) require(written > capacity);
+        } else if (what < 180) {
+            const double tail = double(input.take<int16_t>()) / 1000;
+            emoface_flush(animator, tail, nullptr, 0, nullptr);
+        } else if (what < 190) {
+            emoface_reset(animator);
+        } else if (what < 220) {
+            const char* name = emoface_package_name(package, what % 3, input.take<uint8_t>() % 4);
+            const double at = double(input.take<int16_t>()) / 100;
+            emoface_status (*const set[])(emoface_animator*, const char*, double) = {emoface_set_style, emoface_set_emotion, emoface_set_level};
+            set[what % 3](animator, name, at);
+        } else if (what < 235) {
+            int64_t written = 0;
+            emoface_snapshot(animator, nullptr, 0, &written);
+            snapshot.resize(size_t(written));
+            emoface_snapshot(animator, snapshot.data(), written, &written);
+        } else {
+            emoface_restore(animator, snapshot.data(), int64_t(snapshot.size()));
+        }
+    }
+    emoface_animator_release(animator);
+    return 0;
+}
