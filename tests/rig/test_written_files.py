@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -190,3 +191,14 @@ def test_command_line_refuses(
     command = ["animate", wav, "-o", str(tmp_path / "x.npz"), "--package", str(shaped_path), *options]
     assert main(command) == 2
     assert message in capsys.readouterr().err and not (tmp_path / "x.npz").exists()
+
+
+def test_example_draws_a_sheet_of_the_shapes(shaped_path: Path, tmp_path: Path) -> None:
+    from PIL import Image
+
+    example = HERE.parents[1] / "examples" / "blendshape_sheet.py"
+    command = [sys.executable, example, tmp_path / "sheet.png", "--package", shaped_path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert "3 shapes" in done.stdout
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.size == (9 * 180, 228) and len(sheet.convert("RGB").getcolors(1 << 24)) > 20
