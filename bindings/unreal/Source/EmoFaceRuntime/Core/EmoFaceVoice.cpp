@@ -1,0 +1,120 @@
+#include "EmoFaceVoice.h"
+
+#include <thread>
+
+namespace emoface {
+namespace {
+
+const char* text_or_null(const std::string& text) { return text.empty() ? nullptr : text.c_str(); }
+
+}  // namespace
+
+std::shared_ptr<VoicePackage> VoicePackage::open(const Api& api, const std::string& path, std::string* problem) {
+    emoface_package* handle = nullptr;
+    if (api.package_open(path.c_str(), &handle) < 0) {
+        *problem = api.last_error();
+        return nullptr;
+    }
+    std::shared_ptr<VoicePackage> package(new VoicePackage(api, handle));
+    package->info_.struct_size = sizeof(emoface_package_info);
+    if (api.package_get_info(handle, &package->info_) < 0) {
+        *problem = api.last_error();
+        return nullptr;
+    }
+    return package;
+}
+
+VoicePackage::~VoicePackage() { api_.package_release(handle_); }
+
+std::vector<std::string> VoicePackage::names(int32_t list) const {
+    std::vector<std::string> found;
+    const int32_t count = api_.package_name_count(handle_, list);
+    for (int32_t i = 0; i < count; ++i) found.emplace_back(api_.package_name(handle_, list, i));
+    return found;
+}
+
+std::unique_ptr<Voice> Voice::start(const Api& api, std::shared_ptr<VoicePackage> package, const VoiceOptions& options,
+                                    std::string* problem) {
+    std::unique_ptr<Voice> voice(new Voice(api, std::move(package)));
+    const emoface_package_info& info = voice->package_->info();
+    emoface_animator_config config{};
+    config.struct_size = sizeof(config);
+    config.sample_rate = options.sample_rate;
+    config.channels = 1;
+    config.on_bad_audio = EMOFACE_BAD_AUDIO_SILENCE;
+    config.blendshapes = options.blendshapes ? 1 : 0;
+    config.style = text_or_null(options.style);
+    config.emotion = text_or_null(options.emotion);
+    config.level = text_or_null(options.level);
+    emoface_animator_info made{};
+    made.struct_size = sizeof(made);
+    emoface_realtime_config realtime{};
+    realtime.struct_size = sizeof(realtime);
+    realtime.history_ms = 4000;
+    if (!voice->checked(api.animator_create(voice->package_->handle(), &config, &voice->animator_), problem) ||
+        !voice->checked(api.animator_get_info(voice->animator_, &made), problem) ||
+        !voice->checked(api.start(voice->animator_, &realtime), problem))
+        return nullptr;
+    voice->latency_seconds_ = made.latency_seconds;
+    voice->sample_rate_ = made.sample_rate;
+    if (options.blendshapes) voice->weights_.resize(size_t(info.blendshapes));
+    if (options.vertices) voice->vertices_.assign(voice->package_->neutral(), voice->package_->neutral() + 3 * info.vertices);
+    voice->frames_.struct_size = sizeof(emoface_frames);
+    voice->frames_.time = &voice->time_;
+    voice->frames_.blendshapes = voice->weights_.empty() ? nullptr : voice->weights_.data();
+    voice->frames_.vertices = voice->vertices_.empty() ? nullptr : voice->vertices_.data();
+    voice->open_ = true;
+    return voice;
+}
+
+Voice::~Voice() {
+    close();
+    api_.animator_release(animator_);
+}
+
+emoface_status Voice::push(const float* mono, int count) {
+    pushing_.fetch_add(1);
+    const emoface_status status = open_.load() ? api_.push(animator_, mono, count) : EMOFACE_ERROR_MODE;
+    pushing_.fetch_sub(1);
+    return status;
+}
+
+void Voice::close() {
+    open_.store(false);
+    while (pushing_.load() != 0) std::this_thread::yield();
+}
+
+bool Voice::sample(double audio_time, std::string* problem) {
+    return checked(api_.sample(animator_, audio_time, &frames_), problem);
+}
+
+bool Voice::set_style(const std::string& name, std::string* problem) {
+    return checked(api_.set_style(animator_, text_or_null(name), EMOFACE_NOW), problem);
+}
+
+bool Voice::set_emotion(const std::string& name, std::string* problem) {
+    return checked(api_.set_emotion(animator_, text_or_null(name), EMOFACE_NOW), problem);
+}
+
+bool Voice::set_level(const std::string& name, std::string* problem) {
+    return checked(api_.set_level(animator_, text_or_null(name), EMOFACE_NOW), problem);
+}
+
+bool Voice::flush(double tail_seconds, std::string* problem) {
+    return checked(api_.flush(animator_, tail_seconds, nullptr, 0, nullptr), problem);
+}
+
+emoface_statistics Voice::statistics() const {
+    emoface_statistics found{};
+    found.struct_size = sizeof(found);
+    api_.get_statistics(animator_, &found);
+    return found;
+}
+
+bool Voice::checked(emoface_status status, std::string* problem) const {
+    if (status >= 0) return true;
+    *problem = api_.last_error();
+    return false;
+}
+
+}  // namespace emoface
