@@ -23,7 +23,7 @@ def test_the_page_is_current():
 def test_every_function_is_explained_on_the_page():
     page = (c_abi.ROOT / "docs/c-api.md").read_text(encoding="utf-8")
     functions = re.findall(r"EMOFACE_API [^;]*?\b(emoface_\w+)\(", HEADER)
-    assert len(functions) > 50
+    assert len(functions) > 40
     for name in functions:
         assert f"{name}(" in page, name
 
