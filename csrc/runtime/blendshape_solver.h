@@ -17,7 +17,7 @@ namespace emoface {
 class BlendshapeSolver {
 public:
     static constexpr float kDefaultSparsity = 0.002f;
-    static constexpr float kDefaultSmoothness = 0.1f;
+    static constexpr float kDefaultSmoothness = 0.05f;
 
     enum class Status {
         ok,

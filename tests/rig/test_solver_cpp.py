@@ -33,7 +33,7 @@ def program(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 def run(
-    program: Path, folder: Path, shapes: np.ndarray, offsets: np.ndarray, sparsity: float = 0.002, smooth: float = 0.1
+    program: Path, folder: Path, shapes: np.ndarray, offsets: np.ndarray, sparsity: float = 0.002, smooth: float = 0.05
 ) -> subprocess.CompletedProcess[str]:
     sizes = np.array([len(shapes), shapes.shape[1], len(offsets)], np.int64)
     numbers = np.array([sparsity, smooth], np.float32)

@@ -16,7 +16,7 @@ Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
 
 DEFAULT_SPARSITY = 0.002
-DEFAULT_SMOOTHNESS = 0.1
+DEFAULT_SMOOTHNESS = 0.05
 _NEGLIGIBLE = 1e-5  # of the largest offset: vertices that move less do not count
 _INDEPENDENT = 1e-5  # least share of a shape's square that the shapes before it must leave over
 _OPPOSITE = 0.01  # a share above it, of a shape of the same size, counts as explaining and not as undoing
