@@ -23,6 +23,7 @@ MODULES: dict[str, tuple[str, ...] | None] = {
     "emoface.animation": None,
     "emoface.animator": None,
     "emoface.package": None,
+    "emoface.pool": ("AnimatorPool", "MOST_VOICES"),
     "emoface.frames": None,
     "emoface.errors": None,
     "emoface.manifest": None,

@@ -37,7 +37,7 @@ from emoface_export.face_file import FaceArrays, deterministic_npz
 from emoface_export.onnx_export import ExportedStage, ExportError, export_stage
 from emoface_export.package_writer import file_entries, refuse_existing, write_folder, write_package
 from emoface_export.signals import speech_like
-from emoface_export.step_module import Shape
+from emoface_export.step_module import Shape, StepModule
 from emoface_export.wiring import ALLOWED_BLOCKS, AUDIO
 from emoface_training.nn.interpolation import FEATURE_RATE, features_needed, frame_count
 from emoface_training.nn.stage import Stage
@@ -221,13 +221,11 @@ def _at_frames(features: Tensor, frames: int, fps: int) -> Tensor:
 
 
 def _export_stages(model: OwnModel) -> tuple[list[ExportedStage], tuple[StageSpec, ...]]:
-    shapes: dict[str, tuple[str, Shape]] = {"audio": ("block", AUDIO)}
-    shapes |= {f"condition.{name}": ("frame", ("B", len(value))) for name, value in model.conditions.items()}
+    wiring = _wire(model)
     exported, specs = [], []
     for stage in model.stages:
         module = stage.module.eval()
-        inputs = {name: _input_shape(stage, name, shapes) for name in module.input_names}
-        done = export_stage(stage.name, module, inputs)
+        done = export_stage(stage.name, module, wiring[stage.name])
         exported.append(done)
         signature = done.signature
         specs.append(
@@ -243,11 +241,30 @@ def _export_stages(model: OwnModel) -> tuple[list[ExportedStage], tuple[StageSpe
                 ),
             )
         )
-        shapes |= {f"{stage.name}.{t.name}": (done.cadence, t.shape) for t in signature.outputs}
     return exported, tuple(specs)
 
 
-def _input_shape(stage: OwnStage, name: str, shapes: Mapping[str, tuple[str, Shape]]) -> Shape:
+def _wire(model: OwnModel) -> dict[str, dict[str, Shape]]:
+    """Stage -> input -> shape. Checked as a whole before anything is traced, which takes seconds per stage."""
+    shapes: dict[str, Shape] = {"audio": AUDIO}
+    shapes |= {f"condition.{name}": ("B", len(value)) for name, value in model.conditions.items()}
+    wiring: dict[str, dict[str, Shape]] = {}
+    for stage in model.stages:
+        module = stage.module.eval()
+        wiring[stage.name] = {name: _input_shape(stage, name, shapes) for name in module.input_names}
+        signature = StepModule(module).signature(wiring[stage.name])
+        shapes |= {f"{stage.name}.{t.name}": t.shape for t in signature.outputs}
+    for role in ("offsets", *model.outputs):
+        if model.outputs.get(role) not in shapes:
+            raise ExportError(
+                f"outputs.{role} = {model.outputs.get(role)!r}",
+                f"one of {', '.join(shapes)}",
+                'Say which stage\'s output it is: outputs={"offsets": "<stage>.<output>"}.',
+            )
+    return wiring
+
+
+def _input_shape(stage: OwnStage, name: str, shapes: Mapping[str, Shape]) -> Shape:
     source = stage.sources.get(name)
     if source is None or source not in shapes:
         raise ExportError(
@@ -255,7 +272,7 @@ def _input_shape(stage: OwnStage, name: str, shapes: Mapping[str, tuple[str, Sha
             f"one of {', '.join(shapes)}",
             "Name a source for every input, and put stages after those that they read.",
         )
-    _, shape = shapes[source]
+    shape = shapes[source]
     if source == "audio" or source.startswith("condition."):
         return shape
     return ("B", 1 if stage.module.cadence == "frame" else "n", *shape[2:])

@@ -1,0 +1,146 @@
+"""Models of one's own: what is proven before a package is written, and what is refused."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from emoface import Package
+from emoface.errors import OutputError
+from emoface.verification import verify_golden
+from emoface_export.face_file import FaceArrays
+from emoface_export.onnx_export import ExportError
+from emoface_export.own_model import OwnModel, OwnStage, export_own, golden_of
+from emoface_training.nn.stage import Stage
+
+
+class Level(Stage):
+    """Mean square of each window, smoothed with the feature before; `late` gives what belongs one feature earlier."""
+
+    cadence = "block"
+    input_names = ("audio",)
+    output_names = ("level",)
+    start = 0.25
+
+    def initial_state(self, batch):
+        return {"last": torch.full((batch, 1, 1), self.start)}
+
+    def step(self, inputs, state):
+        power = torch.nn.functional.conv1d(inputs["audio"][:, None] ** 2, torch.full((1, 1, 400), 1 / 400), stride=320)
+        power = power.transpose(1, 2)
+        known = torch.cat((state["last"], power), 1)
+        return {"level": known[:, :-1] + known[:, 1:]}, {"last": power[:, -1:]}
+
+
+class Forgetful(Stage):
+    """Moves by the power of the sound so far, but keeps none of it: small calls differ from one call."""
+
+    cadence = "block"
+    input_names = ("audio",)
+    output_names = ("offsets",)
+
+    def __init__(self, vertices):
+        super().__init__()
+        self.vertices = vertices
+
+    def step(self, inputs, state):
+        power = torch.nn.functional.conv1d(inputs["audio"][:, None] ** 2, torch.full((1, 1, 400), 1 / 400), stride=320)
+        total = power.cumsum(2).transpose(1, 2)
+        return {"offsets": total[..., None].expand(-1, -1, self.vertices, 3) * 0.01}, {}
+
+
+class Swell(Stage):
+    cadence = "frames"
+    input_names = ("level",)
+    output_names = ("size",)
+
+    def step(self, inputs, state):
+        return {"size": torch.tanh(10 * inputs["level"])}, {}
+
+
+class Puff(Stage):
+    cadence = "frame"
+    input_names = ("size", "style")
+    output_names = ("offsets",)
+
+    def __init__(self, vertices):
+        super().__init__()
+        self.register_buffer("direction", torch.linspace(0.01, 0.02, 3 * vertices).reshape(vertices, 3))
+
+    def initial_state(self, batch):
+        return {"count": torch.zeros(batch)}
+
+    def step(self, inputs, state):
+        count = state["count"] + 1
+        scale = inputs["size"][:, 0] * inputs["style"].sum(1, keepdim=True) + 0.01 * count[:, None]
+        return {"offsets": scale[:, None, :, None] * self.direction}, {"count": count}
+
+
+@pytest.fixture
+def model(package):
+    face = package.face
+    puff = OwnStage("puff", Puff(len(face.template)), {"size": "swell.size", "style": "condition.style"})
+    return OwnModel(
+        name="puff",
+        stages=(
+            OwnStage("level", Level(), {"audio": "audio"}),
+            OwnStage("swell", Swell(), {"level": "level.level"}),
+            puff,
+        ),
+        outputs={"offsets": "puff.offsets"},
+        face=FaceArrays(face.template, face.faces, face.colours, dict(face.masks)),
+        conditions={"style": np.float32([0.5, 0.5])},
+        styles=("anna", "ben"),
+        delay_features=0,
+    )
+
+
+def test_three_cadences_with_an_initial_state_are_proven_and_run(model, tmp_path):
+    manifest = export_own(model, tmp_path / "puff.emoface")
+    assert [stage.cadence for stage in manifest.stages] == ["block", "frames", "frame"]
+    assert manifest.stage("level").state[0].initial == 0.25
+    package = Package.load(tmp_path / "puff.emoface")
+    checks = verify_golden(package)
+    assert {check.name for check in checks} == {"golden level.level", "golden swell.size", "golden puff.offsets"}
+    assert all(check.passed for check in checks)
+    with pytest.raises(OutputError, match="exists already"):
+        export_own(model, tmp_path / "puff.emoface")
+
+
+def test_golden_vectors_hold_few_frames_of_vertex_size(model):
+    arrays = golden_of(model)
+    assert len(arrays["frames"]) == len(arrays["puff.offsets"]) == 6
+    assert arrays["swell.size"].shape == (18, 1)
+    # Frame m of the counter is m + 1.
+    rest = arrays["puff.offsets"][:, 0, 0] / 0.01 - arrays["swell.size"][arrays["frames"], 0]
+    np.testing.assert_allclose(rest, 0.01 * (arrays["frames"] + 1), atol=1e-5)
+
+
+def test_a_stage_that_forgets_is_refused_and_nothing_is_written(model, tmp_path):
+    forgetful = OwnStage("puff", Forgetful(len(model.face.template)), {"audio": "audio"})
+    broken = dataclasses.replace(model, stages=(forgetful,), conditions={}, styles=())
+    with pytest.raises(ExportError, match=r"golden puff.offsets: .* check its state"):
+        export_own(broken, tmp_path / "x.emoface")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"sources": {"level": "puff.offsets"}}, "'level' from 'puff.offsets'"),
+        ({"sources": {}}, "'level' from None"),
+        ({"outputs": {"emotion": "swell.size"}}, "outputs.offsets = None"),
+        ({"outputs": {"offsets": "puff.offset"}}, "outputs.offsets = 'puff.offset'"),
+        ({"conditions": {}}, "condition.style"),
+    ],
+)
+def test_wiring_that_cannot_be(model, tmp_path, changes, text):
+    if "sources" in changes:
+        broken = OwnStage("swell", Swell(), changes.pop("sources"))
+        changes["stages"] = (model.stages[0], broken, model.stages[2])
+    with pytest.raises(ExportError, match=text):
+        export_own(dataclasses.replace(model, **changes), tmp_path / "x.emoface")
+    assert list(tmp_path.iterdir()) == []
