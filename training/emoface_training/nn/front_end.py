@@ -26,13 +26,23 @@ class MatMulConv(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels_out)) if bias else None
         nn.init.kaiming_normal_(self.weight)
 
-    def forward(self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None) -> Tensor:
-        """`scale` and `shift` [Cout] are an affine map behind the convolution, folded into its weights."""
+    def forward(
+        self, x: Tensor, scale: Tensor | None = None, shift: Tensor | None = None, level_rows: bool = False
+    ) -> Tensor:
+        """`scale` and `shift` [Cout] are an affine map behind the convolution, folded into its weights.
+
+        With `level_rows` every row of an exported product has the same peak, which changes nothing but the rounding:
+        8-bit activations have one scale for all rows, and loud frames would leave a few levels to quiet ones.
+        """
         body = unfold(x, self.kernel, self.stride) if torch.compiler.is_exporting() else self._unfold(x)
         # [Cout, Cin, k] -> [Cout, k * Cin], the order of the unfolded input
         weight, bias = self.weight.permute(0, 2, 1).reshape(self.weight.shape[0], -1), self.bias
         if scale is not None:
             weight, bias = weight * scale[:, None], shift if bias is None else bias * scale + shift
+        if level_rows and torch.compiler.is_exporting():
+            peak = body.abs().amax(-1, keepdim=True).clamp(min=1e-5)
+            out = F.linear(body / peak, weight) * peak
+            return out if bias is None else out + bias
         return F.linear(body, weight, bias)
 
     def _unfold(self, x: Tensor) -> Tensor:
@@ -58,6 +68,8 @@ class ConvLayer(nn.Module):
             channels_in, channels, config.conv_kernel[index], config.conv_stride[index], config.conv_bias
         )
         self.grouped = config.feat_extract_norm == "group" and index == 0
+        # Group norm works on the first layer alone, over time: the layers behind it see frames of any loudness
+        self.follows_no_norm = config.feat_extract_norm == "group" and index > 0
         self.fixed_statistics = self.grouped and config.group_norm_statistics == "fixed"
         if config.feat_extract_norm == "layer":
             self.layer_norm: nn.Module | None = nn.LayerNorm(channels)
@@ -75,7 +87,7 @@ class ConvLayer(nn.Module):
             # Group norm's utterance statistics replaced by calibrated ones: time-invariant, hence streamable
             scale = norm.weight * torch.rsqrt(self.variance + norm.eps)
             return F.gelu(self.conv(x, scale, norm.bias - self.mean * scale))
-        x = self.conv(x)
+        x = self.conv(x, level_rows=self.follows_no_norm)
         if self.grouped:
             x = norm(x.transpose(1, 2)).transpose(1, 2)
         elif norm is not None:
