@@ -48,6 +48,7 @@ def describe(package: Package) -> list[str]:
         f"face         {m.vertices} vertices, {len(package.face.faces)} triangles",
         f"geometry     {m.axes}, unit {m.unit_in_metres:g} m",
         f"masks        {', '.join(sorted(package.face.masks)) or 'none'}",
+        f"blendshapes  {_names(package.blendshapes.names) if package.blendshapes else 'none'}",
         f"motion       up to {1000 * m.motion_range_m:.1f} mm",
     ]
     for name in m.conditions:
@@ -61,6 +62,10 @@ def describe(package: Package) -> list[str]:
     for title, content in (("provenance", m.provenance), ("verification", m.verification)):
         lines.extend(f"{title:<12} {key}: {json.dumps(value)}" for key, value in content.items())
     return lines
+
+
+def _names(names: tuple[str, ...]) -> str:
+    return f"{len(names)}: {', '.join(names[:4])}{', ...' if len(names) > 4 else ''}"
 
 
 def _size(shape: tuple[int | str, ...]) -> int:
