@@ -40,7 +40,7 @@ RUNTIME = sorted(str(path) for path in Path("csrc/runtime").glob("*.cpp"))
 # Interpolation must round as in Python: no fused multiply-add.
 RUNTIME_ARGS = [*COMPILE_ARGS, "-fvisibility-inlines-hidden", "-ffp-contract=off"]
 RUNTIME_ARGS += ["-DEMOFACE_BUILD", "-DORT_API_MANUAL_INIT"]
-HEADERS = sorted(str(path) for path in Path("csrc").glob("*/*") if path.suffix in (".h", ".inl"))
+HEADERS = sorted(str(path) for path in Path("csrc").glob("*/*") if path.suffix in (".h", ".inl", ".cuh"))
 
 
 # Every GPU from Ampere on; the last one's PTX is compiled by the driver of GPUs that did not exist yet.

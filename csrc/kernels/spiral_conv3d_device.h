@@ -56,20 +56,38 @@ EMOFACE_HOST_DEVICE float contribution(const Grid& g, const Arrays<T>& a, int32_
     return sum;
 }
 
-// Thread `index` of grid.threads(): one element of y or of new_partial. Oldest frame first, as the sums grow in a
-// stream, so that in float a frame's bits do not depend on how the stream was cut.
-template <class T> EMOFACE_HOST_DEVICE void spiral_conv3d_thread(const Grid& g, const Arrays<T>& a, int64_t index) {
-    const int32_t o = int32_t(index % g.channels_out);
-    const int32_t v = int32_t(index / g.channels_out % g.vertices);
-    const int64_t row = index / g.channels_out / g.vertices;
-    const int32_t owed = g.delta - 1, f = int32_t(row % (g.frames + owed)), b = int32_t(row / (g.frames + owed));
-    const int64_t at = int64_t(v) * g.channels_out + o, size = int64_t(g.vertices) * g.channels_out;
+// Where thread `index` of grid.threads() works: output o of vertex v of frame f; frames from `frames` on are owed.
+struct Place {
+    int32_t b, f, v, o;
+    EMOFACE_HOST_DEVICE Place(const Grid& g, int64_t index) {
+        o = int32_t(index % g.channels_out);
+        v = int32_t(index / g.channels_out % g.vertices);
+        const int64_t row = index / g.channels_out / g.vertices;
+        f = int32_t(row % (g.frames + g.delta - 1));
+        b = int32_t(row / (g.frames + g.delta - 1));
+    }
+    // Element of an array [B, rows, V, Cout] at row `row`.
+    EMOFACE_HOST_DEVICE int64_t element(const Grid& g, int32_t rows, int32_t row) const {
+        return ((int64_t(b) * rows + row) * g.vertices + v) * g.channels_out + o;
+    }
+};
 
-    float sum = f < owed ? number(a.partial[(int64_t(b) * owed + f) * size + at]) : 0.0f;
+// The sum at a place, without bias. Oldest frame first, as the sums grow in a stream, so that in float a frame's bits
+// do not depend on how the stream was cut.
+template <class T> EMOFACE_HOST_DEVICE float spiral_sum(const Grid& g, const Arrays<T>& a, const Place& at) {
+    const int32_t owed = g.delta - 1;
+    float sum = at.f < owed ? number(a.partial[at.element(g, owed, at.f)]) : 0.0f;
     for (int32_t age = owed; age >= 0; --age)
-        if (f - age >= 0 && f - age < g.frames) sum += contribution(g, a, b, f - age, v, o, age);
-    if (f < g.frames) store(a.y + (int64_t(b) * g.frames + f) * size + at, sum + number(a.bias[o]));
-    else store(a.new_partial + (int64_t(b) * owed + f - g.frames) * size + at, sum);
+        if (at.f - age >= 0 && at.f - age < g.frames) sum += contribution(g, a, at.b, at.f - age, at.v, at.o, age);
+    return sum;
+}
+
+// Thread `index` of grid.threads(): one element of y or of new_partial.
+template <class T> EMOFACE_HOST_DEVICE void spiral_conv3d_thread(const Grid& g, const Arrays<T>& a, int64_t index) {
+    const Place at(g, index);
+    const float sum = spiral_sum(g, a, at);
+    if (at.f < g.frames) store(a.y + at.element(g, g.frames, at.f), sum + number(a.bias[at.o]));
+    else store(a.new_partial + at.element(g, g.delta - 1, at.f - g.frames), sum);
 }
 
 }  // namespace emoface::device
