@@ -95,7 +95,7 @@ def test_the_package_states_mode_latency_and_measured_difference(package):
     measured = manifest.verification["measured"]
     for output in ("content_encoder.content", "emotion_encoder.emotion"):
         assert measured[f"fp32 {output}"] <= 1e-5
-        assert measured[f"int8 {output}"] > 1e-5
+        assert 1e-5 < measured[f"int8 {output}"] < 0.2  # without leveled rows: 1.0 after four convolutions without norm
 
 
 def test_another_block_size_is_refused_for_a_window(package):
