@@ -21,7 +21,7 @@ _NEGLIGIBLE = 1e-5  # of the largest offset: vertices that move less do not coun
 _INDEPENDENT = 1e-5  # least share of a shape's square that the shapes before it must leave over
 _OPPOSITE = 0.01  # a share above it, of a shape of the same size, counts as explaining and not as undoing
 _RIDGE = 1e-4  # keeps the problem strictly convex where opposite shapes could both grow
-_CHUNK = 512  # floats summed in single precision before double takes over
+_CHUNK = 160  # floats summed in single precision before double takes over; few enough that BLAS starts no threads
 
 
 class BlendshapeSolver:
