@@ -18,14 +18,6 @@ CSRC = ROOT / "csrc"
 COMPILER = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 FLAGS = ("-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror", *SANITIZERS)
-    "-std=c++17",
-    "-O1",
-    "-Wall",
-    "-Wextra",
-    "-Werror",
-    "-fsanitize=address,undefined",
-    "-fno-sanitize-recover=all",
-)
 
 
 def cuda_include() -> list[str]:
