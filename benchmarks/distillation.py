@@ -1,6 +1,6 @@
 """What band mode costs a full-context encoder, before and after `emoface distill`, on a teacher trained here.
 
-    python benchmarks/distillation.py --data CORPUS --work DIR [--teacher-minutes 2] [--steps 400] [--band 50,6]
+    python benchmarks/distillation.py --data CORPUS --work DIR [--teacher-minutes 2] [--steps 250] [--band 50,6]
 
 Trains a small wav2vec2 (transformers' model, group norm, 128 positional taps, unlimited attention) to name the phoneme
 of every 20 ms of the corpus' train split, saves it as transformers does, and distils it with `emoface distill`. The
@@ -115,7 +115,7 @@ def main() -> None:
     arguments.add_argument("--data", type=Path, required=True, help="corpus made by `emoface data synth`")
     arguments.add_argument("--work", type=Path, required=True, help="folder for teacher and student")
     arguments.add_argument("--teacher-minutes", type=float, default=2.0)
-    arguments.add_argument("--steps", type=int, default=400, help="of the distillation")
+    arguments.add_argument("--steps", type=int, default=250, help="of the distillation")
     arguments.add_argument("--band", default="50,6")
     choices = arguments.parse_args()
     torch.set_num_threads(1)
