@@ -67,10 +67,7 @@ std::unique_ptr<Voice> Voice::start(const Api& api, std::shared_ptr<VoicePackage
     return voice;
 }
 
-Voice::~Voice() {
-    close();
-    api_.animator_release(animator_);
-}
+Voice::~Voice() { close(); }
 
 emoface_status Voice::push(const float* mono, int count) {
     pushing_.fetch_add(1);
@@ -82,6 +79,9 @@ emoface_status Voice::push(const float* mono, int count) {
 void Voice::close() {
     open_.store(false);
     while (pushing_.load() != 0) std::this_thread::yield();
+    // Here, where waiting for the worker is no harm: the last owner may be the audio thread.
+    api_.animator_release(animator_);
+    animator_ = nullptr;
 }
 
 bool Voice::sample(double audio_time, std::string* problem) {

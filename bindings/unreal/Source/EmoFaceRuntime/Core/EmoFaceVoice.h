@@ -56,7 +56,8 @@ public:
     // From the audio thread: no lock, no allocation, no waiting. EMOFACE_ERROR_MODE once close() was called.
     emoface_status push(const float* mono, int count);
 
-    // End pushing, also while another thread is in push(): waits for that one call.
+    // End the stream and its worker, also while another thread is in push(): waits for that one call. Nothing but
+    // push() may be called after.
     void close();
 
     // The face at a moment of audio time; false with a reason after a failure.

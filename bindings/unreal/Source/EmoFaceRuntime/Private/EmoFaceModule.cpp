@@ -47,7 +47,7 @@ FEmoFaceModule& FEmoFaceModule::Get()
 void FEmoFaceModule::StartupModule()
 {
 	Folder = IPluginManager::Get().FindPlugin(TEXT("EmoFace"))->GetBaseDir();
-	Api = MakeUnique<emoface::Api>();
+	Api = std::make_shared<emoface::Api>();
 	bLoaded = Load();
 	if (!bLoaded)
 	{
@@ -78,7 +78,7 @@ bool FEmoFaceModule::Load()
 	{
 		return FPlatformProcess::GetDllExport(Library, UTF8_TO_TCHAR(Name));
 	};
-	if (!emoface::load_api(Api.Get(), Find, &Reason))
+	if (!emoface::load_api(Api.get(), Find, &Reason))
 	{
 		Problem = UTF8_TO_TCHAR(Reason.c_str());
 		return false;

@@ -163,11 +163,11 @@ private:
 	double FaceLagSeconds = 0.0;
 
 	UPROPERTY(Transient)
-	TObjectPtr<UAudioComponent> Source;
+	TObjectPtr<UAudioComponent> Source = nullptr;
 
 	UPROPERTY(Transient)
-	TObjectPtr<UEmoFaceDelayedSound> DelayedSound;
+	TObjectPtr<UEmoFaceDelayedSound> DelayedSound = nullptr;
 
 	UPROPERTY(Transient)
-	TObjectPtr<USkeletalMeshComponent> Mesh;
+	TObjectPtr<USkeletalMeshComponent> Mesh = nullptr;
 };

@@ -21,7 +21,7 @@ public:
 	virtual void ShutdownModule() override;
 
 	/** The C interface; null where the library could not be loaded, and then GetProblem() says why. */
-	const emoface::Api* GetApi() const { return bLoaded ? Api.Get() : nullptr; }
+	const emoface::Api* GetApi() const { return bLoaded ? Api.get() : nullptr; }
 	const FString& GetProblem() const { return Problem; }
 
 	/** The package at a path, loaded once however many characters use it. Game thread.
@@ -34,7 +34,7 @@ public:
 private:
 	bool Load();
 
-	TUniquePtr<emoface::Api> Api;
+	std::shared_ptr<emoface::Api> Api;
 	bool bLoaded = false;
 	void* Library = nullptr;
 	FString Problem;
