@@ -172,7 +172,7 @@ def runtime_extensions(headers: str | None) -> list[Extension]:
         "include_dirs": ["csrc/include", "csrc/runtime", headers, json],
         "extra_compile_args": RUNTIME_ARGS,
         "libraries": ["z", *(("dl", "pthread") if sys.platform == "linux" else ())],
-        "depends": HEADERS,
+        "depends": HEADERS + RUNTIME,
         "language": "c++",
         "optional": True,
     }
