@@ -6,6 +6,8 @@ import layouts
 import numpy as np
 import pytest
 
+from emoface_training import commands_data
+from emoface_training.data import opening
 from emoface_training.data.biwi import Biwi
 from emoface_training.data.opening import RECORDED, detect_kind, open_for_training
 from emoface_training.data.ravdess import Ravdess3D, parse_name
@@ -30,6 +32,10 @@ def test_every_layout_is_found_out_and_opens_without_problems(tmp_path: Path, ki
             assert len(clip.audio) * dataset.fps // 16000 == clip.vertices.frames
             assert clip.vertices.frames in (int(layouts.SECONDS * dataset.fps), int(layouts.SECONDS * dataset.fps) - 1)
             assert clip.vertices.offsets().shape == (clip.vertices.frames, 42, 3)
+
+
+def test_the_command_line_offers_every_kind() -> None:
+    assert set(commands_data.KINDS) == set(opening.KINDS)
 
 
 def test_splits_are_the_papers() -> None:
@@ -57,7 +63,7 @@ def test_vocaset_takes_every_second_frame(tmp_path: Path) -> None:
     assert clip.emotion == UNKNOWN_EMOTION and clip.statement == 3 and clip.level == 0
 
 
-def test_raw_and_facformer_vocaset_agree(tmp_path: Path) -> None:
+def test_raw_and_faceformer_vocaset_agree(tmp_path: Path) -> None:
     raw = VocasetRaw.open(layouts.write_vocaset_raw(tmp_path / "raw"))
     folder = Vocaset.open(layouts.write_vocaset(tmp_path / "folder"))
     for split in raw.splits:

@@ -111,6 +111,13 @@ def test_sparse_matrices_give_their_numbers(tmp_path: Path) -> None:
         np.testing.assert_array_equal(as_array(read_pickle(dumped(tmp_path / "x.pkl", form(dense)))), dense)
 
 
+def test_stand_ins_without_their_state_are_no_numbers(tmp_path: Path) -> None:
+    for name, module in (("Ch", "chumpy.ch"), ("csc_matrix", "scipy.sparse.csc")):
+        (tmp_path / "x.pkl").write_bytes(f"c{module}\n{name}\n(tR.".encode())
+        with pytest.raises(ValueError):
+            as_array(read_pickle(tmp_path / "x.pkl"))
+
+
 def test_no_other_code_unpickles() -> None:
     """Every `torch.load` says weights_only=True, every `np.load` is without pickles, `pickle.load` is nowhere."""
     for path in [*SOURCES.glob("training/**/*.py"), *SOURCES.glob("export/**/*.py"), *SOURCES.glob("sdk/**/*.py")]:

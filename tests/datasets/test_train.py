@@ -1,5 +1,6 @@
 """Every layout from its folder to a talking package: train, evaluate, export, verify, animate."""
 
+import dataclasses
 import functools
 import json
 from pathlib import Path
@@ -21,49 +22,35 @@ from emoface_training.data.sample import DatasetFace
 from emoface_training.data.vocaset import TRAIN, Vocaset
 from emoface_training.motion_targets import VertexTargets
 
-# Five convolutions with wav2vec2's hop and overlap: fewer operations to trace than its seven
-ENCODER = {
-    "hidden_size": 16,
-    "num_hidden_layers": 1,
-    "num_attention_heads": 2,
-    "intermediate_size": 16,
-    "conv_dim": [8] * 5,
-    "conv_kernel": [10, 3, 3, 3, 9],
-    "conv_stride": [5, 2, 2, 2, 8],
-    "num_conv_pos_embeddings": 4,
-    "num_conv_pos_embedding_groups": 2,
-    "left": 10,
-    "right": [1],
+ENCODERS = {
+    "content_encoder": dataclasses.asdict(tiny.ENCODER),
+    "emotion_encoder": dataclasses.asdict(tiny.EMOTION_ENCODER),
 }
 
 
 def configuration(path: Path, labelled: bool, steps: int = 6, rank: int | None = None, **stage_b: object) -> Path:
     """The papers' scheme, losses and dense head, small. labelled: the dataset has emotions and pairs."""
-    path.write_text(
-        yaml.safe_dump(
-            {
-                "seed": 3,
-                "model": {
-                    "content_encoder": ENCODER,
-                    "emotion_encoder": ENCODER,
-                    "mesh_attention": {"kernel": 4, "dilation": 1},
-                    "decoder": {"width": 16, "heads": 2, "window": 20, "period": 25, "motion_rank": rank},
-                },
-                "stage_b": {
-                    "max_steps": steps,
-                    "log_every_steps": 1,
-                    "validation_clips": 2,
-                    "batch_size": 4,
-                    "max_frames": 16,
-                    "learning_rate": 5e-3,
-                    "scheme": "self-growing",
-                    "pairs": labelled,
-                    "classification": labelled,
-                }
-                | stage_b,
-            }
-        )
-    )
+    content = {
+        "seed": 3,
+        "model": ENCODERS
+        | {
+            "mesh_attention": {"kernel": 4, "dilation": 1},
+            "decoder": {"width": 16, "heads": 2, "window": 20, "period": 25, "motion_rank": rank},
+        },
+        "stage_b": {
+            "max_steps": steps,
+            "log_every_steps": 1,
+            "validation_clips": 2,
+            "batch_size": 4,
+            "max_frames": 16,
+            "learning_rate": 5e-3,
+            "scheme": "self-growing",
+            "pairs": labelled,
+            "classification": labelled,
+        }
+        | stage_b,
+    }
+    path.write_text(yaml.safe_dump(json.loads(json.dumps(content))))
     return path
 
 
@@ -82,13 +69,16 @@ def traced_once(monkeypatch: pytest.MonkeyPatch, tiny_folder: Path) -> None:
 
 @pytest.mark.usefixtures("traced_once")
 @pytest.mark.parametrize("kind", layouts.WRITERS)
-def test_a_layout_becomes_a_package_that_speaks(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_layout_becomes_a_package_that_speaks(
+    tmp_path: Path, kind: str, tiny_checkpoint: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     root, run = layouts.WRITERS[kind](tmp_path / "data"), tmp_path / "run"
     labelled = kind == "ravdess"
-    # The encoders rest here (their training is tested below), so that all four packages share their graphs
+    # The encoders come from another run and rest (their training is tested below), so that their graphs are shared
     resting = {"freeze_encoders_for": 1.0, "fusion_from": 0.0 if labelled else 1.0}
     config = configuration(tmp_path / "config.yaml", labelled, **resting)
-    assert main(["train", str(config), "--data", str(root), "--out", str(run)]) == 0
+    arguments = ["train", str(config), "--data", str(root), "--out", str(run)]
+    assert main([*arguments, "--stage", "b", "--encoders", str(tiny_checkpoint)]) == 0
     log = rows(run)
     assert len(log) == 6 and ("cross" in log[-1]) is labelled and ("classification" in log[-1]) is labelled
     capsys.readouterr()
@@ -112,7 +102,7 @@ def test_a_layout_becomes_a_package_that_speaks(tmp_path: Path, kind: str, capsy
 @pytest.mark.parametrize("rank", [None, 5])
 def test_the_loss_on_vertices_falls_with_either_head(tmp_path: Path, rank: int | None) -> None:
     root = layouts.write_vocaset(tmp_path / "data")
-    config = configuration(tmp_path / "config.yaml", False, steps=40, rank=rank, scheme="teacher-forcing")
+    config = configuration(tmp_path / "config.yaml", False, steps=24, rank=rank, scheme="teacher-forcing")
     assert main(["train", str(config), "--data", str(root), "--out", str(tmp_path / "run")]) == 0
     losses = [row["loss"] for row in rows(tmp_path / "run")]
     assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
@@ -157,3 +147,16 @@ def test_options_that_need_labels_or_a_rig_are_refused(tmp_path: Path, capsys: p
     arguments = ["train", str(tmp_path / "config.yaml"), "--data", str(root), "--out", str(tmp_path / "a")]
     assert main(arguments) == 2
     assert "stage_a" in capsys.readouterr().err
+
+
+def test_another_topology_or_rate_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root, run = layouts.write_vocaset(tmp_path / "data"), tmp_path / "run"
+    config = configuration(tmp_path / "config.yaml", False, steps=1)
+    assert main(["train", str(config), "--data", str(root), "--out", str(run)]) == 0
+    biwi = layouts.write_biwi(tmp_path / "biwi")
+    assert main(["eval", str(run / "stage_b"), str(biwi)]) == 2
+    assert "25 fps for a model of 30" in capsys.readouterr().err
+    vertices, faces = tiny.icosphere(1, 0.1)
+    layouts.write_ply(root / "templates" / "FLAME_sample.ply", vertices, faces[::-1])
+    assert main(["eval", str(run / "stage_b"), str(root)]) == 2
+    assert "another topology" in capsys.readouterr().err

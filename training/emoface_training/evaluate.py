@@ -17,6 +17,8 @@ from emoface_training.inference import Rollout, animate
 from emoface_training.metrics import VertexMetrics
 from emoface_training.motion_targets import Face, clip_codes, clip_offsets, codes_to_offsets
 from emoface_training.nn.emoface import EmoFace
+from emoface_training.nn.spiral import build_spirals
+from emoface_training.options import OptionsError
 from emoface_training.speech_measures import MouthGauge, SpeechMeasures
 
 BASELINE_CLIPS = 300
@@ -102,13 +104,11 @@ def evaluate(
 
     corpus: as `Corpus` and every dataset class offer it. rig: its rig, or a dataset's face (then without speech
     measures, which need phonemes, and without LVE or EVE where the face has no such mask). clips: at most that many,
-    evenly spread. Raises ValueError when the face is not the model's.
+    evenly spread. Raises OptionsError when the face or the frame rate is not the model's.
     """
-    if len(rig.template) != model.config.vertices:
-        raise ValueError(
-            f"got a face of {len(rig.template)} vertices for a model of {model.config.vertices}, expected equal "
-            "counts: evaluate with the face that the model was trained on"
-        )
+    _check_face(model, rig)
+    if isinstance(rig, DatasetFace) and corpus.fps != model.config.fps:
+        raise OptionsError(f"got a dataset of {corpus.fps} fps for a model of {model.config.fps}, expected equal rates")
     fps, styles = model.config.fps, len(model.config.styles)
     store = ClipStore.load(corpus.clips(split), fps, styles)
     train_references = corpus.clips("train")
@@ -136,6 +136,23 @@ def evaluate(
         **limits,
         "rows": {name: row.figures() for name, row in rows.items()},
     }
+
+
+def _check_face(model: EmoFace, face: Face) -> None:
+    """Equal counts do not make a topology: a recorded face must give the spirals that the model was trained with."""
+    if len(face.template) != model.config.vertices:
+        raise OptionsError(
+            f"got a face of {len(face.template)} vertices for a model of {model.config.vertices}, expected equal "
+            "counts: evaluate with the face that the model was trained on"
+        )
+    mesh = model.config.mesh_attention
+    if isinstance(face, DatasetFace) and not np.array_equal(
+        build_spirals(face.template, face.faces, mesh.kernel, mesh.dilation), model.spiral.numpy()
+    ):
+        raise OptionsError(
+            f"got a dataset whose face has the model's {model.config.vertices} vertices in another topology, expected "
+            "the triangles that it was trained on: evaluate it on data of its own topology"
+        )
 
 
 COLUMNS = (

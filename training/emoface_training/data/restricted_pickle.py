@@ -10,23 +10,30 @@ from __future__ import annotations
 import codecs
 import collections
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from .errors import DatasetError
 
+LARGEST_DENSE = 10**7  # numbers in a sparse matrix: FLAME's regressor has 25115
+
 
 class SavedState:
     """Stand-in for an object of a foreign class: its saved attributes, no behaviour."""
 
+    # A class attribute, since an object can be rebuilt without its constructor
+    state: Mapping[str, Any] = MappingProxyType({})
+
     def __init__(self, *arguments: Any) -> None:
-        self.state: dict[str, Any] = {}
+        pass
 
     def __setstate__(self, state: Any) -> None:
-        self.state = state if isinstance(state, dict) else {}
+        if isinstance(state, dict):
+            self.state = state
 
 
 class ChumpyArray(SavedState):
@@ -121,8 +128,13 @@ def as_array(value: Any) -> np.ndarray:
 
 def _dense(matrix: SparseMatrix) -> np.ndarray:
     state = matrix.state
-    data, indices, ends = (np.asarray(state[name]) for name in ("data", "indices", "indptr"))
-    rows, columns = state.get("_shape", state.get("shape"))
+    try:
+        data, indices, ends = (np.asarray(state[name]) for name in ("data", "indices", "indptr"))
+        rows, columns = (int(size) for size in state.get("_shape", state.get("shape")))
+    except (KeyError, TypeError, ValueError):
+        raise ValueError("a sparse matrix without its numbers") from None
+    if not 0 < rows * columns <= LARGEST_DENSE:
+        raise ValueError(f"a sparse matrix of {rows} x {columns}")
     dense = np.zeros((rows, columns))
     major = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
     place = (indices, major) if isinstance(matrix, CscMatrix) else (major, indices)
