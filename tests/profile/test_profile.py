@@ -18,6 +18,7 @@ from emoface.profile.measure import measure
 from emoface.profile.report import build_report, describe, figures, read_report, schema
 from emoface.profile.settings import Settings
 from emoface.profile.timed_engine import Recorder, TimedBatchingEngine, timed
+from emoface.verification import Check
 
 SHORT = ["--seconds", "1", "--sample-rate", "16000"]
 
@@ -140,6 +141,20 @@ def test_text_names_stages_and_verdict(tiny_package, capsys):
     text = capsys.readouterr().out
     for word in ("mesh_attention", "p99", "of the block budget", "real-time factor", "golden vectors    reproduced"):
         assert word in text
+
+
+def test_golden_vectors_that_are_not_reproduced_fail_but_are_reported(tiny_package, tmp_path, monkeypatch, capsys):
+    from emoface.profile import measure as module
+
+    failed = [Check("golden decoder.offsets", float("nan"), 0.5, "mm"), Check("golden x.y", 0.1, None, "of its range")]
+    monkeypatch.setattr(module, "verify_golden", lambda *arguments: failed)
+    out = tmp_path / "out.json"
+    assert main(["profile", str(tiny_package), *SHORT, "--json", str(out)]) == 3
+    assert "NOT REPRODUCED; closest to its limit: decoder.offsets NaN" in capsys.readouterr().out
+    accuracy = json.loads(out.read_text())["accuracy"]
+    assert not accuracy["passed"]
+    assert accuracy["checks"][0]["value"] is None
+    jsonschema.validate(json.loads(out.read_text()), schema())
 
 
 def test_profiling_leaves_the_frames_as_they_are(package, sound, alone, same_bits):

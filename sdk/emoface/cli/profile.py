@@ -11,6 +11,7 @@ from emoface.cli import options
 from emoface.errors import UsageError
 
 REGRESSION = 1
+NOT_REPRODUCED = 3
 
 
 def register(subparsers: Any) -> None:
@@ -19,7 +20,7 @@ def register(subparsers: Any) -> None:
         "profile",
         help="measure what a package costs on this machine",
         description="Measure time per stage, first frame, memory and accuracy of a package, or compare two such "
-        "measurements. Exit code 1 when --fail-above finds a regression.",
+        "measurements. Exit code 1 when --fail-above finds a regression, 3 when the golden vectors are not reproduced.",
     )
     parser.add_argument(
         "package", nargs="?", metavar="PACKAGE", help="folder, .emoface file or name (default: default)"
@@ -86,7 +87,8 @@ def _profile(args: argparse.Namespace) -> int:
 
         write_plot(Path(args.plot), measured)
         print(f"wrote             {args.plot}")
-    return 0
+    # As `emoface verify`: fast and wrong is no success.
+    return NOT_REPRODUCED if report["accuracy"] is not None and not report["accuracy"]["passed"] else 0
 
 
 def _compare(args: argparse.Namespace) -> int:

@@ -160,13 +160,21 @@ def describe(report: Mapping[str, Any]) -> list[str]:
     if accuracy is None:
         lines.append("golden vectors    not compared")
     else:
-        worst = max(accuracy["checks"], key=lambda check: (check["value"] or 0.0) / (check["limit"] or math.inf))
+        worst = max(accuracy["checks"], key=_closeness)
+        value = "NaN" if worst["value"] is None else f"{worst['value']:.3g} {worst['unit']}"
         lines.append(
             f"golden vectors    {'reproduced' if accuracy['passed'] else 'NOT REPRODUCED'}; closest to its limit: "
-            f"{worst['name'].removeprefix('golden ')} {worst['value']:.3g} {worst['unit']}"
+            f"{worst['name'].removeprefix('golden ')} {value}"
             + (f" (limit {worst['limit']:.3g})" if worst["limit"] is not None else "")
         )
     return lines
+
+
+def _closeness(check: Mapping[str, Any]) -> float:
+    """How much of its limit a check uses; NaN uses more than any."""
+    if check["limit"] is None:
+        return 0.0
+    return math.inf if check["value"] is None else check["value"] / (check["limit"] or 1e-300)
 
 
 def _stages(measured: Measured) -> list[dict[str, Any]]:
