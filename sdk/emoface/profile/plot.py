@@ -105,7 +105,7 @@ class _Picture:
         if budget <= high:
             x = left + budget * scale
             self._draw.line((x, top, x, bottom), _BUDGET, 2)
-            self.text((x - 5, top), f"budget {budget:g}", 14, _BUDGET, "ra")
+            self.text((x - 5, top + 54), f"budget {budget:g}", 14, _BUDGET, "ra")
 
     def stages(self, box: Box, measured: Measured) -> None:
         """Per stage the median and the 99th percentile of its time per step, and its share of all time."""
@@ -137,7 +137,9 @@ class _Picture:
         high = _ceiling(1.1 * float(milliseconds.max()))
         seconds = len(milliseconds) * budget / 1000
         self._axes(inside, (0.0, seconds), (0.0, high), "s of audio")
-        columns = np.array_split(milliseconds, min(len(milliseconds), right - left))
+        # At least four steps per column: a median of one or two would be the range again.
+        count = len(milliseconds) if few else min(len(milliseconds) // 4, right - left)
+        columns = np.array_split(milliseconds, count)
         width, scale = (right - left) / len(columns), (bottom - top) / high
         middles = []
         for index, part in enumerate(columns):
