@@ -19,6 +19,7 @@ _EXTRAS = {
     "view": ("pygltflib", "av", "PIL"),
     "train": ("torch", "safetensors", "yaml", "tqdm", "tensorboard", "scipy"),
     "export": ("torch", "onnx", "onnxscript"),
+    "rtx": ("tensorrt_rtx", "cuda"),
 }
 
 
@@ -61,6 +62,7 @@ def examine() -> list[Finding]:
         _onnxruntime(),
         _soundfile(),
         _native(),
+        *_gpu(),
         *_backends(),
         *(_extra(name, modules) for name, modules in _EXTRAS.items()),
         _default_package(),
@@ -124,6 +126,28 @@ def _native() -> Finding:
     except ImportError as error:
         return Finding("native module", "fault", f"emoface._native cannot be loaded: {error}", remedy)
     return Finding("native module", "ok", f"emoface._native: {report['best']} of {', '.join(report['available'])}")
+
+
+def _gpu() -> list[Finding]:
+    """The driver, the CUDA parts of this build and the cache of TensorRT engines: all optional."""
+    from emoface.backends.cuda_device import driver_reason
+    from emoface.backends.engine_cache import SUFFIX, cache_root
+    from emoface.backends.tensorrt_library import plugin_path
+
+    reason = driver_reason()
+    findings = [Finding("NVIDIA driver", "ok" if reason is None else "note", reason or "a GPU can be used")]
+    for subject, path, needs in (
+        ("CUDA kernels", plugin_path().with_name("libemoface_cuda" + plugin_path().suffix), "nvcc (CUDA_HOME)"),
+        ("TensorRT plugin", plugin_path(), "nvcc (CUDA_HOME) and TensorRT's headers (TENSORRT_ROOT)"),
+    ):
+        if path.is_file():
+            findings.append(Finding(subject, "ok", path.name))
+        else:
+            remedy = f"install emoface from source with {needs}"
+            findings.append(Finding(subject, "note", f"{path.name} is not part of this build", remedy))
+    root = cache_root()
+    count = len(list(root.glob(f"*/*/*/*{SUFFIX}"))) if root.is_dir() else 0
+    return [*findings, Finding("engine cache", "ok", f"{root}: {count} engines")]
 
 
 def _backends() -> list[Finding]:
