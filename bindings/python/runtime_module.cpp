@@ -77,9 +77,9 @@ public:
     PythonStream(std::shared_ptr<Package> package, const std::string& precision, int threads, int64_t block_features,
                  int64_t rate, const std::vector<std::vector<float>>& conditions)
         : package_(std::move(package)),
-          engine_(package_->engine("ort-cpu", precision, threads)),
+          engine_(package_->engine(resolve_backend(""), precision, threads)),
           driver_(package_->manifest(), *engine_, block_features, rate, conditions),
-          identity_{package_->digest(), "ort-cpu", engine_->precision(), rate, block_features} {}
+          identity_{package_->digest(), engine_->backend(), engine_->precision(), rate, block_features} {}
 
     py::tuple feed(const Floats& samples) {
         Motion motion(driver_, driver_.frames_of_feed(samples.size()));
@@ -168,6 +168,8 @@ PYBIND11_MODULE(_runtime, module) {
         }
     });
     module.def("load_onnxruntime", &load_onnxruntime, py::arg("path"), "Load ONNX Runtime privately from this file.");
+    module.def("set_kernel_library", &set_kernel_library, py::arg("path"),
+               "Where the library of EmoFace's kernels for ONNX Runtime is.");
     module.def("onnxruntime_version", &onnxruntime_version, "Version of the ONNX Runtime that was loaded, or ''.");
     py::class_<Package, std::shared_ptr<Package>>(module, "Package", "A package from the bytes of its files.")
         .def(py::init([](const std::map<std::string, py::bytes>& files) {
@@ -177,9 +179,9 @@ PYBIND11_MODULE(_runtime, module) {
         .def("prepare",
              [](Package& package, const std::string& precision, int threads) {
                  const py::gil_scoped_release release;
-                 return package.engine("ort-cpu", precision, threads)->precision();
+                 return package.engine(resolve_backend(""), precision, threads)->backend();
              },
-             py::arg("precision"), py::arg("threads"), "Load the graphs; returns the precision.");
+             py::arg("precision"), py::arg("threads"), "Load the graphs; returns ort-cpu-native or ort-cpu.");
     py::class_<PythonStream>(module, "Stream", "One stream: mono samples in, offsets out.")
         .def(py::init<std::shared_ptr<Package>, const std::string&, int, int64_t, int64_t,
                       const std::vector<std::vector<float>>&>(),

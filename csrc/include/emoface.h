@@ -286,8 +286,8 @@ typedef struct emoface_animator_config {
     int32_t threads;       /* threads per graph; 0 = 1, best unless the model is large */
     int32_t blendshapes;   /* 1: solve blendshape weights for every frame (the package must have blendshapes) */
     const char* precision; /* "fp32", "fp16", "int8"; NULL = the package's */
-    const char* backend;   /* "ort-cpu"; "ort-cpu-native" adds the kernels of libemoface_onnxruntime, which must lie
-                              beside this library; NULL or "auto" = "ort-cpu" */
+    const char* backend;   /* "ort-cpu-native": with EmoFace's kernels, the library emoface_onnxruntime beside this one;
+                              "ort-cpu": without; NULL or "auto" = with, where that library is there */
     const char* style;     /* a name; NULL = the mean of the styles */
     const char* emotion;   /* a name; NULL = "auto", follow the voice */
     const char* level;     /* a name; NULL = "normal" */

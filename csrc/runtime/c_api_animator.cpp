@@ -170,7 +170,7 @@ StreamOptions stream_options(const Package& package, const emoface_animator_conf
     options.blendshapes = in_range(config.blendshapes, 0, 1, 0, "blendshapes", EMOFACE_ERROR_ARGUMENT) == 1;
     options.block_features = block_features(manifest, config.block_ms);
     if (config.precision != nullptr) options.precision = config.precision;
-    if (config.backend != nullptr && std::string(config.backend) != "auto") options.backend = config.backend;
+    options.backend = resolve_backend(config.backend ? config.backend : "");
     options.conditions = initial_conditions(manifest, config);
     options.vertices = neutral_face(manifest, config);
     return options;

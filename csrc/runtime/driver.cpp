@@ -37,7 +37,7 @@ void Driver::plan(Engine& engine) {
     for (size_t index = 0; index < manifest_.stages.size(); ++index) {
         const StageSpec& spec = manifest_.stages[index];
         Stage stage;
-        stage.stream = std::make_unique<StageStream>(spec, engine.session(index));
+        stage.stream = std::make_unique<StageStream>(spec, engine.session(index), engine.in_place(index));
         stage.first_key = keys_.size();
         for (size_t output = 0; output < spec.outputs.size(); ++output) {
             Key key;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
+#include <sstream>
 
 #include "failure.h"
 #include "package.h"
@@ -89,15 +91,34 @@ void check_signature(const std::string& file, const char* kind, const std::vecto
     }
 }
 
-void add_kernels(Ort::SessionOptions& options) {
-    const std::string path = own_folder() + kKernelLibraryName;
+std::string& given_kernels() {
+    static std::string path;
+    return path;
+}
+
+std::string kernel_path() { return given_kernels().empty() ? own_folder() + kKernelLibraryName : given_kernels(); }
+
+bool has_kernels() {
     std::error_code error;
-    if (!std::filesystem::is_regular_file(std::filesystem::u8path(path), error))
+    return std::filesystem::is_regular_file(std::filesystem::u8path(kernel_path()), error);
+}
+
+void add_kernels(Ort::SessionOptions& options) {
+    const std::string path = kernel_path();
+    if (!has_kernels())
         fail(EMOFACE_ERROR_BACKEND, "no file " + path, "EmoFace's kernels beside this library",
              "Install the library there, or use the backend ort-cpu.");
     with_onnxruntime(path, "a library that this ONNX Runtime loads", "Build it for this ONNX Runtime, or use ort-cpu.", [&] {
         options.RegisterCustomOpsLibrary(std::filesystem::u8path(path).c_str());
     });
+}
+
+// The exporter lists the caches that only EmoFace's attention reads; it moves them on where they lie.
+std::vector<std::string> states_in_place(Ort::Session& session) {
+    Ort::AllocatorWithDefaultOptions allocator;
+    const auto listed = session.GetModelMetadata().LookupCustomMetadataMapAllocated("emoface.in_place", allocator);
+    std::istringstream words(listed ? listed.get() : "");
+    return {std::istream_iterator<std::string>(words), std::istream_iterator<std::string>()};
 }
 
 }  // namespace
@@ -122,20 +143,31 @@ Engine::Engine(const Package& package, const std::string& backend, const std::st
             auto session = std::make_unique<Ort::Session>(env, file.data(), file.size(), options);
             check_signature(name, "inputs", graph_inputs(stage), *session, true);
             check_signature(name, "outputs", graph_outputs(stage), *session, false);
+            in_place_.push_back(backend == "ort-cpu-native" ? states_in_place(*session) : std::vector<std::string>());
             return session;
         }));
     }
 }
+
+std::string resolve_backend(const std::string& name) {
+    if (!name.empty() && name != "auto") return name;
+    return has_kernels() ? "ort-cpu-native" : "ort-cpu";
+}
+
+void set_kernel_library(const std::string& path) { given_kernels() = path; }
 
 Buffer::Buffer(size_t bytes) : storage_(bytes + 64), size_(bytes) {
     const auto address = reinterpret_cast<uintptr_t>(storage_.data());
     data_ = storage_.data() + (64 - address % 64) % 64;
 }
 
-StageStream::StageStream(const StageSpec& spec, Ort::Session& session)
+StageStream::StageStream(const StageSpec& spec, Ort::Session& session, const std::vector<std::string>& in_place)
     : spec_(spec), session_(session), memory_(Ort::MemoryInfo::CreateCpu(OrtDeviceAllocator, OrtMemTypeCPU)) {
-    for (auto& set : states_)
-        for (const TensorSpec& state : spec.state) set.push_back(std::make_unique<Buffer>(bytes_of(state, 1)));
+    for (const TensorSpec& state : spec.state) {
+        const bool one = std::find(in_place.begin(), in_place.end(), state.name) != in_place.end();
+        states_[0].push_back(std::make_shared<Buffer>(bytes_of(state, 1)));
+        states_[1].push_back(one ? states_[0].back() : std::make_shared<Buffer>(bytes_of(state, 1)));
+    }
     reset();
 }
 

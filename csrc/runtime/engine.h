@@ -20,11 +20,20 @@ public:
     const std::string& backend() const { return backend_; }
     const std::string& precision() const { return precision_; }
     Ort::Session& session(size_t stage) { return *sessions_[stage]; }
+    // States of a stage whose input and output may be one buffer.
+    const std::vector<std::string>& in_place(size_t stage) const { return in_place_[stage]; }
 
 private:
     std::string backend_, precision_;
     std::vector<std::unique_ptr<Ort::Session>> sessions_;
+    std::vector<std::vector<std::string>> in_place_;
 };
+
+// The backend that `name` stands for: "" and "auto" take EmoFace's kernels where they lie beside this library.
+std::string resolve_backend(const std::string& name);
+
+// Where EmoFace's kernels for ONNX Runtime are, instead of beside this library; for Python's module.
+void set_kernel_library(const std::string& path);
 
 // Memory for tensors, aligned for vector instructions.
 class Buffer {
@@ -44,7 +53,7 @@ private:
 // and writes the other, and the next call swaps them, so that states are never copied and nothing is allocated.
 class StageStream {
 public:
-    StageStream(const StageSpec& spec, Ort::Session& session);
+    StageStream(const StageSpec& spec, Ort::Session& session, const std::vector<std::string>& in_place);
     const StageSpec& spec() const { return spec_; }
     void reset();
     // Make the buffers for n items; done by `run` where it was not done before.
@@ -75,7 +84,7 @@ private:
     Ort::Session& session_;
     Ort::MemoryInfo memory_;
     Ort::RunOptions run_options_;
-    std::vector<std::unique_ptr<Buffer>> states_[2];
+    std::vector<std::shared_ptr<Buffer>> states_[2];
     size_t read_ = 0;
     std::vector<std::unique_ptr<Calls>> calls_;
     const Call* latest_ = nullptr;

@@ -15,6 +15,7 @@ constexpr uint16_t kStored = 0, kDeflated = 8;
 constexpr uint32_t kEncrypted = 1;
 // Deflate cannot shrink by more.
 constexpr uint64_t kBestRatio = 1032;
+constexpr uint32_t kMostEntries = 4096;
 constexpr uint32_t kZip64 = 0xFFFFFFFFu;
 
 class Inflater {
@@ -81,6 +82,7 @@ ZipReader::ZipReader(const uint8_t* data, size_t size, std::string what)
     }
     const uint32_t count = number(end + 10, 2), directory_size = number(end + 12, 4);
     if (number(end + 16, 4) == kZip64) damaged("a zip64 archive");
+    if (count > kMostEntries) damaged(std::to_string(count) + " files, at most 4096");
     // What lies before the archive, for example a self-extractor, shifts all offsets alike.
     if (directory_size > end) damaged("a directory beyond the end of the file");
     const uint64_t start = end - directory_size;

@@ -187,7 +187,8 @@ class Package:
         return result
 
     def animator(self, **options) -> Voice:
-        return Voice(self, AnimatorConfig(**options))
+        # Named, so that it is the same on every machine.
+        return Voice(self, AnimatorConfig(**{"backend": b"ort-cpu", **options}))
 
 
 class Voice:

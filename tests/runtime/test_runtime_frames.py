@@ -241,3 +241,34 @@ def test_an_older_callers_smaller_struct_is_refused(package):
     with pytest.raises(StatusError, match="struct_size") as caught:
         package.api.call("animator_create", package.handle, ctypes.byref(config), ctypes.byref(handle))
     assert caught.value.name == "ARGUMENT"
+
+
+def test_auto_takes_the_kernels_that_lie_beside_the_library(package, api, sound):
+    kernels = c_abi.LIBRARY.with_name(c_abi.LIBRARY.name.replace("emoface", "emoface_onnxruntime"))
+    expected = "ort-cpu-native" if kernels.is_file() else "ort-cpu"
+    assert package.animator(backend=None).info().backend.decode() == expected
+    assert package.animator(backend=b"auto").info().backend.decode() == expected
+
+
+@pytest.mark.parametrize("backend", ["ort-cpu", "ort-cpu-native"])
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_exported_packages_equal_python(api, tiny_package, sound, backend, precision):
+    from emoface import Package
+    from emoface.backends import available_backends
+
+    if backend not in available_backends():
+        pytest.skip(f"{backend} is not built: set ONNXRUNTIME_ROOT")
+    audio = sound(1.5, 48000)
+    loaded = Package.load(tiny_package)
+    expected = whole(loaded.animator(backend=backend, precision=precision, sample_rate=48000), audio)
+    package = api.open(tiny_package)
+    options = {"backend": backend.encode(), "precision": precision.encode(), "sample_rate": 48000}
+    got = package.animator(**options).run(*np.split(audio, [1, 5000, 40000]))
+    same_bits(got, package.animator(**options).run(audio))
+    if precision == "fp32":
+        assert_close(package, got, expected)
+    else:  # a rounding of the resampler's may move a quantised value by one step
+        gap = np.abs(got["vertices"] - expected.vertices).max()
+        assert gap <= 0.02 * package.info.motion_range / package.info.unit_in_metres
+    result = package.verify(AnimatorConfig(precision=precision.encode(), backend=backend.encode()))
+    assert result.passed == 1

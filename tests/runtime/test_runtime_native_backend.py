@@ -24,10 +24,10 @@ def same(a: FrameBatch, b: FrameBatch) -> None:
         assert getattr(a, field).tobytes() == getattr(b, field).tobytes(), field
 
 
-def test_same_bits_as_ort_cpu(python_package, sound):
+def test_same_bits_as_auto(python_package, sound):
     audio = sound(1.5)
     for options in ({}, {"style": "ben", "emotion": "happy", "level": "strong", "block_ms": 100}):
-        expected = run(python_package.animator(backend="ort-cpu", **options), audio, tail=0.2)
+        expected = run(python_package.animator(backend="auto", **options), audio, tail=0.2)
         animator = python_package.animator(backend="native", **options)
         assert animator.backend == "native"
         same(run(animator, *np.split(audio, [1, 700, 9999]), tail=0.2), expected)
@@ -51,7 +51,7 @@ def test_conditions_and_blendshapes(python_package, sound):
         animator.set_style({"anna": 1.0})
         return FrameBatch.concat([first, animator.step(audio[8000:]), animator.flush()])
 
-    native, plain = animate("native"), animate("ort-cpu")
+    native, plain = animate("native"), animate("auto")
     same(native, plain)
     assert native.blendshape_weights.tobytes() == plain.blendshape_weights.tobytes()
     animator = python_package.animator(backend="native")
@@ -74,14 +74,14 @@ def test_snapshots(python_package, sound):
     other.restore(data)
     same(FrameBatch.concat([other.step(audio[20000:]), other.flush()]), rest)
     with pytest.raises(SnapshotError, match="backend"):
-        python_package.animator(backend="ort-cpu", sample_rate=48000).restore(data)
+        python_package.animator(backend="auto", sample_rate=48000).restore(data)
 
 
 def test_in_a_pool(python_package, sound):
     pool = AnimatorPool(python_package, 2, backend="native")
     audio = sound(0.6)
     batches = pool.step_all({voice: audio for voice in pool.voices})
-    alone = python_package.animator(backend="ort-cpu").step(audio)
+    alone = python_package.animator(backend="auto").step(audio)
     for batch in batches:
         assert batch.vertices.tobytes() == alone.vertices.tobytes()
 

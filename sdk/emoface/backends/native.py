@@ -1,7 +1,8 @@
 """The C++ runtime as a backend: the whole stream runs in C++, as it does in an engine, over ONNX Runtime on the CPU.
 
-It loads ONNX Runtime's shared library privately, beside whatever ONNX Runtime Python uses. Where stages have to run one
-by one, as in an `AnimatorPool`, they run as those of `ort-cpu`.
+It loads ONNX Runtime's shared library privately, beside whatever ONNX Runtime Python uses, with EmoFace's kernels where
+this build has them. Where stages have to run one by one, as in an `AnimatorPool`, they run as those of `ort-cpu-native`,
+or without the kernels of `ort-cpu`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from emoface.backends.ort import OrtEngine
+from emoface.backends import Engine, create_engine
+from emoface.backends.native_library import library_path
 from emoface.errors import BackendError, ConditionError, PackageError, RuntimeFailure, SnapshotError, UsageError
 from emoface.manifest import MANIFEST_NAME, Manifest, StageSpec
 from emoface.stream.conditions import ConditionTimeline
@@ -45,19 +47,21 @@ class NativeEngine:
             raise UsageError(f"threads={threads!r}", "an integer from 1 to 1024", "One thread is enough in most cases.")
         self.precision = precision
         self._given = (package, precision, threads)
-        self._stages: OrtEngine | None = None
+        self._stages: Engine | None = None
         runtime = _runtime()
         names = package.manifest.files
         files = {MANIFEST_NAME: package.manifest.to_text().encode(), **{name: package.file(name) for name in names}}
         with _errors(runtime):
             runtime.load_onnxruntime(_library())
+            runtime.set_kernel_library(str(library_path()))
             self._package = runtime.Package(files)
-            self._package.prepare(precision, threads)
+            self._single = self._package.prepare(precision, threads)
 
     def open_stage(self, stage: StageSpec) -> StageStream:
-        """A stage alone, as of `ort-cpu`."""
+        """A stage alone."""
         if self._stages is None:
-            self._stages = OrtEngine(*self._given)
+            package, precision, threads = self._given
+            self._stages = create_engine(package, self._single, precision, threads)
         return self._stages.open_stage(stage)
 
     def open_driver(
