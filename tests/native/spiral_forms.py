@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -15,6 +20,7 @@ import torch
 import emoface
 from emoface_export import spiral_onnx
 from emoface_training.nn import spiral_op
+from emoface_training.nn.mesh_attention import SeparableSpiralConv3D
 
 Arrays = tuple[np.ndarray, np.ndarray]
 Form = Callable[..., Arrays]
@@ -63,6 +69,61 @@ def native_form(isa: str) -> Form:
         if isa not in native.isa()["available"]:
             pytest.skip(f"this processor has no {isa}")
         return native.spiral_conv3d(x, partial, spiral, weight, bias, delta, isa=isa)
+
+    return run
+
+
+@cache
+def _device_body() -> ctypes.CDLL:
+    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
+    if compiler is None:
+        pytest.skip("no C++ compiler: apt install g++")
+    csrc = Path(__file__).parents[2] / "csrc"
+    with tempfile.TemporaryDirectory() as folder:
+        built = Path(folder) / "device_body.so"
+        source = csrc / "tests" / "device_body.cpp"
+        command = [compiler, "-std=c++17", "-O2", "-shared", "-fPIC", f"-I{csrc / 'kernels'}", source, "-o", built]
+        subprocess.run(command, check=True, timeout=300)
+        return ctypes.CDLL(str(built))
+
+
+def device_form(x, partial, spiral, weight, bias, delta) -> Arrays:
+    """The body of the CUDA kernel, compiled for the host, over the full grid."""
+    batch, frames, vertices, channels_in = x.shape
+    sizes = np.array([batch, frames, vertices, spiral.shape[1], channels_in, len(weight), delta], np.int32)
+    y = np.empty((batch, frames, vertices, len(weight)), np.float32)
+    rest = np.empty((batch, delta - 1, vertices, len(weight)), np.float32)
+    arrays = [np.ascontiguousarray(a) for a in (sizes, x, partial, spiral.astype(np.int32), weight, bias)]
+    _device_body().spiral_conv3d_on_host(*(ctypes.c_void_p(a.ctypes.data) for a in (*arrays, y, rest)))
+    return y, rest
+
+
+def separable_form(isa: str | None) -> Callable[..., np.ndarray]:
+    """The first layer's shortcut from the start of a stream: audio [B, n, Cin] + position [V, Cin] -> y, in PyTorch
+    or (with `isa`) by the kernel that adds a frame's part to the vertices' constants."""
+
+    def run(audio, position, spiral, weight, bias, delta) -> np.ndarray:
+        channels_out, channels_in = len(weight), audio.shape[-1]
+        layer = SeparableSpiralConv3D(torch.from_numpy(spiral), channels_in, channels_out, delta)
+        with torch.no_grad():
+            layer.weight.copy_(torch.from_numpy(weight))
+            layer.bias.copy_(torch.from_numpy(bias))
+            constants = layer.constants(torch.from_numpy(position))
+            past = torch.zeros(len(audio), delta - 1, channels_in)
+            available = torch.arange(audio.shape[1]).clamp(max=delta - 1).expand(len(audio), -1)
+            if isa is None:
+                return layer(torch.from_numpy(audio), past, available, constants).numpy()
+            part = layer.frame_part(torch.from_numpy(audio), past).numpy()
+        native = native_module()
+        if isa not in native.isa()["available"]:
+            pytest.skip(f"this processor has no {isa}")
+        counts = available.numpy().astype(np.int64)
+        return np.stack(
+            [
+                native.vertex_layer(np.ascontiguousarray(p), constants.numpy(), np.ascontiguousarray(c), "none", isa)
+                for p, c in zip(part, counts, strict=True)
+            ]
+        )
 
     return run
 
@@ -139,6 +200,14 @@ FORMS: dict[str, Form] = {
     "scalar": native_form("scalar"),
     "avx2": native_form("avx2"),
     "avx512": native_form("avx512"),
+    "host-compiled CUDA body": device_form,
     "custom op": onnx_form(with_library=True),
     "function body": onnx_form(with_library=False),
+}
+# Forms of the layer whose input is audio[t] + position[v].
+SEPARABLE: dict[str, Callable[..., np.ndarray]] = {
+    "separable": separable_form(None),
+    "separable, scalar": separable_form("scalar"),
+    "separable, avx2": separable_form("avx2"),
+    "separable, avx512": separable_form("avx512"),
 }

@@ -1,5 +1,6 @@
 """The ONNX Runtime library: its kernel is taken, agrees with the node's body, in float and half; bad input."""
 
+import ctypes
 import json
 
 import numpy as np
@@ -135,6 +136,33 @@ def test_the_backend_gives_the_same_animation(tiny_package):
     span = np.abs(runs["ort-cpu"] - runs["ort-cpu"][0]).max()
     assert runs["ort-cpu"].shape == runs["ort-cpu-native"].shape
     assert np.abs(runs["ort-cpu"] - runs["ort-cpu-native"]).max() <= 1e-4 * max(span, package.manifest.motion_range_m)
+
+
+def test_an_onnx_runtime_older_than_the_headers_is_refused():
+    """Played by a table of functions that knows the first version of the interface alone."""
+    said = []
+    create_status = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p)(
+        lambda code, text: said.append(text.decode()) or 4711
+    )
+    first_interface = (ctypes.c_void_p * 1)(ctypes.cast(create_status, ctypes.c_void_p))
+    get_api = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_uint32)(
+        lambda version: ctypes.addressof(first_interface) if version == 1 else None
+    )
+    get_version = ctypes.CFUNCTYPE(ctypes.c_void_p)(lambda: ctypes.cast(b"1.3.0", ctypes.c_void_p).value)
+    base = (ctypes.c_void_p * 2)(ctypes.cast(get_api, ctypes.c_void_p), ctypes.cast(get_version, ctypes.c_void_p))
+    register = ctypes.CDLL(str(library())).RegisterCustomOps
+    register.restype = ctypes.c_void_p
+    assert register(None, base) == 4711
+    assert said[0].startswith("emoface: got ONNX Runtime 1.3.0; expected 1.") and "Update onnxruntime" in said[0]
+
+
+@pytest.mark.parametrize("name", ["x", "partial", "spiral", "weight", "bias"])
+def test_another_type_is_refused_when_the_graph_is_loaded(name):
+    model = onnx.load_from_string(graph(SIZES, DELTA))
+    value = next(value for value in model.graph.input if value.name == name)
+    value.type.tensor_type.elem_type = onnx.TensorProto.DOUBLE
+    with pytest.raises(Exception, match=r"SpiralConv3D|double"):
+        session(model.SerializeToString(), True)
 
 
 @pytest.mark.parametrize("content", [None, b"not a library"])
