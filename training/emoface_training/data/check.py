@@ -16,8 +16,6 @@ from .synthetic.errors import CorpusError
 from .synthetic.parameters import EMOTIONS
 from .vertex_dataset import VertexDataset
 
-# A head measures about a quarter of a metre; millimetres, centimetres or a wrong unit are far outside
-HEAD_M = (0.1, 0.8)
 CHUNK = 256
 
 Progress = Callable[[Iterable], Iterable]
@@ -114,11 +112,6 @@ def _recorded_counts(report: Report, dataset: VertexDataset) -> None:
         report.notes.append("no masks: LVE and EVE need them, give --masks (docs/datasets.md)")
     if len(face.template) != dataset.published_vertices:
         report.notes.append(f"{len(face.template)} vertices; the published data has {dataset.published_vertices}")
-    if not HEAD_M[0] <= extent.max() <= HEAD_M[1]:
-        report.problems.append(
-            f"{report.root}: got a face that measures {extent.max():.4g} m, expected {HEAD_M[0]} to {HEAD_M[1]} m: "
-            f"the vertices are not in this layout's unit ({dataset.unit})"
-        )
 
 
 def _check_synthetic(root: Path, progress: Progress) -> Report:

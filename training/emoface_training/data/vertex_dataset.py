@@ -20,6 +20,8 @@ UNKNOWN_EMOTION = len(EMOTIONS)
 # Sound and motion of one take may differ by this much; the longer one is cut. More means that they do not belong
 # together, or that a rate is not what the layout says.
 LENGTH_TOLERANCE_S = 0.25
+# A head measures about a quarter of a metre; millimetres, centimetres or another unit are far outside
+HEAD_M = (0.1, 0.8)
 LIKELY_RATES = (24, 25, 30, 50, 60, 120)
 
 Sound = Callable[[], tuple[np.ndarray, int]]
@@ -213,6 +215,14 @@ class VertexDataset:
         if self.triangles is None or not templates:
             return None
         template = np.mean(templates, 0).astype(np.float32)
+        size = float(np.ptp(template, axis=0).max()) * self.unit_in_metres
+        if not HEAD_M[0] <= size <= HEAD_M[1]:
+            self.problems.append(
+                Problem(
+                    f"{self.root}: got templates that measure {size:.4g} m, expected {HEAD_M[0]} to {HEAD_M[1]} m: "
+                    f"they are not in this layout's unit ({self.unit})"
+                )
+            )
         path = masks or find_masks(self.root)
         found = read_masks(path, len(template)) if path is not None else {}
         return DatasetFace(template, self.triangles, found, self.unit_in_metres)

@@ -88,7 +88,7 @@ class VocasetRaw(VertexDataset):
             if template is None or rows.shape[1] != template.size:
                 got = "no template" if template is None else f"{rows.shape[1] // 3} vertices"
                 size = "one in templates.pkl" if template is None else f"{len(template)}, as in its template"
-                scan.problems.append(Problem(f"{path}: subject {subject}: got {got}, expected {size}"))
+                scan.problems.append(Problem(f"{path}: subject {subject}: got {got}, expected {size}", "subject"))
                 continue
             for sequence, frames in sequences.items():
                 sound = sounds.get(subject, {}).get(sequence)
