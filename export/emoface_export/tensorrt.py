@@ -129,7 +129,9 @@ def build_engine(
     """
     logger = _logger(trt)
     builder = trt.Builder(logger)
-    network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
+    # Types are the graph's own; where there is no such flag (TensorRT 11 may drop it) nothing else is possible.
+    typed = getattr(trt.NetworkDefinitionCreationFlag, "STRONGLY_TYPED", None)
+    network = builder.create_network(0 if typed is None else 1 << int(typed))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse(graph.SerializeToString()):
         errors = "; ".join(str(parser.get_error(index)) for index in range(parser.num_errors))

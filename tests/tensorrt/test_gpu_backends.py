@@ -319,3 +319,20 @@ def test_device_memory_copies_and_graphs_on_a_gpu(gpu):
     device.close_graph(graph)
     device.free(address)
     device.close_stream(stream)
+
+
+def test_doctor_names_what_the_gpu_backends_need(tmp_path, monkeypatch):
+    from emoface.backends import engine_cache
+    from emoface.cli import doctor
+
+    monkeypatch.setenv(engine_cache.ENVIRONMENT, str(tmp_path))
+    place = tmp_path / "a" / "b" / "c"
+    place.mkdir(parents=True)
+    (place / "decoder.engine").write_bytes(b"")
+    monkeypatch.setattr(tensorrt_library, "plugin_path", lambda: tmp_path / "libemoface_tensorrt.so")
+    findings = {finding.subject: finding for finding in doctor.examine()}
+    assert findings["engine cache"].text == f"{tmp_path}: 1 engines"
+    assert findings["TensorRT plugin"].status == "note"
+    assert "TENSORRT_ROOT" in findings["TensorRT plugin"].remedy
+    assert "CUDA_HOME" in findings["CUDA kernels"].remedy
+    assert (findings["NVIDIA driver"].status == "ok") is (driver_reason() is None)

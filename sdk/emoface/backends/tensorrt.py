@@ -98,7 +98,7 @@ class TensorRTEngine:
     def open_context(self, stage: StageSpec, n: int) -> Context:
         """An execution context for length n; BackendError where no engine runs it."""
         engine = self._load(stage, entry_for(stage, self._entries[stage.name], n, self._flavour))
-        context: Context | None = engine.create_execution_context(*_runtime_config(self._trt, engine))
+        context: Context | None = engine.create_execution_context(*_runtime_config(self._trt, self._flavour, engine))
         if context is None:
             raise BackendError(f"stage {stage.name}: no execution context", "GPU memory for one", "Use fewer voices.")
         return context
@@ -216,13 +216,12 @@ def check_signature(trt: Any, path: Path, engine: Any, stage: StageSpec, n: int)
             raise BackendError(f"{path}: {name} is {got}", f"{(mode, shape, dtype)}", remedy)
 
 
-def _runtime_config(trt: Any, engine: Any) -> tuple[Any, ...]:
+def _runtime_config(trt: Any, flavour: str, engine: Any) -> tuple[Any, ...]:
     """TensorRT for RTX would swap kernels while a stream runs, and a frame's bits with them: compile them first."""
-    strategies = getattr(trt, "DynamicShapesKernelSpecializationStrategy", None)
-    if strategies is None:
+    if flavour != "rtx":
         return ()
     config = engine.create_runtime_config()
-    config.dynamic_shapes_kernel_specialization_strategy = strategies.EAGER
+    config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER
     return (config,)
 
 
