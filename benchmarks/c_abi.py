@@ -35,7 +35,7 @@ from stream import RATE, bundled_speech
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "runtime"))
 
-import c_abi  # noqa: E402  (the C interface through ctypes)
+import c_interface as c_abi  # noqa: E402  (the C interface through ctypes)
 
 CHUNK = RATE // 10
 

@@ -1,8 +1,8 @@
 """The C++ runtime as a backend: the whole stream runs in C++, as it does in an engine, over ONNX Runtime on the CPU.
 
 It loads ONNX Runtime's shared library privately, beside whatever ONNX Runtime Python uses, with EmoFace's kernels where
-this build has them. Where stages have to run one by one, as in an `AnimatorPool`, they run as those of `ort-cpu-native`,
-or without the kernels of `ort-cpu`.
+this build has them. Where stages have to run one by one, as in an `AnimatorPool`, they run as those of
+`ort-cpu-native`, or without the kernels of `ort-cpu`.
 """
 
 from __future__ import annotations
