@@ -14,8 +14,8 @@ import emoface
 
 ROOT = Path(emoface.__file__).parent
 ALLOWED = {"numpy", "onnxruntime", "soundfile", "emoface", "pygltflib", "av", "PIL"}
-# The optional libraries of writers and renderer stay inside them.
-ONLY_IN = {"pygltflib": ("writers",), "av": ("writers",), "PIL": ("writers", "render")}
+# The optional libraries of writers, renderer and the plot of a profile stay inside them.
+ONLY_IN = {"pygltflib": ("writers",), "av": ("writers",), "PIL": ("writers", "render", "profile")}
 LAZY = {"onnxruntime", "soundfile", "pygltflib", "av", "PIL"}
 
 
