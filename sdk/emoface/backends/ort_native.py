@@ -1,6 +1,6 @@
-"""ONNX Runtime on the CPU with EmoFace's own kernel for the node SpiralConv3D.
+"""ONNX Runtime on the CPU with EmoFace's own kernels for the nodes of domain `emoface`.
 
-The packages are the same: without the library ONNX Runtime expands the node's body in standard operators. Results
+The packages are the same: without the library ONNX Runtime expands the nodes' bodies in standard operators. Results
 agree to rounding, and the state of a stream is the same, but a snapshot names the backend it was taken with.
 """
 
