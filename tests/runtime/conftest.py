@@ -6,7 +6,7 @@ import io
 import sys
 from pathlib import Path
 
-import c_interface
+import c_interface as abi
 import numpy as np
 import pytest
 
@@ -14,11 +14,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "sdk"))  # the handmade packa
 
 
 @pytest.fixture(scope="session")
-def api() -> c_interface.Api:
-    if not c_interface.LIBRARY.is_file():
-        pytest.skip(f"no {c_interface.LIBRARY.name}: build with ONNXRUNTIME_ROOT set, zlib and nlohmann-json")
-    api = c_interface.Api(c_interface.load())
-    api.call("onnxruntime_load", c_interface.onnxruntime_library().encode())
+def api() -> abi.Api:
+    if not abi.LIBRARY.is_file():
+        pytest.skip(f"no {abi.LIBRARY.name}: build with ONNXRUNTIME_ROOT set, zlib and nlohmann-json")
+    api = abi.Api(abi.load())
+    api.call("onnxruntime_load", abi.onnxruntime_library().encode())
     return api
 
 
@@ -43,7 +43,7 @@ def package_path(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def package(api, package_path) -> c_interface.Package:
+def package(api, package_path) -> abi.Package:
     return api.open(package_path)
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 from ctypes import byref, c_int64, c_void_p
 
-import c_interface
+import c_interface as abi
 import numpy as np
 import pytest
 from c_interface import AnimatorConfig, RealtimeConfig, StatusError, joined, same_bits
@@ -19,10 +19,10 @@ from c_interface import AnimatorConfig, RealtimeConfig, StatusError, joined, sam
 NULL_CALLS = {
     "package_open": (None, byref(c_void_p())),
     "package_open_memory": (None, 0, byref(c_void_p())),
-    "package_get_info": (None, byref(c_interface.PackageInfo())),
+    "package_get_info": (None, byref(abi.PackageInfo())),
     "animator_create": (None, None, byref(c_void_p())),
     "animator_config_init": (None, 0),
-    "animator_get_info": (None, byref(c_interface.AnimatorInfo())),
+    "animator_get_info": (None, byref(abi.AnimatorInfo())),
     "step": (None, None, 0, None, 0, None),
     "step_frames": (None, 0, byref(c_int64())),
     "flush": (None, 0.0, None, 0, None),
@@ -39,12 +39,12 @@ NULL_CALLS = {
     "stop": (None,),
     "push": (None, None, 0),
     "sample": (None, 0.0, None),
-    "get_statistics": (None, byref(c_interface.Statistics())),
+    "get_statistics": (None, byref(abi.Statistics())),
     "solver_config_init": (None, 0),
     "solver_create": (None, None, byref(c_void_p())),
     "solver_solve": (None, None, None),
     "solver_reset": (None,),
-    "verify": (None, None, byref(c_interface.Verification())),
+    "verify": (None, None, byref(abi.Verification())),
 }
 
 
@@ -76,11 +76,11 @@ def refused(status: str, match: str, call, *arguments) -> None:
 @pytest.mark.parametrize(
     "struct",
     [
-        c_interface.AnimatorConfig,
-        c_interface.AnimatorInfo,
-        c_interface.PackageInfo,
-        c_interface.Frames,
-        c_interface.Verification,
+        abi.AnimatorConfig,
+        abi.AnimatorInfo,
+        abi.PackageInfo,
+        abi.Frames,
+        abi.Verification,
     ],
 )
 @pytest.mark.parametrize("size", [0, 4, 100000])
@@ -89,11 +89,11 @@ def test_wrong_struct_size(api, package, struct, size):
     value.struct_size = size
     voice = package.animator()
     calls = {
-        c_interface.AnimatorConfig: ("animator_create", package.handle, byref(value), byref(c_void_p())),
-        c_interface.AnimatorInfo: ("animator_get_info", voice.handle, byref(value)),
-        c_interface.PackageInfo: ("package_get_info", package.handle, byref(value)),
-        c_interface.Frames: ("step", voice.handle, None, 0, byref(value), 0, None),
-        c_interface.Verification: ("verify", package.handle, None, byref(value)),
+        abi.AnimatorConfig: ("animator_create", package.handle, byref(value), byref(c_void_p())),
+        abi.AnimatorInfo: ("animator_get_info", voice.handle, byref(value)),
+        abi.PackageInfo: ("package_get_info", package.handle, byref(value)),
+        abi.Frames: ("step", voice.handle, None, 0, byref(value), 0, None),
+        abi.Verification: ("verify", package.handle, None, byref(value)),
     }
     refused("ARGUMENT", "struct_size", api.call, *calls[struct])
 
@@ -298,9 +298,9 @@ def test_two_threads_in_one_animator(package, sound):
 
 def in_a_process_of_its_own(code: str, **environment: str) -> str:
     header = (
-        f"import ctypes, sys; sys.path.insert(0, {str(c_interface.ROOT / 'tests' / 'runtime')!r})\nimport c_interface\n"
+        f"import ctypes, sys; sys.path.insert(0, {str(abi.ROOT / 'tests' / 'runtime')!r})\nimport c_interface as abi\n"
     )
-    header += "api = c_interface.Api(c_interface.load())\n"
+    header += "api = abi.Api(abi.load())\n"
     done = subprocess.run(
         [sys.executable, "-c", header + code],
         capture_output=True,
@@ -319,7 +319,7 @@ def old_onnxruntime(tmp_path_factory):
     if compiler is None:
         pytest.skip("no C compiler: apt install gcc")
     path = tmp_path_factory.mktemp("old") / "libonnxruntime.so"
-    source = c_interface.ROOT / "tests" / "runtime" / "fake_onnxruntime.c"
+    source = abi.ROOT / "tests" / "runtime" / "fake_onnxruntime.c"
     subprocess.run([compiler, "-shared", "-fPIC", source, "-o", path], check=True)
     return path
 
@@ -329,17 +329,17 @@ def test_onnxruntime_too_old_absent_or_something_else(api, old_onnxruntime, tmp_
     text.write_text("no library")
     said = in_a_process_of_its_own(
         f"""
-for path in ({str(old_onnxruntime)!r}, "/no/such/file.so", {str(text)!r}, {str(c_interface.LIBRARY)!r}):
+for path in ({str(old_onnxruntime)!r}, "/no/such/file.so", {str(text)!r}, {str(abi.LIBRARY)!r}):
     try:
         api.call("onnxruntime_load", path.encode())
-    except c_interface.StatusError as error:
+    except abi.StatusError as error:
         print(error)
 package = api.open({str(package_path)!r})
 try:
     package.animator()
-except c_interface.StatusError as error:
+except abi.StatusError as error:
     print(error)
-api.call("onnxruntime_load", c_interface.onnxruntime_library().encode())
+api.call("onnxruntime_load", abi.onnxruntime_library().encode())
 print(api.library.emoface_onnxruntime_version().decode())
 print(package.animator().info().backend.decode())
 """,
@@ -355,18 +355,18 @@ print(package.animator().info().backend.decode())
 
 def test_another_onnxruntime_in_the_process(api, package_path, tmp_path, old_onnxruntime):
     other = tmp_path / "libonnxruntime.so.1"
-    shutil.copy(c_interface.onnxruntime_library(), other)
+    shutil.copy(abi.onnxruntime_library(), other)
     said = in_a_process_of_its_own(f"""
 ctypes.CDLL({str(old_onnxruntime)!r}, mode=ctypes.RTLD_GLOBAL)
-ctypes.CDLL(c_interface.onnxruntime_library(), mode=ctypes.RTLD_GLOBAL)
+ctypes.CDLL(abi.onnxruntime_library(), mode=ctypes.RTLD_GLOBAL)
 import onnxruntime
 api.call("onnxruntime_load", {str(other)!r}.encode())
 print(api.library.emoface_onnxruntime_path().decode())
 print(api.open({str(package_path)!r}).verify().passed)
 print(len(onnxruntime.get_available_providers()) > 0)
 try:
-    api.call("onnxruntime_load", c_interface.onnxruntime_library().encode())
-except c_interface.StatusError as error:
+    api.call("onnxruntime_load", abi.onnxruntime_library().encode())
+except abi.StatusError as error:
     print(error)
 """).splitlines()
     assert said[:3] == [str(other), "1", "True"]
@@ -386,7 +386,7 @@ def test_log_callback(api):
 kind = ctypes.CFUNCTYPE(None, ctypes.c_int32, ctypes.c_char_p, ctypes.c_void_p)
 callback = kind(lambda level, message, user: print(level, message.decode(), user))
 api.call("set_log", callback, ctypes.c_void_p(77))
-api.call("onnxruntime_load", c_interface.onnxruntime_library().encode())
+api.call("onnxruntime_load", abi.onnxruntime_library().encode())
 api.call("set_log", None, None)
 """)
     assert said.startswith("1 ONNX Runtime 1.")

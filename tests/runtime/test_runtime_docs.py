@@ -6,22 +6,20 @@ import re
 import subprocess
 import sys
 
-import c_interface
+import c_interface as abi
 
 from emoface import errors
 
-HEADER = (c_interface.ROOT / "csrc/include/emoface.h").read_text(encoding="utf-8")
+HEADER = (abi.ROOT / "csrc/include/emoface.h").read_text(encoding="utf-8")
 
 
 def test_the_page_is_current():
-    done = subprocess.run(
-        [sys.executable, c_interface.ROOT / "docs/build_c_api.py", "--check"], capture_output=True, text=True
-    )
+    done = subprocess.run([sys.executable, abi.ROOT / "docs/build_c_api.py", "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
 def test_every_function_is_explained_on_the_page():
-    page = (c_interface.ROOT / "docs/c-api.md").read_text(encoding="utf-8")
+    page = (abi.ROOT / "docs/c-api.md").read_text(encoding="utf-8")
     functions = re.findall(r"EMOFACE_API [^;]*?\b(emoface_\w+)\(", HEADER)
     assert len(functions) > 40
     for name in functions:
@@ -29,7 +27,7 @@ def test_every_function_is_explained_on_the_page():
 
 
 def test_the_table_of_statuses_is_complete_and_true():
-    table = (c_interface.ROOT / "docs/errors.md").read_text(encoding="utf-8").split("## Statuses of the C interface")[1]
+    table = (abi.ROOT / "docs/errors.md").read_text(encoding="utf-8").split("## Statuses of the C interface")[1]
     rows = re.findall(r"^\| `(EMOFACE_\w+)` \| (.+?) \| (.+?) \| (.+?) \|$", table, re.M)
     assert [row[0] for row in rows] == re.findall(r"#define (EMOFACE_ERROR_\w+)", HEADER)
     for _, exception, code, _ in rows:

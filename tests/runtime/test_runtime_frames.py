@@ -6,7 +6,7 @@ import ctypes
 import json
 import zipfile
 
-import c_interface
+import c_interface as abi
 import numpy as np
 import onnxruntime
 import pytest
@@ -37,7 +37,7 @@ def test_golden_vectors(package):
 
 
 def test_golden_vectors_of_the_default_package(api):
-    package = api.open(c_interface.ROOT / "sdk" / "emoface" / "packages" / "default.emoface")
+    package = api.open(abi.ROOT / "sdk" / "emoface" / "packages" / "default.emoface")
     result = package.verify()
     assert result.passed == 1, f"{result.offsets_error} of the motion range; limit {result.tolerance}"
 
@@ -88,7 +88,7 @@ def test_a_sample_at_a_time(package, sound):
     same_bits(voice.run(*np.split(audio, len(audio))), expected)
 
 
-@pytest.mark.parametrize("dtype", c_interface.DTYPES)
+@pytest.mark.parametrize("dtype", abi.DTYPES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_sample_formats_equal_pythons(package, python_package, sound, dtype, channels):
     mono = sound(0.6)
@@ -98,7 +98,7 @@ def test_sample_formats_equal_pythons(package, python_package, sound, dtype, cha
         audio.astype(dtype) if scale is None else (audio * scale * 0.5 + (128 if dtype == "uint8" else 0)).astype(dtype)
     )
     expected = whole(python_package.animator(backend="ort-cpu"), audio[:, 0] if channels == 1 else audio)
-    voice = package.animator(channels=channels, sample_format=c_interface.DTYPES[dtype])
+    voice = package.animator(channels=channels, sample_format=abi.DTYPES[dtype])
     got = voice.run(audio)
     assert got["vertices"].tobytes() == expected.vertices.tobytes()
 
@@ -244,7 +244,7 @@ def test_an_older_callers_smaller_struct_is_refused(package):
 
 
 def test_auto_takes_the_kernels_that_lie_beside_the_library(package, api, sound):
-    kernels = c_interface.LIBRARY.with_name(c_interface.LIBRARY.name.replace("emoface", "emoface_onnxruntime"))
+    kernels = abi.LIBRARY.with_name(abi.LIBRARY.name.replace("emoface", "emoface_onnxruntime"))
     expected = "ort-cpu-native" if kernels.is_file() else "ort-cpu"
     assert package.animator(backend=None).info().backend.decode() == expected
     assert package.animator(backend=b"auto").info().backend.decode() == expected

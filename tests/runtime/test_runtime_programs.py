@@ -10,11 +10,11 @@ import subprocess
 import wave
 from pathlib import Path
 
-import c_interface
+import c_interface as abi
 import numpy as np
 import pytest
 
-ROOT = c_interface.ROOT
+ROOT = abi.ROOT
 COMPILERS = {".c": shutil.which("gcc") or shutil.which("cc"), ".cpp": shutil.which("g++") or shutil.which("c++")}
 
 
@@ -30,7 +30,7 @@ def build(api, tmp_path_factory):
         standard = ["-std=c99", "-pedantic"] if source.suffix == ".c" else ["-std=c++17"]
         target = folder / source.stem
         command = [compiler, *standard, "-O1", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'csrc' / 'include'}", source]
-        link = [str(c_interface.LIBRARY), f"-Wl,-rpath,{c_interface.LIBRARY.parent}", "-lm", "-pthread", "-ldl"]
+        link = [str(abi.LIBRARY), f"-Wl,-rpath,{abi.LIBRARY.parent}", "-lm", "-pthread", "-ldl"]
         subprocess.run([*command, *flags, *link, "-o", target], check=True)
         return target
 
@@ -38,7 +38,7 @@ def build(api, tmp_path_factory):
 
 
 def run(program: Path, *arguments: object) -> str:
-    environment = {**os.environ, "EMOFACE_ONNXRUNTIME": c_interface.onnxruntime_library()}
+    environment = {**os.environ, "EMOFACE_ONNXRUNTIME": abi.onnxruntime_library()}
     done = subprocess.run([program, *map(str, arguments)], capture_output=True, text=True, env=environment, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
@@ -46,13 +46,13 @@ def run(program: Path, *arguments: object) -> str:
 
 
 def test_threads_cuts_and_snapshots(build, package_path):
-    said = run(build(ROOT / "tests/runtime/test_runtime.cpp"), package_path, c_interface.onnxruntime_library())
+    said = run(build(ROOT / "tests/runtime/test_runtime.cpp"), package_path, abi.onnxruntime_library())
     assert said == "passed\n"
 
 
 def test_no_allocations_after_warm_up(build, package_path):
     program = build(ROOT / "tests/runtime/test_allocations.cpp", "-rdynamic")
-    counted = json.loads(run(program, package_path, c_interface.onnxruntime_library(), 2))
+    counted = json.loads(run(program, package_path, abi.onnxruntime_library(), 2))
     assert counted["emoface"] == 0
     assert counted["push"] == 0
     # The hook works: making an animator allocates, and ONNX Runtime does in every run, which is not counted as ours.
@@ -84,9 +84,7 @@ def test_realtime(build, package_path):
 
 @pytest.mark.skipif(shutil.which("nm") is None, reason="no nm: apt install binutils")
 def test_only_the_interface_is_visible(api):
-    listed = subprocess.run(
-        ["nm", "-D", "--defined-only", c_interface.LIBRARY], capture_output=True, text=True, check=True
-    )
+    listed = subprocess.run(["nm", "-D", "--defined-only", abi.LIBRARY], capture_output=True, text=True, check=True)
     names = {line.split()[-1] for line in listed.stdout.splitlines()}
     declared = set(re.findall(r"\b(emoface_\w+)\(", (ROOT / "csrc/include/emoface.h").read_text()))
     assert names <= declared
