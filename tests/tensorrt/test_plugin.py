@@ -225,3 +225,16 @@ def test_a_plugin_of_another_version_is_refused(monkeypatch):
         load_plugin(trt, "full", Path(__file__))
     assert "plugin version 2" in caught.value.got
     assert caught.value.expected == "version 1 of emoface::SpiralConv3D"
+
+
+def test_without_the_library_that_the_parser_opens_the_plugin_is_refused(tmp_path, monkeypatch):
+    """Otherwise TensorRT for RTX would end the process."""
+
+    def none_loads(name, mode=0):
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setattr(tensorrt_library.ctypes, "CDLL", none_loads)
+    monkeypatch.setattr(tensorrt_library, "alias_path", lambda: tmp_path / "libtensorrt_rtx.so")
+    with pytest.raises(BackendError, match=r"libtensorrt_rtx\.so is not here") as caught:
+        tensorrt_library._load_alias()
+    assert "leave out --plugin" in caught.value.remedy
