@@ -6,6 +6,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import zipfile
@@ -23,9 +24,9 @@ MCS = ["mcs", "-langversion:7.2", "-warnaserror", "-nowarn:649"]
 
 
 def compile_library(out: Path, sources: Path, *references: Path, unsafe: bool = False) -> Path:
-    """A C# library of all files in a folder."""
+    """A C# library of a file, or of all files in a folder."""
     linked = [f"-r:{reference}" for reference in references]
-    files = sorted(str(path) for path in sources.glob("*.cs"))
+    files = [str(sources)] if sources.is_file() else sorted(str(path) for path in sources.glob("*.cs"))
     flags = ["-unsafe"] if unsafe else []
     done = subprocess.run(
         [*MCS, *flags, "-target:library", f"-out:{out}", *linked, *files], capture_output=True, text=True, check=False
@@ -51,7 +52,14 @@ def assemblies(mono: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     unity = compile_library(folder / "EmoFace.Unity.dll", UNITY / "Runtime" / "Unity", core, engine)
     editor = compile_library(folder / "EmoFace.Editor.dll", UNITY / "Editor", core, engine, unity)
     sample = compile_library(folder / "EmoFace.Sample.dll", UNITY / "Samples~" / "TalkingFace", core, engine, unity)
-    linked = [f"-r:{path}" for path in (core, engine, unity, editor, sample)]
+    example = compile_library(
+        folder / "Example.dll", ROOT / "examples/unity/Assets/EmoFaceExample", core, engine, unity
+    )
+    # What the README shows compiles.
+    shown = re.findall(r"```csharp\n(.*?)```", (UNITY / "README.md").read_text(), re.S)
+    (folder / "Shown.cs").write_text("\n".join(shown))
+    compile_library(folder / "Shown.dll", folder / "Shown.cs", core, engine, unity)
+    linked = [f"-r:{path}" for path in (core, engine, unity, editor, sample, example)]
     files = sorted(str(path) for path in (HERE / "checks").glob("*.cs"))
     subprocess.run([*MCS, f"-out:{folder / 'Checks.exe'}", *linked, *files], check=True)
     return folder

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -80,3 +83,13 @@ def test_errors_name_cause_and_remedy(
     ):
         done = run(program, environment, *arguments)
         assert (done.returncode, said in done.stderr) == (code, True), done.stderr
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="no C compiler: apt install gcc")
+def test_overhead_is_measured(mono: str, library: Path, environment: dict[str, str], tiny_package: Path) -> None:
+    command = [sys.executable, str(ROOT / "benchmarks" / "pinvoke.py"), "--package", str(tiny_package)]
+    command += ["--rounds", "1", "--calls", "2000", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    figures = json.loads(done.stdout.splitlines()[-1])["figures"]
+    assert figures["garbage_bytes"] == 0
+    assert 0 < figures["csharp_step_us"] < 1000 and 0 < figures["c_step_us"] < 1000

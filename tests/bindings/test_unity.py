@@ -96,7 +96,7 @@ def test_component(check: Check, shapes_package: Path, plain_package: Path, name
     check(name, shapes_package, plain_package)
 
 
-@pytest.mark.parametrize("name", ["Inspector", "Menu", "Sample"])
+@pytest.mark.parametrize("name", ["Inspector", "Menu", "Sample", "ExampleDialogue"])
 def test_editor(check: Check, shapes_package: Path, name: str) -> None:
     check(name, shapes_package)
 

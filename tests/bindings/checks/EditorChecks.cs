@@ -97,4 +97,35 @@ internal static class EditorChecks
             Expect.True(Debug.Errors.Count == 1 && Debug.Errors[0].Contains("microphone"), "no microphone is said");
         }
     }
+
+    /// <summary>examples/unity: two faces speak in turns.</summary>
+    public static void ExampleDialogue(string[] arguments)
+    {
+        using (var first = new Stage(arguments[0], animator => animator.Input = AudioInput.Clip))
+        using (var second = new Stage(arguments[0], animator => animator.Input = AudioInput.Clip))
+        {
+            var dialogue = first.Object.AddComponent<Dialogue>();
+            var clip = new AudioClip(Voice.Tone(8000), 1, 16000);
+            typeof(Dialogue).GetField("lines", (System.Reflection.BindingFlags)36).SetValue(dialogue, new[]
+            {
+                new Dialogue.Line { speaker = first.Animator, clip = clip, emotion = "happy" },
+                new Dialogue.Line { speaker = second.Animator, clip = clip },
+            });
+            first.Object.Send(dialogue, "Update");
+            first.Object.Send(dialogue, "Update");
+            Expect.True(first.Animator.IsSpeaking && !second.Animator.IsSpeaking, "one speaks, the other waits");
+            Expect.Equal(first.Animator.Emotion, "happy", "emotion of the line");
+            for (var picture = 0; picture < 120; picture++)
+            {
+                Voice.Settle(first.Animator.Stream);
+                first.Picture();
+                first.Advance(1.0 / 60);
+            }
+            first.Object.Send(dialogue, "Update");
+            Expect.True(!first.Animator.IsSpeaking && second.Animator.IsSpeaking, "then the other");
+            Expect.True(!dialogue.Finished, "not finished while it speaks");
+            second.Animator.StopSpeaking();
+            Expect.True(dialogue.Finished, "finished");
+        }
+    }
 }
