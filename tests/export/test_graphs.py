@@ -135,7 +135,7 @@ def test_graphs_carry_no_trace_of_the_machine(package):
         if name.endswith(".onnx"):
             graph = onnx.load_from_string(package.file(name))
             assert str(__file__).split("/tests/")[0].encode() not in package.file(name)
-            assert not graph.metadata_props
+            assert [entry.key for entry in graph.metadata_props] in ([], ["emoface.in_place"])
             assert all(not node.metadata_props and not node.doc_string for node in graph.graph.node)
 
 
@@ -200,3 +200,18 @@ def test_encoders_that_cannot_stream_are_refused():
     sooner = dataclasses.replace(ENCODER, position_right=0)
     with pytest.raises(ExportError, match="one look-ahead"):
         check_streams(EmoFaceConfig(content_encoder=sooner, emotion_encoder=ENCODER))
+
+
+def test_caches_that_attention_alone_touches_are_listed_to_be_moved_in_place(package):
+    for name in package.manifest.files:
+        if not name.endswith(".onnx"):
+            continue
+        graph = onnx.load_from_string(package.file(name))
+        listed = {state for entry in graph.metadata_props for state in entry.value.split()}
+        nodes = [node for node in graph.graph.node if node.op_type == "StreamAttention"]
+        # In half precision a cast stands between the state and the node
+        direct = {given.removeprefix("state.") for node in nodes for given in node.input if given.startswith("state.")}
+        caches = {state for state in direct if "keys" in state or "values" in state}
+        assert listed == caches
+        for state in listed:
+            assert sum(f"state.{state}" in node.input for node in graph.graph.node) == 1
