@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "bindings" / "unreal"
 MODULE = PLUGIN / "Source" / "EmoFaceRuntime"
 HERE = Path(__file__).parent / "unreal"
+EXAMPLE = ROOT / "examples" / "unreal"
 COMPILER = shutil.which("g++") or shutil.which("c++")
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g1", "-O1"]
 
@@ -52,15 +53,15 @@ def test_core_without_the_engine(
 def test_component_against_a_stand_in(
     library: Path, environment: dict[str, str], shapes_package: Path, tmp_path: Path
 ) -> None:
-    sources = [*(MODULE / "Private").glob("*.cpp"), *(MODULE / "Core").glob("*.cpp")]
-    own = {path.name for path in MODULE.rglob("*.h")}
+    sources = [*(MODULE / "Private").glob("*.cpp"), *(MODULE / "Core").glob("*.cpp"), *EXAMPLE.glob("*.cpp")]
+    own = {path.name for folder in (MODULE, EXAMPLE) for path in folder.rglob("*.h")}
     # Every header of the engine that the plugin names is the one stand-in.
-    for source in MODULE.rglob("*.[hc]*"):
+    for source in (*MODULE.rglob("*.[hc]*"), *EXAMPLE.glob("*.[hc]*")):
         for name in re.findall(r'#include "([\w/.]+)"', source.read_text()):
             if name not in own:
                 (tmp_path / "engine" / name).parent.mkdir(parents=True, exist_ok=True)
                 (tmp_path / "engine" / name).write_text('#include "UnrealStub.h"\n')
-    includes = [tmp_path / "engine", HERE, MODULE / "Public", MODULE / "Private"]
+    includes = [tmp_path / "engine", HERE, EXAMPLE, MODULE / "Public", MODULE / "Private"]
     flags = ["-O0", "-Wno-unused-parameter", "-Wno-sign-compare"]
     program = build(tmp_path / "component", [HERE / "test_component.cpp", *sources], includes, *flags)
     run(program, library, environment, shapes_package)

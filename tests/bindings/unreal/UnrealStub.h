@@ -62,6 +62,10 @@ inline std::vector<FString> logged;
 template <typename... Parameters>
 struct Delegate {
     std::vector<std::function<void(Parameters...)>> bound;
+    template <typename T>
+    void AddDynamic(T* object, void (T::*method)(Parameters...)) {
+        bound.push_back([=](Parameters... parameters) { (object->*method)(parameters...); });
+    }
     void Broadcast(Parameters... parameters) { for (auto& one : bound) one(parameters...); }
 };
 }  // namespace stub
@@ -215,6 +219,10 @@ enum ELevelTick { LEVELTICK_All };
 struct FActorComponentTickFunction { bool bCanEverTick = false; ETickingGroup TickGroup = TG_PostPhysics; };
 namespace EEndPlayReason { enum Type { Destroyed }; }
 
+namespace stub { inline std::vector<std::unique_ptr<UObject>> objects; }
+struct USceneComponent;
+struct USoundBase : UObject {};
+struct UMaterialInterface : UObject {};
 struct UActorComponent : UObject {
     using Super = UActorComponent;
     virtual void TickComponent(float, ELevelTick, FActorComponentTickFunction*) {}
@@ -243,7 +251,17 @@ struct USkeletalMeshComponent : UActorComponent {
     std::map<FName, float> set;
 };
 struct AActor : UObject {
+    using Super = AActor;
+    virtual void BeginPlay() {}
+    void SetRootComponent(UActorComponent* component) { root = component; }
+    template <typename T> T* CreateDefaultSubobject(const char*) {
+        T* made = new T();
+        stub::objects.emplace_back(made);
+        made->owner = this;
+        return made;
+    }
     template <typename T> T* FindComponentByClass() const { return mesh; }
+    UActorComponent* root = nullptr;
     USkeletalMeshComponent* mesh = nullptr;
 };
 
@@ -261,6 +279,11 @@ public:
 };
 struct UAudioComponent : UActorComponent {
     void SetSourceBufferListener(const std::shared_ptr<ISourceBufferListener>& given, bool zero) { listener = given; silenced = zero; }
+    void SetupAttachment(UActorComponent*) {}
+    void SetSound(USoundBase* given) { sound = given; }
+    void Play() { playing = listener != nullptr; }
+    bool bAutoActivate = true, playing = false;
+    USoundBase* sound = nullptr;
     std::shared_ptr<ISourceBufferListener> listener;
     bool silenced = false;
 };
@@ -277,7 +300,6 @@ protected:
     virtual bool Init(int32&) { return true; }
     virtual int32 OnGenerateAudio(float*, int32) = 0;
 };
-namespace stub { inline std::vector<std::unique_ptr<UObject>> objects; }
 template <typename T>
 T* NewObject(AActor* owner) {
     T* made = new T(FObjectInitializer{});
@@ -285,3 +307,24 @@ T* NewObject(AActor* owner) {
     made->owner = owner;
     return made;
 }
+
+struct FVector2D {};
+struct FProcMeshTangent {};
+struct UProceduralMeshComponent : UActorComponent {
+    void CreateMeshSection_LinearColor(int32, const TArray<FVector>& vertices, const TArray<int32>& triangles,
+                                       const TArray<FVector>&, const TArray<FVector2D>&,
+                                       const TArray<FLinearColor>& colours, const TArray<FProcMeshTangent>&, bool) {
+        shown = vertices;
+        corners = triangles.Num();
+        coloured = colours.Num();
+    }
+    void UpdateMeshSection_LinearColor(int32, const TArray<FVector>& vertices, const TArray<FVector>&,
+                                       const TArray<FVector2D>&, const TArray<FLinearColor>&,
+                                       const TArray<FProcMeshTangent>&) {
+        shown = vertices;
+        ++updates;
+    }
+    void SetMaterial(int32, UMaterialInterface*) {}
+    TArray<FVector> shown;
+    int corners = 0, coloured = 0, updates = 0;
+};

@@ -6,6 +6,12 @@
 #include "EmoFaceListener.h"
 #include "EmoFaceModule.h"
 #include "EmoFaceVoice.h"
+// The example opens its actor to nobody: the check does.
+#define protected public
+#define private public
+#include "TalkingFaceActor.h"
+#undef protected
+#undef private
 
 #include <dlfcn.h>
 
@@ -163,6 +169,17 @@ int main(int, char** arguments) {
     component.LiveLinkSubject = "Talker";
     EXPECT(!component.StartVoice(16000) && problem.text_.find("Live Link") != std::string::npos);
     component.EndPlay(EEndPlayReason::Destroyed);
+    IModularFeatures::Get().available = true;
+
+    // examples/unreal: the package's own face on a procedural mesh
+    ATalkingFaceActor talker;
+    talker.EmoFace->PackagePath = arguments[3];
+    talker.BeginPlay();
+    EXPECT(talker.Voice->playing && talker.Face->shown.Num() == talker.Face->coloured && talker.Face->corners > 0);
+    render(*talker.Voice->listener, &place, 4096);
+    talker.EmoFace->TickComponent(0.01f, LEVELTICK_All, nullptr);
+    EXPECT(talker.Face->updates == 1 && talker.Face->shown.Num() == neutral.Num());
+    talker.EmoFace->EndPlay(EEndPlayReason::Destroyed);
     module.ShutdownModule();
     std::puts("passed");
     return 0;
