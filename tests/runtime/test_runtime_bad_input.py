@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import os
 import shutil
 import subprocess
 import sys
 import threading
 import time
+import zipfile
 from ctypes import byref, c_int64, c_void_p
 
 import c_interface as abi
@@ -178,13 +180,19 @@ def test_corrupt_package_from_memory(api, package_path):
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", "a\\b", "/etc/passwd"])
 def test_a_name_that_leaves_the_package(api, tmp_path, package_path, name):
-    import zipfile
-
     path = tmp_path / "evil.emoface"
     shutil.copy(package_path, path)
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(name, b"x")
     refused("MANIFEST", "plain file names", api.open, path)
+
+
+def test_a_zip_of_thousands_of_files(api):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for index in range(4097):
+            archive.writestr(str(index), b"")
+    refused("PACKAGE_INTEGRITY", "at most 4096", api.open, buffer.getvalue())
 
 
 def test_a_format_of_the_future(api, tmp_path):
