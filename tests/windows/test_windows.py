@@ -1,4 +1,4 @@
-"""The Windows build of the C++ runtime under Wine: golden vectors, frames as on this machine, bits under cuts, errors."""
+"""The Windows build of the C++ runtime under Wine: golden vectors, frames as on this machine, bits, errors."""
 
 from __future__ import annotations
 
