@@ -86,9 +86,9 @@ def build(path: Path, size: str, mode: str, precisions: tuple[str, ...]) -> None
     spiral = torch.from_numpy(build_spirals(face.template, face.faces, mesh.kernel, mesh.dilation))
     model = EmoFace(config, spiral)
     for branch in model.decoder.branches:
-        torch.nn.init.normal_(branch.motion_head.weight, std=0.002)
-        # Random decoders would magnify the encoders' rounding: most of the motion is made constant
-        torch.nn.init.normal_(branch.motion_head.bias, std=0.01)
+        # Mostly constant motion: random decoders would magnify the encoders' rounding to millimetres
+        torch.nn.init.normal_(branch.motion_head.weight, std=0.0003)
+        torch.nn.init.normal_(branch.motion_head.bias, std=0.005)
     facts = PackageFacts(name=f"wav2vec2-{size}, {mode}, random weights", block_features=BLOCK)
     options = ExportOptions(facts, precisions, folder=True, seconds=1.0, provenance={"weights": "random"})
     export_package(model, find_face(path, model, None), path, options, lambda text: print(f"  {text}", flush=True))
