@@ -13,10 +13,15 @@ import pytest
 import emoface
 
 ROOT = Path(emoface.__file__).parent
-ALLOWED = {"numpy", "onnxruntime", "soundfile", "emoface", "pygltflib", "av", "PIL"}
-# The optional libraries of writers, renderer and the plot of a profile stay inside them.
-ONLY_IN = {"pygltflib": ("writers",), "av": ("writers",), "PIL": ("writers", "render", "profile")}
-LAZY = {"onnxruntime", "soundfile", "pygltflib", "av", "PIL"}
+ALLOWED = {"numpy", "onnxruntime", "soundfile", "emoface", "pygltflib", "av", "PIL", "cuda"}
+# The optional libraries of writers, renderer, the plot of a profile and the GPU backends stay inside them.
+ONLY_IN = {
+    "pygltflib": ("writers",),
+    "av": ("writers",),
+    "PIL": ("writers", "render", "profile"),
+    "cuda": ("backends",),
+}
+LAZY = {"onnxruntime", "soundfile", "pygltflib", "av", "PIL", "cuda"}
 
 
 def _run(code: str) -> dict:

@@ -21,6 +21,7 @@ from emoface.errors import (
     PackageFormatError,
     PackageIntegrityError,
     PackageNotFoundError,
+    VoiceError,
 )
 
 
@@ -213,6 +214,8 @@ def test_every_error_says_got_expected_and_remedy():
     for kind in leaves(EmoFaceError):
         assert kind.exit_code in (2, 3, 4, 5)
         arguments = ("f", "field", "a", "b", "c") if kind is ManifestError else ("a", "b", "c")
+        if kind is VoiceError:  # made from the errors of voices
+            arguments = ({3: BackendError("a", "b", "c")}, {})
         if kind.__module__ == "emoface.errors":
             text = str(kind(*arguments))
             assert text.startswith("got ")
