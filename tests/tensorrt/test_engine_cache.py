@@ -54,6 +54,15 @@ def test_an_engine_comes_back_as_it_was_stored(tmp_path):
     assert data == DATA
     assert (header.key, header.lengths, header.bytes, header.build_seconds) == (KEY, (1, 2), len(DATA), 1.25)
     assert [entry[1] for entry in stored_engines(tmp_path, KEY.package)] == [header]
+    assert os.listdir(path.parent) == [path.name]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
+def test_an_engine_is_as_readable_as_other_files(tmp_path):
+    other = tmp_path / "other"
+    other.touch()
+    path = write_engine(tmp_path, KEY, (1, 2), DATA, 1.0)
+    assert path.stat().st_mode == other.stat().st_mode
 
 
 def test_every_fact_has_a_place_of_its_own():
@@ -96,8 +105,13 @@ def test_a_refusal_names_all_that_differs(tmp_path):
         (lambda b: b[:8] + b"\xff\xff\xff\x7f" + b[12:], "a header of 2147483647 bytes"),
         (lambda b: b[:12] + b"[" + b[13:], "header that cannot be read"),
         (lambda b: b.replace(b'"lengths": [1, 2]', b'"lengths": 123456'), "header that cannot be read"),
+        (lambda b: b.replace(b'"lengths": [1, 2]', b'"lengths":[1e999]'), "header that cannot be read"),
+        (lambda b: b[:8] + (100000).to_bytes(4, "little") + b"[" * 100000, "header that cannot be read"),
     ],
-    ids=["cut", "longer", "a flipped bit", "magic", "only magic", "empty", "huge header", "no JSON", "wrong types"],
+    ids=[
+        *("cut", "longer", "a flipped bit", "magic", "only magic", "empty", "huge header", "no JSON", "wrong types"),
+        *("infinite", "deep"),
+    ],
 )
 def test_a_damaged_engine_is_refused(tmp_path, damage, message):
     path = write_engine(tmp_path, KEY, (1, 2), DATA, 1.0)

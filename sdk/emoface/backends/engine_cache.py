@@ -16,9 +16,10 @@ import json
 import os
 import platform
 import re
+import secrets
 import sys
-import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -114,22 +115,23 @@ def write_engine(root: Path, key: EngineKey, lengths: tuple[int, int], data: byt
     header = EngineHeader(key, lengths, len(data), hashlib.sha256(data).hexdigest(), round(build_seconds, 3))
     text = json.dumps(asdict(header), sort_keys=True).encode()
     path = key.path(root)
-    temporary = None
+    # Not a name that readers look for, and not from `tempfile`, whose files nobody else may read: engines are shipped.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as file:
-            temporary = file.name
+        with temporary.open("xb") as file:
             for part in (_MAGIC, len(text).to_bytes(4, "little"), text, data):
                 file.write(part)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        if temporary and os.path.exists(temporary):
-            os.unlink(temporary)
         raise OutputError(
             f"{path}: {error.strerror or error}", "a cache that can be written", f"Choose another with ${ENVIRONMENT}."
         ) from None
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return path
 
 
@@ -213,5 +215,5 @@ def _header(path: Path, text: bytes) -> EngineHeader:
         return EngineHeader(
             EngineKey(**facts), (low, high), int(values["bytes"]), str(values["sha256"]), float(values["build_seconds"])
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise _damaged(path, f"a header that cannot be read ({error})", "the header of an EmoFace engine") from None
