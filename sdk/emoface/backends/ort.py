@@ -96,7 +96,8 @@ class OrtEngine:
     def open_stage(self, stage: StageSpec) -> OrtStage:
         """A stage with fresh state."""
         session = self._sessions[stage.name]
-        return OrtStage(session, stage, in_place=self._in_place(session))
+        # A graph may list what it likes; two buffers are right for anything.
+        return OrtStage(session, stage, in_place=self._in_place(session) & {state.name for state in stage.state})
 
     def _in_place(self, session: Any) -> frozenset[str]:
         """States whose input and output may be one buffer."""
