@@ -54,7 +54,7 @@ class OrtCudaEngine:
         self._sessions = {}
         for stage in package.manifest.stages:
             file = stage.file(precision)
-            refuse_int8(file)
+            refuse_int8(stage, file)
             self._sessions[stage.name] = open_session(ort, package.file(file), file, options, providers)
             _check_signature(file, stage, self._sessions[stage.name])
 
@@ -63,9 +63,9 @@ class OrtCudaEngine:
         return OrtDeviceStage(self._sessions[stage.name], stage, "cuda", self._device_id)
 
 
-def refuse_int8(file: str) -> None:
+def refuse_int8(stage: StageSpec, file: str) -> None:
     """The CUDA provider lacks dynamic quantisation: most of the graph would run on the CPU, with copies both ways."""
-    if file.endswith(".int8.onnx"):
+    if file == stage.files.get("int8"):
         raise BackendError(
             f"{file}: 8-bit graphs are made for CPUs",
             "a package with fp32 or fp16 graphs",
