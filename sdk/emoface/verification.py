@@ -37,7 +37,9 @@ class Check:
         return self.limit is None or bool(self.value <= self.limit)
 
 
-def verify_golden(package: Package, backend: str = "auto", precision: str | None = None) -> list[Check]:
+def verify_golden(
+    package: Package, backend: str = "auto", precision: str | None = None, threads: int = 1
+) -> list[Check]:
     """Run the golden audio through the chained stages and compare every output with the stored fp32 PyTorch ones.
 
     Stage outputs are judged by the largest difference relative to the output's own range, the final offsets relative
@@ -56,6 +58,7 @@ def verify_golden(package: Package, backend: str = "auto", precision: str | None
         sample_rate=package.manifest.sample_rate,
         backend=backend,
         precision=precision,
+        threads=threads,
         probe=probe,
     )
     with animator:

@@ -143,6 +143,13 @@ def test_text_names_stages_and_verdict(tiny_package, capsys):
         assert word in text
 
 
+def test_golden_vectors_run_on_the_graphs_that_are_profiled(tiny_package):
+    """Other threads would be other graphs: twice the memory, and bits that the run does not have."""
+    measured = measure(tiny_package, Settings(seconds=1, threads=2))
+    assert measured.checks and all(check.passed for check in measured.checks)
+    assert [threads for _, _, threads in measured.package._engines] == [2]
+
+
 def test_golden_vectors_that_are_not_reproduced_fail_but_are_reported(tiny_package, tmp_path, monkeypatch, capsys):
     from emoface.profile import measure as module
 

@@ -101,7 +101,7 @@ def measure(
     # Before the long part: what cannot be compared should not cost a minute first.
     checks = None
     if settings.accuracy:
-        checks = verify_golden(package, settings.backend, settings.precision)
+        checks = verify_golden(package, settings.backend, settings.precision, settings.threads)
 
     manifest = package.manifest
     stages = tuple(stage.name for stage in manifest.stages)
