@@ -34,7 +34,7 @@ class AnimatorPool:
 
     On the CPU a voice has the same bits in the pool as alone, in every precision: graphs run in a batch only where that
     keeps each voice's bits (tried when the pool is made); int8 graphs, whose activations would share a scale, run voice
-    by voice. On a GPU the batch agrees within the backend's tolerance.
+    by voice. Backends that cannot batch (those of GPUs, and `native`) run the voices one after another.
 
     Not thread-safe, its voices included.
 
