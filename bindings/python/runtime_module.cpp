@@ -128,7 +128,7 @@ public:
     }
     void restore(const py::bytes& data) {
         const std::string_view view(data);
-        read_snapshot(view.data(), view.size(), identity_, 0, 0, driver_);
+        read_snapshot(view.data(), view.size(), identity_, {}, driver_);
     }
     // Called with (stage, output, first, array) after every stage's call.
     void set_probe(const py::function& probe) {

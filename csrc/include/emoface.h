@@ -28,7 +28,7 @@
  * must be one that the library returned and that was not released; NULL is refused with a status.
  *
  * Structs. Fill configuration structs with their *_init() function, or with zeros and struct_size = sizeof(the struct):
- * zero means the default for every other field. Fields are only ever added at the end, and a struct_size that the
+ * zero means the default for every other field (emoface_controls aside). Fields are only ever added at the end, and a struct_size that the
  * library does not know is refused.
  *
  * Memory. After the first seconds of a stream the library allocates nothing in emoface_step(), emoface_push() and
@@ -275,6 +275,24 @@ typedef struct emoface_condition {
     int64_t count;       /* length of the vector, as the manifest has it */
 } emoface_condition;
 
+/* How strongly and how smoothly the face moves, and when. Unlike in other structs zero is a value here, so fill it with
+ * emoface_controls_init(). The controls act on the offsets before blendshape weights are solved, so that vertices and
+ * weights agree; at their defaults no bit changes. Upper and lower face blend smoothly into each other; where they differ
+ * the package must have the mask "eyes_forehead" (else EMOFACE_ERROR_PACKAGE). */
+typedef struct emoface_controls {
+    uint32_t struct_size;
+    uint32_t reserved;
+    double upper_strength;  /* 0 to 3, default 1: factor on the motion of brows, forehead and eyes */
+    double lower_strength;  /* 0 to 3, default 1: factor on the motion of the rest */
+    double upper_smoothing; /* 0 to 1 s, default 0: time constant of a one-pole low-pass filter */
+    double lower_smoothing; /* 0 to 1 s, default 0 */
+    double sync_offset;     /* -1 to 1 s, default 0: the face moves later than the sound (negative: earlier). It is added
+                               to `time` of the frames; emoface_sample() returns the face of audio_time - sync_offset */
+} emoface_controls;
+
+/* Fill controls with the defaults; `struct_size` is sizeof(emoface_controls) in the caller's program. */
+EMOFACE_API emoface_status emoface_controls_init(emoface_controls* controls, uint32_t struct_size);
+
 /* How an animator is made. Zero or NULL is the default everywhere. */
 typedef struct emoface_animator_config {
     uint32_t struct_size;
@@ -295,6 +313,7 @@ typedef struct emoface_animator_config {
     int64_t condition_count;
     const float* template_vertices; /* another neutral face of the same topology, float [V, 3]; NULL = the package's */
     int64_t template_count;         /* number of its vertices: V, or 0 */
+    const emoface_controls* controls; /* strength, smoothing, shift in time; NULL = the defaults */
 } emoface_animator_config;
 
 /* Fill a configuration with the defaults; `struct_size` is sizeof(emoface_animator_config) in the caller's program. */
@@ -333,7 +352,7 @@ EMOFACE_API emoface_status emoface_animator_get_info(emoface_animator* animator,
 typedef struct emoface_frames {
     uint32_t struct_size;
     uint32_t reserved;
-    double* time;          /* [n] seconds of audio time */
+    double* time;          /* [n] seconds of audio time, the sync offset added */
     float* vertices;       /* [n, V, 3] in the package's unit */
     float* emotion;        /* [n, E] running probabilities of the emotions */
     float* emotion_weight; /* [n, V] share of the emotion branch per vertex */
@@ -445,7 +464,7 @@ typedef struct emoface_statistics {
     int64_t no_frame;          /* of these: EMOFACE_NOTICE_NO_FRAME */
     int64_t late;              /* of these: EMOFACE_NOTICE_LATE */
     int64_t early;             /* of these: EMOFACE_NOTICE_EARLY */
-    double newest_time;        /* audio time of the newest frame in seconds, -1 where there is none */
+    double newest_time;        /* `time` of the newest frame in seconds, -1 where there is none */
     double mean_block_seconds; /* computing time per block that was due */
     double worst_block_seconds;
 } emoface_statistics;
@@ -486,6 +505,38 @@ EMOFACE_API emoface_status emoface_solver_solve(emoface_solver* solver, const fl
 
 /* Forget the frames so far. */
 EMOFACE_API emoface_status emoface_solver_reset(emoface_solver* solver);
+
+/* ---- Retargeting ------------------------------------------------------------------------------------------------- */
+
+/* Turns and scales motion so that it fits another mesh of the same topology: a longer chin moves further, along its own
+ * direction. (`template_vertices` of emoface_animator_config adds the same offsets to another face.) For every vertex the
+ * similarity transform that best carries its surroundings from the package's face to the other is found once. Closed lips
+ * stay closed. Immutable once made: any number of threads may use it. */
+typedef struct emoface_retarget emoface_retarget;
+
+/* Find the transforms: takes up to a second for 5000 vertices.
+ *
+ *   template_vertices  float [V, 3], the other face at rest, in the package's unit
+ *   template_count     number of its vertices
+ *   faces              int32 [triangle_count, 3], its triangles, which must be the package's; NULL = not known
+ *   triangle_count     their number, 0 where faces = NULL
+ *   retarget           receives the handle; release it with emoface_retarget_release()
+ *   returns            EMOFACE_ERROR_TEMPLATE for another number of vertices, other triangles, NaN or a flat mesh */
+EMOFACE_API emoface_status emoface_retarget_create(const emoface_package* package, const float* template_vertices,
+                                                   int64_t template_count, const int32_t* faces, int64_t triangle_count,
+                                                   emoface_retarget** retarget);
+
+/* Release it. NULL is harmless. */
+EMOFACE_API void emoface_retarget_release(emoface_retarget* retarget);
+
+/* The other face's offsets for the package's. Allocates nothing; each frame has the same bits in any company.
+ *
+ *   offsets  float [count, V, 3]: vertices of frames minus the neutral face that was animated; or whole blendshapes, from
+ *            emoface_package_blendshape(), for a solver or a character of that shape
+ *   count    0 or more
+ *   moved    receives float [count, V, 3]: add them to the other face's vertices; may be the same array as `offsets` */
+EMOFACE_API emoface_status emoface_retarget_offsets(const emoface_retarget* retarget, const float* offsets, int64_t count,
+                                                    float* moved);
 
 /* ---- Proof ------------------------------------------------------------------------------------------------------- */
 

@@ -12,6 +12,16 @@ namespace {
 // Samples of one call: a day of audio; more is a wrong argument.
 constexpr int64_t kMostSamples = int64_t(1) << 32;
 
+// Sizes of the configuration: without and with `controls`.
+constexpr uint32_t kFirstConfig = offsetof(emoface_animator_config, controls);
+
+bool known_config(uint32_t size) { return size == kFirstConfig || size == sizeof(emoface_animator_config); }
+
+[[noreturn]] void refuse_config(uint32_t size) {
+    fail(EMOFACE_ERROR_ARGUMENT, "emoface_animator_config.struct_size = " + std::to_string(size),
+         std::to_string(sizeof(emoface_animator_config)), "Use the header of this library's version.");
+}
+
 int32_t in_range(int32_t value, int32_t low, int32_t high, int32_t otherwise, const char* name, emoface_status status) {
     const int32_t chosen = value == 0 ? otherwise : value;
     if (chosen < low || chosen > high)
@@ -157,7 +167,8 @@ namespace emoface::runtime {
 StreamOptions stream_options(const Package& package, const emoface_animator_config* given) {
     emoface_animator_config config{};
     if (given != nullptr) {
-        require_struct(given, "emoface_animator_config", offsetof(emoface_animator_config, template_count) + sizeof(int64_t));
+        require_struct(given, "emoface_animator_config", kFirstConfig);
+        if (!known_config(given->struct_size)) refuse_config(given->struct_size);
         config = whole(given);
     }
     const Manifest& manifest = package.manifest();
@@ -173,6 +184,7 @@ StreamOptions stream_options(const Package& package, const emoface_animator_conf
     options.backend = resolve_backend(config.backend ? config.backend : "");
     options.conditions = initial_conditions(manifest, config);
     options.vertices = neutral_face(manifest, config);
+    options.controls = read_controls(config.controls);
     return options;
 }
 
@@ -191,10 +203,8 @@ extern "C" {
 emoface_status emoface_animator_config_init(emoface_animator_config* config, uint32_t struct_size) {
     return guarded([&] {
         require_pointer(config, "config");
-        if (struct_size != sizeof(emoface_animator_config))
-            fail(EMOFACE_ERROR_ARGUMENT, "struct_size = " + std::to_string(struct_size),
-                 std::to_string(sizeof(emoface_animator_config)), "Use the header of this library's version.");
-        *config = {};
+        if (!known_config(struct_size)) refuse_config(struct_size);
+        std::memset(config, 0, struct_size);
         config->struct_size = struct_size;
         return EMOFACE_OK;
     });

@@ -158,16 +158,17 @@ emoface_status Realtime::sample(double time, const emoface_frames* out) {
         return refuse(EMOFACE_NOTICE_NO_FRAME,
                       "got no frame yet; the neutral face was returned. The first frame comes with the latency.");
     }
-    const double position = time * fps;
+    const double shift = stream_.options().controls.sync_offset;
+    const double position = (time - shift) * fps;
     if (position > double(newest_)) {
-        if (out != nullptr) write(*out, slot(newest_), slot(newest_), 0.0f, double(newest_) / fps);
+        if (out != nullptr) write(*out, slot(newest_), slot(newest_), 0.0f, double(newest_) / fps + shift);
         late_.fetch_add(1, std::memory_order_relaxed);
         return refuse(EMOFACE_NOTICE_LATE,
                       "got a time after the newest frame; that frame was returned. Delay the sound by the latency, or ask "
                       "for a time that much earlier.");
     }
     if (position < double(oldest_)) {
-        if (out != nullptr) write(*out, slot(oldest_), slot(oldest_), 0.0f, double(oldest_) / fps);
+        if (out != nullptr) write(*out, slot(oldest_), slot(oldest_), 0.0f, double(oldest_) / fps + shift);
         early_.fetch_add(1, std::memory_order_relaxed);
         return refuse(EMOFACE_NOTICE_EARLY,
                       "got a time before the oldest frame that is kept; that frame was returned. Start with a larger "
@@ -214,7 +215,7 @@ void Realtime::statistics(emoface_statistics* statistics) {
     statistics->early = early_.load();
     const std::lock_guard lock(history_mutex_);
     statistics->frames = newest_ + 1;
-    statistics->newest_time = newest_ < 0 ? -1.0 : double(newest_) / double(stream_.fps());
+    statistics->newest_time = newest_ < 0 ? -1.0 : double(newest_) / double(stream_.fps()) + stream_.options().controls.sync_offset;
     statistics->mean_block_seconds = timed_blocks_ ? total_seconds_ / double(timed_blocks_) : 0.0;
     statistics->worst_block_seconds = worst_seconds_;
 }

@@ -20,6 +20,9 @@ constexpr size_t kHead = 8 + 4 + 4 + 32;
 // Years of audio; beyond, products of counters could leave 64 bits.
 constexpr int64_t kMost = int64_t(1) << 42, kMostBlocks = int64_t(1) << 32;
 const char* const kWeights = "rig.weights";
+const char* const kHeld = "rig.held";
+const char* const kStarted = "rig.started";
+const char* const kSameOptions = "Restore it into an animator made with the same package and options.";
 const char* const kRemedy = "Take the snapshot again with emoface_snapshot(), or start over with emoface_reset().";
 
 [[noreturn]] void refuse_snapshot(const std::string& got, const std::string& expected) {
@@ -41,11 +44,13 @@ std::string key_text(const Manifest& manifest, size_t stage, size_t output) {
 }
 
 Json identity_json(const Identity& identity) {
-    return {{"package", identity.package},
-            {"backend", identity.backend},
-            {"precision", identity.precision},
-            {"sample_rate", identity.sample_rate},
-            {"block_features", identity.block_features}};
+    Json json = {{"package", identity.package},
+                 {"backend", identity.backend},
+                 {"precision", identity.precision},
+                 {"sample_rate", identity.sample_rate},
+                 {"block_features", identity.block_features}};
+    if (!identity.controls.empty()) json["controls"] = identity.controls;
+    return json;
 }
 
 struct Part {
@@ -91,6 +96,11 @@ public:
                 add("state." + spec.name + "." + spec.state[i].name, dtype_name(spec.state[i].dtype),
                     concrete(spec.state[i].shape, 1), buffer.data(), buffer.size());
             }
+        }
+        if (!extra.held.empty()) {
+            floats(kHeld, extra.held.data(), {int64_t(extra.held.size() / 3), 3});
+            const uint8_t started[4] = {uint8_t(extra.started), 0, 0, 0};
+            add(kStarted, "int32", {1}, started, sizeof started);
         }
         if (!extra.blendshapes.empty())
             floats(kWeights, extra.blendshapes.data(), {int64_t(extra.blendshapes.size())});
@@ -164,7 +174,7 @@ public:
         }
     }
 
-    SnapshotExtra read(const Identity& identity, int32_t channels, size_t blendshapes, Driver& driver) {
+    SnapshotExtra read(const Identity& identity, const SnapshotNeeds& needs, Driver& driver) {
         check_identity(identity);
         const Manifest& manifest = driver.manifest_;
         const int64_t fed = number("fed"), blocks = number("blocks"), frames = number("frames");
@@ -173,8 +183,8 @@ public:
         SnapshotExtra extra;
         extra.ended = header_.at("ended").get<bool>();
         if (!header_.at("channels").is_null()) extra.channels = header_.at("channels").get<int32_t>();
-        if (extra.channels != 0 && extra.channels != channels)
-            refuse_snapshot("a snapshot of " + std::to_string(extra.channels) + " channel(s)", std::to_string(channels));
+        if (extra.channels != 0 && extra.channels != needs.channels)
+            refuse_snapshot("a snapshot of " + std::to_string(extra.channels) + " channel(s)", std::to_string(needs.channels));
         const Part pending = vector("pending", -1);
         const int64_t held = pending.shape[0];
         vector("overlap", blocks > 0 ? driver.clock_.overlap : 0);
@@ -192,11 +202,13 @@ public:
                 if (part.dtype != dtype_name(state.dtype) || part.shape != concrete(state.shape, 1))
                     refuse_snapshot(name + " of another shape or type", text_of(state.shape) + " " + dtype_name(state.dtype));
             }
-        if (parts_.count(kWeights) && blendshapes != 0) {
-            extra.blendshapes = values(vector(kWeights, int64_t(blendshapes)));
+        if (parts_.count(kWeights) && needs.blendshapes != 0) {
+            extra.blendshapes = values(vector(kWeights, int64_t(needs.blendshapes)));
             for (const float weight : extra.blendshapes)
                 if (!(weight >= 0 && weight <= 1)) refuse_snapshot("a blendshape weight outside 0..1", "weights");
         }
+
+        if (needs.smoothed != 0) read_smoothing(int64_t(needs.smoothed), extra);
 
         // Nothing below can be refused.
         driver.fed_ = fed;
@@ -249,8 +261,24 @@ private:
                      "a snapshot with " + item.key() + " = " +
                          (other == found.end() ? "nothing" : other->dump(-1, ' ', false, Json::error_handler_t::replace)),
                      item.key() + " = " + item.value().dump(),
-                     "Restore it into an animator made with the same package and options.");
+                     kSameOptions);
         }
+        for (const auto& item : found.items())
+            if (!mine.contains(item.key()))
+                fail(EMOFACE_ERROR_SNAPSHOT,
+                     "a snapshot with " + item.key() + " = " + item.value().dump(-1, ' ', false, Json::error_handler_t::replace),
+                     "nothing of this name", kSameOptions);
+    }
+    void read_smoothing(int64_t vertices, SnapshotExtra& extra) const {
+        const Part& held = find(kHeld);
+        const Part& started = find(kStarted);
+        if (held.dtype != "float32" || held.shape != std::vector<int64_t>{vertices, 3} || started.dtype != "int32" ||
+            started.shape != std::vector<int64_t>{1})
+            refuse_snapshot("smoothing of another shape or type", "float32 and int32 arrays of the package's topology");
+        extra.held = values(held);
+        for (const float value : extra.held)
+            if (!std::isfinite(value)) refuse_snapshot("a smoothed offset that is no number", "finite offsets");
+        extra.started = get_u32(started.bytes) != 0;
     }
     std::string track_name(const Driver& driver, const Driver::Track& track) const {
         return key_text(driver.manifest_, driver.keys_[track.key].stage, driver.keys_[track.key].output);
@@ -306,10 +334,9 @@ Bytes write_snapshot(const Driver& driver, const Identity& identity, const Snaps
     return SnapshotWriter(driver).write(identity, extra);
 }
 
-SnapshotExtra read_snapshot(const void* data, size_t size, const Identity& identity, int32_t channels,
-                            size_t blendshapes, Driver& driver) {
+SnapshotExtra read_snapshot(const void* data, size_t size, const Identity& identity, const SnapshotNeeds& needs, Driver& driver) {
     try {
-        return SnapshotReader(static_cast<const uint8_t*>(data), size).read(identity, channels, blendshapes, driver);
+        return SnapshotReader(static_cast<const uint8_t*>(data), size).read(identity, needs, driver);
     } catch (const Json::exception& error) {
         refuse_snapshot(error.what(), "a snapshot's header");
     }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "driver.h"
 #include "zip_reader.h"
@@ -13,19 +14,27 @@ namespace emoface::runtime {
 struct Identity {
     std::string package, backend, precision;
     int64_t sample_rate = 0, block_features = 0;
+    std::vector<double> controls;  // none where they are the defaults
 };
 
 struct SnapshotExtra {
     bool ended = false;
     int32_t channels = 0;             // 0: not fixed yet
     std::vector<float> blendshapes;  // the solver's weights; none where there is no solver
+    std::vector<float> held;         // smoothed offsets [V, 3] of the frame before; none without smoothing
+    bool started = false;            // whether there was such a frame
 };
 
 Bytes write_snapshot(const Driver& driver, const Identity& identity, const SnapshotExtra& extra);
 
-// Checked whole before anything is changed; Failure (SNAPSHOT). `channels` and `blendshapes` are those of the stream; a
-// snapshot that has none of them fits.
-SnapshotExtra read_snapshot(const void* data, size_t size, const Identity& identity, int32_t channels,
-                            size_t blendshapes, Driver& driver);
+// What a stream has to restore, or 0: a snapshot without channels or weights fits all the same.
+struct SnapshotNeeds {
+    int32_t channels = 0;
+    size_t blendshapes = 0;
+    size_t smoothed = 0;  // vertices
+};
+
+// Checked whole before anything is changed; Failure (SNAPSHOT).
+SnapshotExtra read_snapshot(const void* data, size_t size, const Identity& identity, const SnapshotNeeds& needs, Driver& driver);
 
 }  // namespace emoface::runtime

@@ -20,6 +20,7 @@ Stream::Stream(std::shared_ptr<Package> package, StreamOptions options)
     sizes_.weight = manifest.outputs.count("emotion_weight") ? size_t(manifest.vertices) : 0;
     offsets_.resize(sizes_.vertices);
     vertices_.resize(sizes_.vertices);
+    if (options_.controls.moves()) filter_ = std::make_unique<ControlFilter>(options_.controls, *package_);
     if (!options_.blendshapes) return;
     solver_ = make_solver(*package_, 0, nullptr, BlendshapeSolver::kDefaultSparsity, BlendshapeSolver::kDefaultSmoothness);
     sizes_.blendshapes = size_t(solver_->shapes());
@@ -28,6 +29,7 @@ Stream::Stream(std::shared_ptr<Package> package, StreamOptions options)
 
 void Stream::reset() {
     driver_.reset();
+    if (filter_) filter_->reset();
     if (solver_) solver_->reset();
     fade_from_ = -1;
     ended_ = failed_ = false;
@@ -90,13 +92,18 @@ void Stream::frame(const RawFrame& raw) {
         for (size_t i = 0; i < sizes_.vertices; ++i) offsets_[i] = raw.offsets[i] * share;
         offsets = offsets_.data();
     }
+    if (filter_) {
+        if (offsets != offsets_.data()) std::memcpy(offsets_.data(), offsets, sizes_.vertices * sizeof(float));
+        filter_->apply(offsets_.data());
+        offsets = offsets_.data();
+    }
     const float* neutral = options_.vertices.data();
     for (size_t i = 0; i < sizes_.vertices; ++i) vertices_[i] = offsets[i] + neutral[i];
     if (solver_ && solver_->solve(offsets, weights_.data()) != BlendshapeSolver::Status::ok)
         fail(EMOFACE_ERROR_RUNTIME, "offsets that no blendshapes can follow", "finite offsets", "Call emoface_reset().");
     Frame frame;
     frame.index = raw.index;
-    frame.time = double(raw.index) / double(fps());
+    frame.time = double(raw.index) / double(fps()) + options_.controls.sync_offset;
     frame.vertices = vertices_.data();
     frame.emotion = raw.emotion;
     frame.weight = raw.weight;
@@ -118,19 +125,30 @@ void Stream::set_condition(const std::string& name, std::vector<float> value, do
 }
 
 Identity Stream::identity() const {
-    return {package_->digest(), backend(), precision(), options_.rate, options_.block_features};
+    Identity identity{package_->digest(), backend(), precision(), options_.rate, options_.block_features, {}};
+    if (!options_.controls.plain()) {
+        const auto values = options_.controls.values();
+        identity.controls.assign(values.begin(), values.end());
+    }
+    return identity;
 }
 
 Bytes Stream::snapshot() const {
     SnapshotExtra extra;
     extra.ended = ended_;
     extra.channels = options_.format.channels;
+    if (filter_) {
+        extra.held = filter_->held();
+        extra.started = filter_->started();
+    }
     if (solver_) extra.blendshapes.assign(solver_->state(), solver_->state() + solver_->shapes());
     return write_snapshot(driver_, identity(), extra);
 }
 
 void Stream::restore(const void* data, size_t size) {
-    const SnapshotExtra extra = read_snapshot(data, size, identity(), options_.format.channels, sizes_.blendshapes, driver_);
+    const SnapshotNeeds needs{options_.format.channels, sizes_.blendshapes, filter_ ? filter_->held().size() / 3 : 0};
+    const SnapshotExtra extra = read_snapshot(data, size, identity(), needs, driver_);
+    if (filter_) filter_->restore(extra.held, extra.started);
     if (solver_) {
         solver_->reset();
         // A stream that had no solver continues from the neutral face.

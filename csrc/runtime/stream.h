@@ -7,6 +7,7 @@
 
 #include "audio_input.h"
 #include "blendshape_solver.h"
+#include "controls.h"
 #include "driver.h"
 #include "package.h"
 #include "snapshot.h"
@@ -23,11 +24,12 @@ struct StreamOptions {
     std::string backend = "ort-cpu", precision;  // "": the package's
     int threads = 1;
     bool blendshapes = false;
+    RigControls controls;
     std::vector<std::vector<float>> conditions;  // per condition of the manifest
     std::vector<float> vertices;                 // the neutral face; none: the package's
 };
 
-// A finished frame: vertices [V, 3]; the rest as in RawFrame; blendshapes [S] or null.
+// A finished frame: time with the sync offset; vertices [V, 3]; the rest as in RawFrame; blendshapes [S] or null.
 struct Frame {
     int64_t index = 0;
     double time = 0;
@@ -87,6 +89,7 @@ private:
     std::shared_ptr<Engine> engine_;
     Driver driver_;
     FrameSizes sizes_;
+    std::unique_ptr<ControlFilter> filter_;
     std::unique_ptr<BlendshapeSolver> solver_;
     std::vector<float> offsets_, vertices_, weights_;
     FrameReceiver* receiver_ = nullptr;

@@ -58,6 +58,7 @@ def test_frames_are_those_of_python(check: Check, tiny_package: Path, tmp_path: 
     "name",
     [
         "GoldenVectors",
+        "ControlsChangeTheMotion",
         "AnyCutGivesTheSameBits",
         "SnapshotGoesOn",
         "SolverFindsWeights",

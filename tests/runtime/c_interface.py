@@ -38,6 +38,16 @@ class AnimatorConfig(Sized):
         ("condition_count", c_int64),
         ("template_vertices", c_void_p),
         ("template_count", c_int64),
+        ("controls", c_void_p),
+    ]
+
+
+class Controls(Sized):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("reserved", c_uint32),
+        *[(name, c_double) for name in ("upper_strength", "lower_strength", "upper_smoothing", "lower_smoothing")],
+        ("sync_offset", c_double),
     ]
 
 
@@ -112,7 +122,7 @@ def load(path: Path = LIBRARY) -> ctypes.CDLL:
         getattr(library, f"emoface_{name}").restype = c_char_p
     for name in ("template", "faces", "colours", "mask", "blendshape"):
         getattr(library, f"emoface_package_{name}").restype = c_void_p
-    for name in ("package", "animator", "solver"):
+    for name in ("package", "animator", "solver", "retarget"):
         getattr(library, f"emoface_{name}_release").restype = None
         getattr(library, f"emoface_{name}_release").argtypes = [c_void_p]
     pointer, count = c_void_p, c_int64

@@ -100,6 +100,11 @@ int main(int count, char** arguments) {
     check(emoface_animator_config_init(&config, sizeof config));
     config.sample_rate = 48000;
     config.blendshapes = info.blendshapes > 0;
+    emoface_controls controls;
+    check(emoface_controls_init(&controls, sizeof controls));
+    controls.upper_strength = controls.lower_strength = 1.5;
+    controls.upper_smoothing = controls.lower_smoothing = 0.05;
+    config.controls = &controls;
     emoface_animator* animator = nullptr;
     counting = true;
     check(emoface_animator_create(package, &config, &animator));

@@ -10,7 +10,11 @@ namespace EmoFace.Editor
     public sealed class EmoFaceAnimatorEditor : UnityEditor.Editor
     {
         private static readonly string[] Plain = { "audioInput", "audioSync", "speakOnEnable" };
-        private static readonly string[] Tuning = { "strength", "syncOffsetMs", "tailSeconds", "recalculateNormals" };
+        private static readonly string[] Tuning =
+        {
+            "strength", "upperStrength", "lowerStrength", "upperSmoothing", "lowerSmoothing", "syncOffsetMs", "tailSeconds",
+            "recalculateNormals",
+        };
 
         private FacePackage _package;
         private string _loaded;

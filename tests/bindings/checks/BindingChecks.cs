@@ -29,6 +29,32 @@ internal static class BindingChecks
         }
     }
 
+    public static void ControlsChangeTheMotion(string[] arguments)
+    {
+        using (var package = FacePackage.Open(arguments[0]))
+        {
+            var audio = Voice.Tone(16000);
+            var plain = Voice.Frames(package, null, audio, 777);
+            var none = Voice.Frames(package, new AnimatorOptions { Controls = new MotionControls() }, audio, 777);
+            var twice = new MotionControls { UpperStrength = 2.0, LowerStrength = 2.0, SyncOffset = 0.25 };
+            var options = new AnimatorOptions { Controls = twice };
+            var strong = Voice.Frames(package, options, audio, 777);
+            var neutral = package.Template();
+            for (var index = 0; index < plain.Length; index++)
+            {
+                Expect.True(none[index] == plain[index], "defaults change no bit");
+                var rest = neutral[index % neutral.Length];
+                Expect.Near(strong[index] - rest, 2.0 * (plain[index] - rest), 1e-6, "twice the motion");
+            }
+            using (var animator = new FaceAnimator(package, options))
+            using (var room = new FrameBuffer(package, 64))
+            {
+                Expect.True(animator.Step(audio, 0, 16000, room) > 0, "frames");
+                Expect.Near(room.Time[0], 0.25, 1e-12, "the sync offset");
+            }
+        }
+    }
+
     public static void AnyCutGivesTheSameBits(string[] arguments)
     {
         using (var package = FacePackage.Open(File.ReadAllBytes(arguments[0])))
@@ -145,6 +171,8 @@ internal static class BindingChecks
         Expect.Throws<AudioFormatException>(() => Make(package, o => o.Channels = 65), "65");
         Expect.Throws<TemplateException>(() => Make(package, o => o.Template = new float[9]), "");
         Expect.Throws<TemplateException>(() => Make(package, o => o.Template = new float[2]), "2");
+        Expect.Throws<UsageException>(
+            () => Make(package, o => o.Controls = new MotionControls { LowerSmoothing = 1.5 }), "lower_smoothing");
         Expect.Throws<ConditionException>(
             () => Make(package, o => o.Conditions = new Dictionary<string, float[]> { { "style", new float[99] } }), "style");
         Expect.Throws<UsageException>(() => new FrameBuffer(package, 0), "capacity");

@@ -129,6 +129,10 @@ void voice(const char* path, const char* onnxruntime, const char* package_path) 
     EXPECT(emoface::Voice::start(api, package, options, &problem) == nullptr);
     EXPECT(problem.find("nobody") != std::string::npos);
     options.emotion = "happy";
+    options.upper_strength = 9.0;
+    EXPECT(emoface::Voice::start(api, package, options, &problem) == nullptr);
+    EXPECT(problem.find("upper_strength = 9") != std::string::npos);
+    options.upper_strength = options.lower_strength = 1.5;
     options.vertices = true;
     auto voice = emoface::Voice::start(api, package, options, &problem);
     EXPECT(voice != nullptr && voice->latency_seconds() > 0 && voice->sample_rate() == 48000);

@@ -20,6 +20,21 @@ namespace EmoFace
         Silence = 1,
     }
 
+    /// <summary>How strongly and how smoothly the face moves, and when. At the defaults no bit changes.</summary>
+    public sealed class MotionControls
+    {
+        /// <summary>0 to 3: factor on the motion of brows, forehead and eyes.</summary>
+        public double UpperStrength = 1.0;
+        /// <summary>0 to 3: factor on the motion of the rest.</summary>
+        public double LowerStrength = 1.0;
+        /// <summary>0 to 1 s: time constant of a low-pass filter on the upper face.</summary>
+        public double UpperSmoothing;
+        /// <summary>0 to 1 s: the same for the lower face.</summary>
+        public double LowerSmoothing;
+        /// <summary>-1 to 1 s: the face moves later than the sound; negative is earlier.</summary>
+        public double SyncOffset;
+    }
+
     /// <summary>How an animator is made. What is left alone is the default.</summary>
     public sealed class AnimatorOptions
     {
@@ -49,6 +64,8 @@ namespace EmoFace
         public IDictionary<string, float[]> Conditions;
         /// <summary>Another neutral face of the same topology: x, y, z per vertex; null = the package's.</summary>
         public float[] Template;
+        /// <summary>Strength, smoothing and shift in time; null = as the model gives it.</summary>
+        public MotionControls Controls;
     }
 
     /// <summary>The options as the library reads them; lives for one call.</summary>
@@ -102,6 +119,19 @@ namespace EmoFace
                 Config.TemplateVertices = Pin(options.Template);
                 Config.TemplateCount = options.Template.Length / 3;
             }
+            if (options.Controls != null)
+                Config.Controls = Pin(new[]
+                {
+                    new NativeControls
+                    {
+                        StructSize = (uint)Marshal.SizeOf(typeof(NativeControls)),
+                        UpperStrength = options.Controls.UpperStrength,
+                        LowerStrength = options.Controls.LowerStrength,
+                        UpperSmoothing = options.Controls.UpperSmoothing,
+                        LowerSmoothing = options.Controls.LowerSmoothing,
+                        SyncOffset = options.Controls.SyncOffset,
+                    },
+                });
             if (options.Conditions == null || options.Conditions.Count == 0) return;
             var conditions = new NativeCondition[options.Conditions.Count];
             var index = 0;

@@ -54,6 +54,19 @@ namespace EmoFace
         public long ConditionCount;
         public IntPtr TemplateVertices;
         public long TemplateCount;
+        public IntPtr Controls;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct NativeControls
+    {
+        public uint StructSize;
+        public uint Reserved;
+        public double UpperStrength;
+        public double LowerStrength;
+        public double UpperSmoothing;
+        public double LowerSmoothing;
+        public double SyncOffset;
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -52,6 +52,18 @@ namespace EmoFace
         [Tooltip("Size of the motion: 1 as the model gives it.")]
         [Range(0f, 2f)]
         [SerializeField] private float strength = 1f;
+        [Tooltip("Factor on the motion of brows, forehead and eyes. Taken when a voice begins.")]
+        [Range(0f, 3f)]
+        [SerializeField] private float upperStrength = 1f;
+        [Tooltip("Factor on the motion of the rest of the face. Taken when a voice begins.")]
+        [Range(0f, 3f)]
+        [SerializeField] private float lowerStrength = 1f;
+        [Tooltip("Calms brows, forehead and eyes: time constant in seconds. Taken when a voice begins.")]
+        [Range(0f, 1f)]
+        [SerializeField] private float upperSmoothing;
+        [Tooltip("Calms the rest of the face: time constant in seconds. Taken when a voice begins.")]
+        [Range(0f, 1f)]
+        [SerializeField] private float lowerSmoothing;
         [Tooltip("Moves the face against the sound in milliseconds; positive is later. For Bluetooth headphones: 150 or so.")]
         [Range(-200f, 500f)]
         [SerializeField] private float syncOffsetMs;
@@ -89,6 +101,14 @@ namespace EmoFace
         /// <summary>"normal" or "strong". Taken with the next picture.</summary>
         public string Level { get { return level; } set { level = value; } }
         public float Strength { get { return strength; } set { strength = value; } }
+        /// <summary>0 to 3. This and the next three are taken by the next Speak(), or when the component is enabled.</summary>
+        public float UpperStrength { get { return upperStrength; } set { upperStrength = value; } }
+        /// <summary>0 to 3.</summary>
+        public float LowerStrength { get { return lowerStrength; } set { lowerStrength = value; } }
+        /// <summary>Seconds, 0 to 1.</summary>
+        public float UpperSmoothing { get { return upperSmoothing; } set { upperSmoothing = value; } }
+        /// <summary>Seconds, 0 to 1.</summary>
+        public float LowerSmoothing { get { return lowerSmoothing; } set { lowerSmoothing = value; } }
         public float SyncOffsetMs { get { return syncOffsetMs; } set { syncOffsetMs = value; } }
         /// <summary>The loaded package, with its names; null while the component is disabled or has failed.</summary>
         public FacePackage Loaded => _package;
@@ -256,6 +276,13 @@ namespace EmoFace
                 Style = NullIfEmpty(style),
                 Emotion = NullIfEmpty(emotion),
                 Level = NullIfEmpty(level),
+                Controls = new MotionControls
+                {
+                    UpperStrength = upperStrength,
+                    LowerStrength = lowerStrength,
+                    UpperSmoothing = upperSmoothing,
+                    LowerSmoothing = lowerSmoothing,
+                },
             });
             _animator.Start(0, HistoryMs);
         }

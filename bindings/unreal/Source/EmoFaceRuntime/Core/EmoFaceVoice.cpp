@@ -46,6 +46,13 @@ std::unique_ptr<Voice> Voice::start(const Api& api, std::shared_ptr<VoicePackage
     config.style = text_or_null(options.style);
     config.emotion = text_or_null(options.emotion);
     config.level = text_or_null(options.level);
+    emoface_controls controls{};
+    controls.struct_size = sizeof(controls);
+    controls.upper_strength = options.upper_strength;
+    controls.lower_strength = options.lower_strength;
+    controls.upper_smoothing = options.upper_smoothing;
+    controls.lower_smoothing = options.lower_smoothing;
+    config.controls = &controls;
     emoface_animator_info made{};
     made.struct_size = sizeof(made);
     emoface_realtime_config realtime{};

@@ -41,6 +41,8 @@ struct VoiceOptions {
     bool blendshapes = true;
     bool vertices = false;
     std::string style, emotion, level;  // empty: the package's default
+    double upper_strength = 1.0, lower_strength = 1.0;    // 0 to 3
+    double upper_smoothing = 0.0, lower_smoothing = 0.0;  // seconds, 0 to 1
 };
 
 // A stream of one channel with its worker. push() is for the audio thread; everything else for one other thread.

@@ -149,6 +149,10 @@ bool UEmoFaceComponent::Begin(int32 SampleRate, bool bDelayable)
 	Options.style = ToUtf8(Style);
 	Options.emotion = ToUtf8(Emotion);
 	Options.level = ToUtf8(Level);
+	Options.upper_strength = UpperStrength;
+	Options.lower_strength = LowerStrength;
+	Options.upper_smoothing = UpperSmoothing;
+	Options.lower_smoothing = LowerSmoothing;
 	std::string Problem;
 	std::unique_ptr<emoface::Voice> Started = emoface::Voice::start(*FEmoFaceModule::Get().GetApi(), Package, Options, &Problem);
 	if (Started == nullptr)

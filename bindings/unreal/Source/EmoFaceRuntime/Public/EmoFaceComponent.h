@@ -66,6 +66,22 @@ public:
 	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "EmoFace", meta = (ClampMin = "0", ClampMax = "2"))
 	float Strength = 1.0f;
 
+	/** Factor on the motion of brows, forehead and eyes; taken when a voice begins. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "EmoFace", meta = (ClampMin = "0", ClampMax = "3"))
+	float UpperStrength = 1.0f;
+
+	/** Factor on the motion of the rest of the face; taken when a voice begins. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "EmoFace", meta = (ClampMin = "0", ClampMax = "3"))
+	float LowerStrength = 1.0f;
+
+	/** Calms brows, forehead and eyes: time constant in seconds; taken when a voice begins. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "EmoFace", meta = (ClampMin = "0", ClampMax = "1"))
+	float UpperSmoothing = 0.0f;
+
+	/** Calms the rest of the face: time constant in seconds; taken when a voice begins. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "EmoFace", meta = (ClampMin = "0", ClampMax = "1"))
+	float LowerSmoothing = 0.0f;
+
 	/** Moves the face against the sound in milliseconds; positive is later. */
 	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "EmoFace")
 	float SyncOffsetMs = 0.0f;
