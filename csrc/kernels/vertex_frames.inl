@@ -22,8 +22,9 @@ void vertex_frame(int64_t vertices, int64_t channels, const float* audio, const 
             if constexpr (activation == Activation::none) {
                 out[i] = sum;
             } else {
-                // A sum instead of a choice between the two halves: compilers would not turn that into vectors.
-                const float above = sum > 0.0f ? sum : 0.0f, below = sum < 0.0f ? sum : 0.0f;
+                // A sum instead of a choice between the two halves: compilers would not turn that into vectors. NaN goes
+                // into the upper half, so that it is not lost.
+                const float above = 0.0f > sum ? 0.0f : sum, below = sum < 0.0f ? sum : 0.0f;
                 out[i] = above + (exponential(below) - 1.0f);
             }
         }

@@ -262,6 +262,17 @@ void test_vertex_frames() {
                 check(worst <= 2.4e-7, "vertex_layer against double precision", isa_name(isa));
             }
         }
+    const float lost = std::numeric_limits<float>::quiet_NaN();
+    for (Isa isa : available())
+        for (Activation activation : {Activation::none, Activation::elu}) {
+            const std::vector<float> audio(37, lost), constants(37);
+            std::vector<float> y(37);
+            const int64_t has[] = {0};
+            vertex_layer(1, 1, 37, 1, audio.data(), constants.data(), has, activation, y.data(), isa);
+            bool all = true;
+            for (float value : y) all = all && std::isnan(value);
+            check(all, "vertex_layer keeps NaN", isa_name(isa));
+        }
     const float some[4] = {};
     float out[4];
     const int64_t outside[] = {2};
