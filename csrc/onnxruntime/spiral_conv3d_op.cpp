@@ -181,8 +181,17 @@ EMOFACE_EXPORT OrtStatus* ORT_API_CALL RegisterCustomOps(OrtSessionOptions* opti
                                  " or newer. Update onnxruntime, or build emoface with older headers.";
         return oldest ? oldest->CreateStatus(ORT_FAIL, text.c_str()) : nullptr;
     }
-    Ort::InitApi(api);
     try {
+        // There is one table of functions for all sessions: called with another version's, it would meet objects that
+        // it does not know. Two runtimes of one version (Python's and ours) know each other's.
+        static const std::string first = base->GetVersionString();
+        if (first != base->GetVersionString()) {
+            const std::string text = "emoface: got ONNX Runtime " + std::string(base->GetVersionString()) +
+                                     " in a process where " + first + " has loaded this library; expected one version. "
+                                     "Use the same onnxruntime for both, or a copy of this file for the other.";
+            return api->CreateStatus(ORT_FAIL, text.c_str());
+        }
+        Ort::InitApi(api);
         // The operators and their domain must outlive every session.
         static const Op<float, int32_t> float_op;
         static const Op<float, int64_t> float_wide_op;

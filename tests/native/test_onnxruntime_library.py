@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from spiral_forms import graph, library, session
 
@@ -138,22 +139,39 @@ def test_the_backend_gives_the_same_animation(tiny_package):
     assert np.abs(runs["ort-cpu"] - runs["ort-cpu-native"]).max() <= 1e-4 * max(span, package.manifest.motion_range_m)
 
 
-def test_an_onnx_runtime_older_than_the_headers_is_refused():
-    """Played by a table of functions that knows the first version of the interface alone."""
+def refusal(version: str, known: range) -> str:
+    """What the library says to an ONNX Runtime of a version whose interfaces are `known`, played by a table of one
+    function: it must not come to call another."""
     said = []
     create_status = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_int, ctypes.c_char_p)(
         lambda code, text: said.append(text.decode()) or 4711
     )
-    first_interface = (ctypes.c_void_p * 1)(ctypes.cast(create_status, ctypes.c_void_p))
+    interface = (ctypes.c_void_p * 1)(ctypes.cast(create_status, ctypes.c_void_p))
     get_api = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_uint32)(
-        lambda version: ctypes.addressof(first_interface) if version == 1 else None
+        lambda number: ctypes.addressof(interface) if number in known else None
     )
-    get_version = ctypes.CFUNCTYPE(ctypes.c_void_p)(lambda: ctypes.cast(b"1.3.0", ctypes.c_void_p).value)
+    name = ctypes.create_string_buffer(version.encode())
+    get_version = ctypes.CFUNCTYPE(ctypes.c_void_p)(lambda: ctypes.addressof(name))
     base = (ctypes.c_void_p * 2)(ctypes.cast(get_api, ctypes.c_void_p), ctypes.cast(get_version, ctypes.c_void_p))
     register = ctypes.CDLL(str(library())).RegisterCustomOps
     register.restype = ctypes.c_void_p
     assert register(None, base) == 4711
-    assert said[0].startswith("emoface: got ONNX Runtime 1.3.0; expected 1.") and "Update onnxruntime" in said[0]
+    return said[0]
+
+
+def test_an_onnx_runtime_older_than_the_headers_is_refused():
+    said = refusal("1.3.0", range(1, 2))
+    assert said.startswith("emoface: got ONNX Runtime 1.3.0; expected 1.") and "Update onnxruntime" in said
+
+
+def test_two_versions_of_onnx_runtime_in_one_process_are_refused():
+    inputs, constants = case()
+    loaded = session(graph(SIZES, DELTA), True)
+    before = loaded.run(None, {**inputs, **constants})
+    said = refusal("1.99.0", range(1, 1000))
+    assert said.startswith("emoface: got ONNX Runtime 1.99.0 in a process where " + onnxruntime.__version__)
+    for got, want in zip(loaded.run(None, {**inputs, **constants}), before, strict=True):
+        assert got.tobytes() == want.tobytes()
 
 
 @pytest.mark.parametrize("name", ["x", "partial", "spiral", "weight", "bias"])
