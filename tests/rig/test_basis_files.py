@@ -50,7 +50,10 @@ def clip(face: Face, frames: int = 3) -> Animation:
 
 
 def glb_bytes(document: dict, binary: bytes) -> bytes:
-    text = json.dumps(document).encode()
+    return glb_bytes_of(json.dumps(document).encode(), binary)
+
+
+def glb_bytes_of(text: bytes, binary: bytes = b"") -> bytes:
     text += b" " * (-len(text) % 4)
     binary += b"\0" * (-len(binary) % 4)
     body = struct.pack("<II", len(text), 0x4E4F534A) + text + struct.pack("<II", len(binary), 0x004E4942) + binary
@@ -200,12 +203,14 @@ def test_damaged_glb(tmp_path: Path, small: Face) -> None:
         (b"glTF" + content[4:18], "not a binary glTF"),
         (b"PK" + content[2:], "not a binary glTF"),
         (content[:20] + b"!" + content[21:], "JSON in the first chunk"),
+        (glb_bytes_of(b"[" * 100_000 + b"]" * 100_000), "JSON in the first chunk"),
     ):
         (tmp_path / "x.glb").write_bytes(damaged)
         refused(tmp_path / "x.glb", small, message)
     changes = [
         lambda d: target(d).pop("componentType"),
         lambda d: target(d).update(count=41),
+        lambda d: (target(d).pop("bufferView"), target(d).update(count=10**13)),
         lambda d: d["bufferViews"][target(d)["bufferView"]].update(byteOffset=10**9),
         lambda d: d["meshes"][0]["primitives"][0].update(attributes={}),
         lambda d: d.update(meshes=3),

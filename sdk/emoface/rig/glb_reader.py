@@ -37,6 +37,9 @@ class Glb:
         try:
             kind, width = _KINDS[accessor["componentType"]], _WIDTHS[accessor["type"]]
             shape = (accessor["count"], width)
+            # Before anything is allocated: sparse accessors store less than they hold, but never so much less.
+            if shape[0] > len(self.binary):
+                raise ValueError(f"{shape[0]} elements in a file of {len(self.binary)} bytes")
             values = np.zeros(shape, kind)
             if "bufferView" in accessor:
                 values = self._values(accessor["bufferView"], accessor.get("byteOffset", 0), kind, shape)
@@ -91,7 +94,7 @@ def read_glb(path: Path) -> Glb:
         position += 8 + length
     try:
         document = json.loads(chunks.get(_JSON, b""))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RigError(f"{path}: {error}", "JSON in the first chunk", _REMEDY) from None
     if not isinstance(document, dict):
         raise RigError(f"{path}: JSON that is no object", "a glTF document", _REMEDY)
