@@ -22,7 +22,8 @@ static short* read_wav(const char* path, int* rate, int* channels, long* count) 
     unsigned char head[44];
     FILE* file = fopen(path, "rb");
     short* samples;
-    if (!file || fread(head, 1, 44, file) != 44 || memcmp(head, "RIFF", 4) || memcmp(head + 36, "data", 4) || head[34] != 16) {
+    if (!file || fread(head, 1, 44, file) != 44 || memcmp(head, "RIFF", 4) || memcmp(head + 36, "data", 4) || head[20] != 1 ||
+        head[34] != 16 || head[22] == 0) {
         fprintf(stderr, "%s: not a plain 16-bit WAV file\n", path);
         exit(2);
     }
