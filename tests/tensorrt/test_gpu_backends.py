@@ -333,7 +333,10 @@ def test_doctor_names_what_the_gpu_backends_need(tmp_path, monkeypatch):
     place.mkdir(parents=True)
     (place / "decoder.engine").write_bytes(b"")
     monkeypatch.setattr(tensorrt_library, "plugin_path", lambda: tmp_path / "libemoface_tensorrt.so")
-    findings = {finding.subject: finding for finding in doctor.examine()}
+    found = doctor.examine()
+    backends_here = [finding for finding in found if finding.subject == "backend"]
+    assert all(bool(finding.remedy) == (finding.status == "note") for finding in backends_here)
+    findings = {finding.subject: finding for finding in found}
     assert findings["engine cache"].text == f"{tmp_path}: 1 engines"
     assert findings["TensorRT plugin"].status == "note"
     assert "TENSORRT_ROOT" in findings["TensorRT plugin"].remedy

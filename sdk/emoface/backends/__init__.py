@@ -146,13 +146,13 @@ def register_backend(name: str, factory: EngineFactory) -> None:
 
 def available_backends() -> tuple[str, ...]:
     """Names of the backends of this installation and machine."""
-    return (*_FACTORIES, *(name for name in _GPU if name not in _FACTORIES and _absence(name) is None))
+    return (*_FACTORIES, *(name for name in _GPU if name not in _FACTORIES and absence(name) is None))
 
 
 def absent_backends() -> dict[str, str]:
     """Names of known backends that are not here, and why."""
-    found = {name: _absence(name) for name in (*_ABSENT, *_GPU)}
-    return {name: absence[0] for name, absence in found.items() if absence is not None}
+    found = {name: absence(name) for name in (*_ABSENT, *_GPU)}
+    return {name: missing[0] for name, missing in found.items() if missing is not None}
 
 
 def resolve_backend(name: str) -> str:
@@ -161,10 +161,10 @@ def resolve_backend(name: str) -> str:
         return next(candidate for candidate in AUTO_ORDER if candidate in _FACTORIES)
     if name in _FACTORIES:
         return name
-    absence = _absence(name)
-    if absence is not None:
+    missing = absence(name)
+    if missing is not None:
         raise BackendError(
-            f"backend={name!r}: {absence[0]}", f"auto or one of {', '.join(available_backends())}", absence[1]
+            f"backend={name!r}: {missing[0]}", f"auto or one of {', '.join(available_backends())}", missing[1]
         )
     if name in _GPU:
         return name
@@ -187,8 +187,8 @@ def create_engine(package: Package, backend: str, precision: str, threads: int) 
     return gpu.factory(backend)(package, precision, threads)
 
 
-def _absence(name: str) -> tuple[str, str] | None:
-    """(why, remedy) of a known backend that is not here."""
+def absence(name: str) -> tuple[str, str] | None:
+    """(why, remedy) of a known backend that is not here; None for one that is, or is not known."""
     if name in _FACTORIES:
         return None
     if name in _GPU:

@@ -151,10 +151,13 @@ def _gpu() -> list[Finding]:
 
 
 def _backends() -> list[Finding]:
-    from emoface.backends import absent_backends, available_backends
+    from emoface.backends import absence, absent_backends, available_backends
 
     findings = [Finding("backend", "ok", name) for name in available_backends()]
-    return findings + [Finding("backend", "note", f"{name}: {why}") for name, why in absent_backends().items()]
+    for name in absent_backends():
+        why, remedy = absence(name) or ("", "")
+        findings.append(Finding("backend", "note", f"{name}: {why}", remedy))
+    return findings
 
 
 def _extra(name: str, modules: tuple[str, ...]) -> Finding:
