@@ -25,6 +25,7 @@ from emoface_training.nn.pretrained import (
 )
 from emoface_training.nn.wav2vec2 import StreamingWav2Vec2
 from emoface_training.nn.windowed import make_encoder
+from emoface_training.pretrained_model import resolve
 
 BAND = {"left": 20, "right": (1, 1, 1), "position_right": 1}
 
@@ -215,3 +216,20 @@ def test_the_preprocessor_says_whether_input_is_normalised(copy):
     assert not normalises_input(copy)
     (copy / "preprocessor_config.json").write_text('{"do_normalize": true}')
     assert normalises_input(copy)
+
+
+@pytest.mark.parametrize("text", ["{", "[1]"])
+def test_a_preprocessor_that_is_malformed(copy, text):
+    (copy / "preprocessor_config.json").write_text(text)
+    refused(EncoderFolderError, lambda: normalises_input(copy), "preprocessor_config.json")
+
+
+def test_audio_that_would_have_to_be_normalised_needs_a_gain(copy):
+    section = {"pretrained": str(copy), "window": 50}
+    (copy / "preprocessor_config.json").write_text('{"do_normalize": true}')
+    refused(CalibrationError, lambda: resolve({"content_encoder": section}), "do_normalize")
+    data, _ = resolve({"content_encoder": {**section, "input_gain": 14.0}})
+    assert data["content_encoder"]["input_gain"] == 14.0
+    assert make_encoder(EncoderConfig(**data["content_encoder"])).config.input_gain == 14.0
+    (copy / "preprocessor_config.json").write_text('{"do_normalize": false}')
+    assert resolve({"content_encoder": section})[0]["content_encoder"]["input_gain"] == 1.0

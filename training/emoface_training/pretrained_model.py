@@ -9,7 +9,7 @@ from typing import Any
 
 from emoface_training.encoder_errors import CalibrationError
 from emoface_training.nn.emoface import EmoFace
-from emoface_training.nn.pretrained import load_weights, read_config
+from emoface_training.nn.pretrained import load_weights, normalises_input, read_config
 from emoface_training.options import OptionsError
 
 ENCODERS = ("content_encoder", "emotion_encoder")
@@ -18,8 +18,9 @@ ENCODERS = ("content_encoder", "emotion_encoder")
 def resolve(model: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
     """The `model` section with every `pretrained` folder replaced by its fields, and the folders by encoder.
 
-    Fields beside `pretrained` choose the mode (left, right, position_right, or window, window_right, window_block).
-    Raises EncoderError for a folder that cannot be used, or one that cannot stream in this mode.
+    Fields beside `pretrained` choose the mode (left, right, position_right, or window, window_right, window_block)
+    and `input_gain`.
+    Raises EncoderError for a folder that cannot be used, that cannot stream in this mode, or that needs a gain.
     """
     data, folders = dict(model), {}
     for name in ENCODERS:
@@ -40,6 +41,15 @@ def resolve(model: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
                 "needs the whole utterance",
                 "a band and calibrated statistics, or a window",
                 "Give the folder that `emoface distill` writes (--steps 0 only calibrates), or `window: 100`.",
+            )
+        # The first norm takes the level out again, unless a bias stands before it.
+        if config.conv_bias and "input_gain" not in section and normalises_input(folders[name]):
+            raise CalibrationError(
+                f"model.{name} from {folders[name]}, trained on audio brought to variance 1 (do_normalize), "
+                "which a stream cannot do",
+                "input_gain, a fixed factor in its place",
+                "Band: give the folder that `emoface distill` writes (--steps 0 only measures the gain). Window: add "
+                "`input_gain`, one over the RMS of your speech (about 14 for speech at -23 dBFS; 1.0 leaves it out).",
             )
         data[name] = dataclasses.asdict(config)
     return data, folders

@@ -106,7 +106,15 @@ def read_json(folder: Path) -> dict[str, Any]:
 def normalises_input(folder: Path) -> bool:
     """Whether the folder's preprocessor brings every utterance to mean 0 and variance 1."""
     path = Path(folder) / "preprocessor_config.json"
-    return path.is_file() and bool(json.loads(path.read_text(encoding="utf-8")).get("do_normalize", False))
+    if not path.is_file():
+        return False
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise EncoderFolderError(f"{path}, which is no JSON ({error})", "a JSON object", "Copy it again.") from None
+    if not isinstance(data, dict):
+        raise EncoderFolderError(f"{path} with a {type(data).__name__}", "a JSON object", "Copy it again.")
+    return bool(data.get("do_normalize", False))
 
 
 def load_pretrained(folder: Path, **mode: Any) -> StreamingWav2Vec2:
