@@ -87,6 +87,14 @@ def test_another_type_is_refused_when_the_graph_is_loaded():
         session(model.SerializeToString(), True)
 
 
+@pytest.mark.parametrize("backend", ["ort-cpu", "ort-cpu-native"])
+def test_8_bit_sums_are_exact_on_processors_without_vnni_too(tiny_package, backend):
+    """Nothing to see on one that has VNNI: that ONNX Runtime was told must do."""
+    engine = emoface.Package.load(tiny_package).engine(backend, "int8")
+    for loaded in engine._sessions.values():
+        assert loaded.get_session_options().get_session_config_entry("session.x64quantprecision") == "1"
+
+
 def test_caches_that_move_where_they_lie_give_the_same_bits(tiny_package):
     """The native backend keeps the caches the graph lists in one buffer: snapshots, resets and frames do not notice."""
     package = emoface.Package.load(tiny_package)
