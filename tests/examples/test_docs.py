@@ -84,12 +84,14 @@ def test_errors_table_lists_every_error_with_its_exit_code() -> None:
 
 def test_latency_table_is_what_the_clock_declares() -> None:
     text = (ROOT / "docs/streaming.md").read_text()
+    manifest = emoface.Package.load("default").manifest
+    assert f"R = {manifest.delay_features}, the bundled model" in text
     table = text.split("<!-- latency:begin")[1].split("<!-- latency:end")[0].strip().splitlines()[1:]
     rates = [round(1000 * float(cell.split()[0])) for cell in _cells(table[0])[1:]]
     assert len(table) > 3
     for row in table[2:]:
         block, *values = _cells(row)
-        clock = Clock(30, 16000, 50, 320, 80, int(block.split()[0]) // 20, 4)
+        clock = Clock(30, 16000, 50, 320, 80, int(block.split()[0]) // 20, manifest.delay_features)
         for rate, value in zip(rates, values, strict=True):
             declared = 1000 * clock.latency(rate, Resampler(rate).needed) / rate
             assert float(value.split()[0]) == pytest.approx(declared, abs=0.051)
