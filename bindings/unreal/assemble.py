@@ -63,6 +63,8 @@ def main(argv: list[str] | None = None) -> int:
         found = unity.read_onnxruntime(onnxruntime, platform.pattern)
         (third_party / folder).mkdir()
         (third_party / folder / platform.library).write_bytes((built / platform.library).resolve().read_bytes())
+        if (built / platform.kernels).is_file():  # the faster backend is optional
+            (third_party / folder / platform.kernels).write_bytes((built / platform.kernels).resolve().read_bytes())
         (third_party / folder / platform.onnxruntime).write_bytes(found["library"])
         licences["ONNX Runtime"] = found["LICENSE"]
         (third_party / folder / "onnxruntime-ThirdPartyNotices.txt").write_bytes(found["ThirdPartyNotices.txt"])

@@ -17,7 +17,8 @@
  * animators may be released in any order. Text is UTF-8, file paths on Windows too.
  *
  * Threads. A package may be used by any number of threads. An animator belongs to one thread at a time; a second call
- * at the same time returns EMOFACE_ERROR_CONCURRENT_USE and does nothing. In real time three threads may work at once:
+ * at the same time returns EMOFACE_ERROR_CONCURRENT_USE and does nothing. No emoface_push() or emoface_sample() may run
+ * during emoface_start(). In real time three threads may work at once:
  * one that calls emoface_push() alone, one that calls emoface_sample(), and one for everything else.
  *
  * Errors. Every function returns a status: 0 is success, a negative value an error, a positive value a notice (the call

@@ -89,8 +89,8 @@ emoface_status emoface_stop(emoface_animator* animator) {
 emoface_status emoface_push(emoface_animator* animator, const void* samples, int64_t count) {
     Realtime* realtime = realtime_of(animator, true);
     if (realtime == nullptr) return animator == nullptr ? EMOFACE_ERROR_ARGUMENT : EMOFACE_ERROR_MODE;
-    if (count < 0 || (count > 0 && samples == nullptr))
-        return refuse(EMOFACE_ERROR_ARGUMENT, "got samples = NULL or count < 0; expected samples. Pass both.");
+    if (count < 0 || count > INT32_MAX || (count > 0 && samples == nullptr))
+        return refuse(EMOFACE_ERROR_ARGUMENT, "got samples = NULL, or a count that is negative or beyond 2^31 - 1; expected samples. Pass both.");
     return realtime->push(samples, count);
 }
 

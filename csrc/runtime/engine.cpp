@@ -134,6 +134,8 @@ Engine::Engine(const Package& package, const std::string& backend, const std::st
     options.SetInterOpNumThreads(1);
     options.SetExecutionMode(ORT_SEQUENTIAL);
     options.SetLogSeverityLevel(ORT_LOGGING_LEVEL_ERROR);
+    // As Python: without VNNI the default int8 kernels saturate, and the answer is another.
+    options.AddConfigEntry("session.x64quantprecision", "1");
     if (threads > 1) options.AddConfigEntry("session.intra_op.allow_spinning", "0");
     if (backend == "ort-cpu-native") add_kernels(options);
     for (const StageSpec& stage : package.manifest().stages) {

@@ -11,6 +11,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 constexpr int64_t kMost = int64_t(1) << 40;
 // Beyond these a product of sizes could leave 64 bits; real models stay far below.
+constexpr int kDeepest = 64;
 constexpr int64_t kMostRate = 1'000'000, kMostOverlap = int64_t(1) << 24;
 
 std::string shown(const Json& value) {
@@ -234,7 +235,11 @@ Manifest read_manifest(const uint8_t* text, size_t size) {
         fault("size", std::to_string(size), "at most " + std::to_string(kMostManifestBytes) + " bytes");
     Json data;
     try {
-        data = Json::parse(text, text + size);
+        // Whoever writes a value into an error descends into it: too deep a one would leave the stack.
+        data = Json::parse(text, text + size, [](int depth, Json::parse_event_t, Json&) {
+            if (depth > kDeepest) fault("JSON", "more than " + std::to_string(kDeepest) + " levels", "a manifest");
+            return true;
+        });
     } catch (const Json::exception& error) {
         fault("JSON", error.what(), "a valid JSON object");
     }

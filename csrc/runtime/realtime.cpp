@@ -37,7 +37,11 @@ Realtime::Realtime(Stream& stream, int queue_ms, int history_ms)
     worker_ = std::thread([this] { work(); });
 }
 
-Realtime::~Realtime() { stop(); }
+Realtime::~Realtime() {
+    // Whoever lets go of a voice waits for the block in work, not for all that was pushed.
+    abandoned_.store(true);
+    stop();
+}
 
 void Realtime::stop() {
     stopping_.store(true);
@@ -70,24 +74,41 @@ void Realtime::work() noexcept {
     for (;;) {
         // Read first: what was pushed before stop() is then seen below.
         const bool stopping = stopping_.load();
-        bool worked = false;
-        try {
+        if (abandoned_.load()) return;
+        bool worked = false, failed = false;
+        {
             const std::lock_guard lock(stream_mutex_);
-            worked = failed_.load() == 0 && work_once();
-        } catch (...) {
-            const emoface_status status = status_of_current_exception();
-            {
-                const std::lock_guard lock(stream_mutex_);
-                failure_ = last_error();
+            try {
+                worked = failed_.load() == 0 && work_once();
+            } catch (...) {
+                // Under the lock: a reset() in between must not be followed by the failure of the stream before.
+                failed = true;
+                note_failure(status_of_current_exception());
             }
-            failed_.store(status);
-            log(EMOFACE_LOG_ERROR, std::string("the worker failed: ") + last_error());
         }
+        if (failed) log_failure();
         if (worked) continue;
         if (stopping) return;
         // Short against a block: push() must not make a system call to wake the worker.
         const double block = double(stream_.options().block_features) / double(stream_.driver().clock().feature_rate);
         std::this_thread::sleep_for(std::chrono::duration<double>(std::clamp(block / 16, 0.0005, 0.004)));
+    }
+}
+
+void Realtime::note_failure(emoface_status status) noexcept {
+    try {
+        failure_ = last_error();
+    } catch (...) {
+        failure_.clear();  // no memory for the text; the status says so
+    }
+    failed_.store(status);
+}
+
+void Realtime::log_failure() const noexcept {
+    try {
+        log(EMOFACE_LOG_ERROR, std::string("the worker failed: ") + last_error());
+    } catch (...) {
+        // No memory for the message; emoface_get_statistics() has the status.
     }
 }
 

@@ -43,6 +43,9 @@ private:
     };
     void receive(const Frame& frame) override;
     void work() noexcept;
+    // A failed step's status and text, with the stream's lock held; then, without it, a message.
+    void note_failure(emoface_status status) noexcept;
+    void log_failure() const noexcept;
     // One piece of audio at most, or the end of the stream; false where there was nothing to do.
     bool work_once();
     void clear_history();
@@ -56,7 +59,7 @@ private:
     std::vector<Slot> history_;
     int64_t oldest_ = 0, newest_ = -1;  // frames in the history, [oldest, newest]
     std::atomic<int64_t> end_{-1};      // tail frames once the audio has ended
-    std::atomic<bool> stopping_{false};
+    std::atomic<bool> stopping_{false}, abandoned_{false};
     std::atomic<int32_t> failed_{0};
     std::string failure_;
     std::atomic<int64_t> pushed_{0}, rejected_{0}, sampled_{0}, no_frame_{0}, late_{0}, early_{0};

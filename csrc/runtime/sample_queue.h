@@ -14,7 +14,9 @@ public:
     explicit SampleQueue(size_t capacity) : ring_(capacity) {}
 
     size_t waiting() const noexcept {
-        return size_t(written_.load(std::memory_order_acquire) - read_.load(std::memory_order_acquire));
+        // In this order: what is read meanwhile must not make the difference negative.
+        const uint64_t read = read_.load(std::memory_order_acquire);
+        return size_t(std::min<uint64_t>(written_.load(std::memory_order_acquire) - read, ring_.size()));
     }
     // Writer: room for `count` more samples, as up to two stretches of the ring that `fill(out, from, length)` writes.
     template <class Fill> bool push(size_t count, Fill&& fill) noexcept {

@@ -153,7 +153,11 @@ public:
         const auto digest = sha256(data + kHead, size - kHead);
         if (std::memcmp(digest.data(), data + 16, digest.size()) != 0 || length > size - kHead)
             refuse_snapshot("a damaged snapshot (its SHA-256 differs)", "the bytes as they were made");
-        const Json content = Json::parse(data + kHead, data + kHead + length);
+        const Json content = Json::parse(data + kHead, data + kHead + length, [](int depth, Json::parse_event_t, Json&) {
+            // Comparing and copying descend: too deep a value would leave the stack.
+            if (depth > 16) refuse_snapshot("a header of more than 16 levels", "a snapshot's header");
+            return true;
+        });
         header_ = content.at("header");
         size_t offset = kHead + length;
         for (const Json& entry : content.at("arrays")) {

@@ -79,7 +79,7 @@ def test_plugin_description() -> None:
     for header in (MODULE / "Public").glob("*.h"):
         text = header.read_text()
         if "GENERATED_BODY" in text:
-            included = [name for name in re.findall(r'#include "([\w/.]+)"', text)]
+            included = [name for name in re.findall(r'#include ["<]([\w/.]+)[">]', text)]
             assert included[-1] == f"{header.stem}.generated.h"
 
 

@@ -1,5 +1,6 @@
 using UnityEditor;
 using UnityEngine;
+using UnityEngine.Rendering;
 
 namespace EmoFace.Editor
 {
@@ -15,8 +16,11 @@ namespace EmoFace.Editor
         {
             var made = new GameObject("Talking Face", typeof(AudioSource), typeof(MeshFilter), typeof(MeshRenderer));
             GameObjectUtility.SetParentAndAlign(made, command.context as GameObject);
-            made.GetComponent<MeshRenderer>().sharedMaterial =
-                AssetDatabase.GetBuiltinExtraResource<Material>("Default-Diffuse.mat");
+            // The built-in pipeline's material is magenta in URP and HDRP, which have their own.
+            var pipeline = GraphicsSettings.currentRenderPipeline;
+            made.GetComponent<MeshRenderer>().sharedMaterial = pipeline != null
+                ? pipeline.defaultMaterial
+                : AssetDatabase.GetBuiltinExtraResource<Material>("Default-Diffuse.mat");
             Complete(made, "face", made.GetComponent<MeshFilter>());
             Undo.RegisterCreatedObjectUndo(made, "Create Talking Face");
             Selection.activeObject = made;

@@ -46,6 +46,15 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         raise SnapshotError(f"snapshot version {version}", f"version {VERSION}", "Use the SDK version that made it.")
     if hashlib.sha256(data[_HEAD.size :]).digest() != digest:
         raise SnapshotError("a damaged snapshot (its SHA-256 differs)", "the bytes as they were made", _REMEDY)
+    try:
+        return _read(data, length)
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError) as error:
+        raise SnapshotError(
+            f"a snapshot whose header does not fit its data ({error})", "bytes from Animator.snapshot()", _REMEDY
+        ) from error
+
+
+def _read(data: bytes, length: int) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     content = json.loads(data[_HEAD.size : _HEAD.size + length])
     offset, arrays = _HEAD.size + length, {}
     for name, dtype, shape in content["arrays"]:
@@ -55,7 +64,7 @@ def unpack(data: bytes) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         array = np.frombuffer(data, kind.newbyteorder("<"), count, offset).astype(kind).reshape(shape)
         arrays[name] = array
         offset += count * kind.itemsize
-    return content["header"], arrays
+    return dict(content["header"]), arrays
 
 
 def require_same(found: Mapping[str, Any], mine: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ using EmoFace.Editor;
 using EmoFace.Samples;
 using UnityEditor;
 using UnityEngine;
+using UnityEngine.Rendering;
 
 /// <summary>Inspector, menu and sample against stand-ins. First argument: a package with blendshapes.</summary>
 internal static class EditorChecks
@@ -54,6 +55,12 @@ internal static class EditorChecks
         Expect.True(animator.Problem == null && animator.Stream != null, "it talks: " + animator.Problem);
         Expect.True(made.GetComponent<MeshRenderer>().sharedMaterial != null, "a material");
         made.SetActive(false);
+        GraphicsSettings.currentRenderPipeline = new RenderPipelineAsset();
+        EmoFaceMenu.TalkingFace(new MenuCommand());
+        Expect.True(Selection.activeGameObject.GetComponent<MeshRenderer>().sharedMaterial ==
+                    GraphicsSettings.currentRenderPipeline.defaultMaterial, "the pipeline's own material");
+        Selection.activeGameObject.SetActive(false);
+        GraphicsSettings.currentRenderPipeline = null;
 
         Selection.activeObject = null;
         EmoFaceMenu.MakeSelectedTalk();

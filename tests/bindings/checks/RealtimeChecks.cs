@@ -106,6 +106,7 @@ internal static class RealtimeChecks
                 animator.Start(500);
                 var chunk = Voice.Tone(64);
                 var pushed = 0;
+                var calls = 0;
                 var last = Status.Ok;
                 Exception thrown = null;
                 var ended = false;
@@ -116,6 +117,7 @@ internal static class RealtimeChecks
                         while (!Volatile.Read(ref ended))
                         {
                             last = animator.Push(chunk, 0, 64);
+                            Interlocked.Increment(ref calls);
                             if (last == Status.Ok) Interlocked.Increment(ref pushed);
                             Thread.Sleep(0);
                         }
@@ -130,7 +132,8 @@ internal static class RealtimeChecks
                 if (round % 2 == 0) animator.Reset();
                 animator.Dispose();
                 // Whatever comes after the gate was closed is refused.
-                Thread.Sleep(2);
+                var refused = Volatile.Read(ref calls) + 2;
+                while (Volatile.Read(ref calls) < refused && audio.IsAlive) Thread.Sleep(0);
                 Volatile.Write(ref ended, true);
                 audio.Join();
                 Expect.True(thrown == null, "no exception on the audio thread: " + thrown);

@@ -176,3 +176,16 @@ namespace UnityEngine
         public RequireComponent(Type type) { Type = type; }
     }
 }
+
+namespace UnityEngine.Rendering
+{
+    public class RenderPipelineAsset : Object
+    {
+        public virtual Material defaultMaterial { get; } = new Material();
+    }
+
+    public static class GraphicsSettings
+    {
+        public static RenderPipelineAsset currentRenderPipeline;
+    }
+}

@@ -83,6 +83,21 @@ void ring() {
     std::vector<float> rest(400);
     ring.read(rest.data(), 400);
     EXPECT(rest[164] == 65.0f && rest[165] == 0.0f);  // then silence
+    // The reader runs on while no sound comes: what comes then is late by the same delay, not by what was left of it.
+    emoface::DelayRing paused(4800, 48000);
+    std::vector<float> buffer(480);
+    for (const int gap : {100, 3, 7, 15}) {
+        for (int i = 0; i < gap; ++i) paused.read(buffer.data(), 480);
+        const std::vector<float> one(480, float(gap));
+        int waited = 0;
+        bool heard = false;
+        for (int block = 0; block < 12 && !heard; ++block) {
+            paused.write(one.data(), 480);
+            paused.read(buffer.data(), 480);
+            for (size_t i = 0; i < 480 && !heard; ++i, ++waited) heard = buffer[i] == float(gap);
+        }
+        EXPECT(heard && waited - 1 <= 4800 && waited - 1 >= 4800 - 2400);
+    }
     emoface::DelayRing shared(0, 256);
     std::thread writer([&] {
         for (int sent = 0; sent < 1000;) sent += shared.write(&in[size_t(sent)], std::min(37, 1000 - sent));

@@ -6,8 +6,8 @@ namespace EmoFace
     /// <summary>Feeds an AudioClip ahead of its playback, so that the face is there when the sound is heard.</summary>
     internal sealed class ClipFeeder
     {
-        /// <summary>Seconds that are fed ahead of what is heard.</summary>
-        internal const double Ahead = 0.6;
+        /// <summary>Seconds that are fed ahead of what is heard, beyond the package's own latency.</summary>
+        private const double Margin = 0.4;
 
         private readonly AudioClip _clip;
         private readonly FaceAnimator _animator;
@@ -30,7 +30,7 @@ namespace EmoFace
         /// <exception cref="EmoFaceException">The clip's samples cannot be read, or the stream failed.</exception>
         internal void Feed(double heard)
         {
-            var until = (int)Math.Min(_clip.samples, Math.Max(0.0, heard + Ahead) * _clip.frequency);
+            var until = (int)Math.Min(_clip.samples, Math.Max(0.0, heard + _animator.LatencySeconds + Margin) * _clip.frequency);
             while (_fed < until)
             {
                 if (!_clip.GetData(_chunk, _fed))

@@ -5,7 +5,6 @@ public class EmoFaceRuntime : ModuleRules
 	public EmoFaceRuntime(ReadOnlyTargetRules Target) : base(Target)
 	{
 		PCHUsage = PCHUsageMode.UseExplicitOrSharedPCHs;
-		CppStandard = CppStandardVersion.Cpp17;
 		PublicDependencyModuleNames.AddRange(new[] { "Core", "CoreUObject", "Engine", "AudioMixer", "LiveLinkInterface" });
 		PrivateDependencyModuleNames.AddRange(new[] { "Projects", "LiveLink" });
 		// Headers without the engine: compiled and tested by themselves.

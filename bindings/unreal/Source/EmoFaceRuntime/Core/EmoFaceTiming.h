@@ -54,12 +54,18 @@ inline Sync make_sync(double latency, double output, bool delay_sound) {
 // Memory for `capacity` samples more than the delay; what does not fit is dropped, what is not there is silence.
 class DelayRing {
 public:
-    DelayRing(int delay, int capacity) : ring_(size_t(delay) + size_t(capacity) + 1, 0.0f), written_(uint64_t(delay)) {}
+    DelayRing(int delay, int capacity)
+        : ring_(size_t(delay) + size_t(capacity) + 1, 0.0f), delay_(uint64_t(delay)), slack_(uint64_t(capacity) / 20),
+          written_(uint64_t(delay)) {}
 
     // Returns the number of samples taken.
     int write(const float* samples, int count) {
-        const uint64_t written = written_.load(std::memory_order_relaxed);
-        const uint64_t room = ring_.size() - (written - read_.load(std::memory_order_acquire));
+        uint64_t written = written_.load(std::memory_order_relaxed);
+        const uint64_t read = read_.load(std::memory_order_acquire);
+        // The reader goes on while no sound is written, before the first one and between two: silence makes up for it.
+        if (written + slack_ < read + delay_)
+            for (; written < read + delay_; ++written) ring_[written % ring_.size()] = 0.0f;
+        const uint64_t room = ring_.size() - (written - read);
         const int taken = int(std::min<uint64_t>(room, uint64_t(std::max(0, count))));
         for (int i = 0; i < taken; ++i) ring_[(written + uint64_t(i)) % ring_.size()] = samples[i];
         written_.store(written + uint64_t(taken), std::memory_order_release);
@@ -77,6 +83,7 @@ public:
 
 private:
     std::vector<float> ring_;
+    const uint64_t delay_, slack_;  // slack_: what bursts of buffers may be short of, a twentieth of the capacity
     std::atomic<uint64_t> written_;
     std::atomic<uint64_t> read_{0};
 };

@@ -251,7 +251,8 @@ void UEmoFaceComponent::Show()
 	}
 	for (int32 Index = 0; Index < MorphNames.Num(); ++Index)
 	{
-		if (!MorphNames[Index].IsNone())
+		// The mesh may have been destroyed since
+		if (Mesh && !MorphNames[Index].IsNone())
 		{
 			Mesh->SetMorphTarget(MorphNames[Index], Weights[Index]);
 		}

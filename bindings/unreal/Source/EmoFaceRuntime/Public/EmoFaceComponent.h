@@ -2,10 +2,11 @@
 
 #include "Components/ActorComponent.h"
 #include "CoreMinimal.h"
-#include "EmoFaceComponent.generated.h"
 
 #include <memory>
 #include <string>
+
+#include "EmoFaceComponent.generated.h"
 
 class FEmoFaceLiveLinkSource;
 class FEmoFaceListener;

@@ -12,15 +12,18 @@ public class EmoFaceLibrary : ModuleRules
 
 		string Folder = null;
 		string[] Files = null;
+		string Kernels = null;
 		if (Target.Platform == UnrealTargetPlatform.Win64)
 		{
 			Folder = "Win64";
 			Files = new[] { "emoface.dll", "onnxruntime.dll" };
+			Kernels = "emoface_onnxruntime.dll";
 		}
 		else if (Target.Platform == UnrealTargetPlatform.Linux)
 		{
 			Folder = "Linux";
 			Files = new[] { "libemoface.so", "libonnxruntime.so" };
+			Kernels = "libemoface_onnxruntime.so";
 		}
 		if (Folder == null)
 		{
@@ -35,6 +38,11 @@ public class EmoFaceLibrary : ModuleRules
 			}
 			// Into the packaged game, in a folder that the module knows.
 			RuntimeDependencies.Add("$(PluginDir)/Source/ThirdParty/EmoFaceLibrary/" + Folder + "/" + Name);
+		}
+		// EmoFace's kernels for ONNX Runtime: the library takes them where they lie beside it.
+		if (File.Exists(Path.Combine(ModuleDirectory, Folder, Kernels)))
+		{
+			RuntimeDependencies.Add("$(PluginDir)/Source/ThirdParty/EmoFaceLibrary/" + Folder + "/" + Kernels);
 		}
 		RuntimeDependencies.Add("$(PluginDir)/Resources/Models/default.emoface", StagedFileType.NonUFS);
 	}
