@@ -23,7 +23,7 @@ _BLENDSHAPE_STEP = 1e-5  # of the size of the face: about 2 micrometres
 
 @dataclass(frozen=True)
 class FaceArrays:
-    """template float32 [V, 3], faces int32 [F, 3], linear colours float32 [V, 3], masks name -> int32 [k], blendshapes."""
+    """template float32 [V, 3], faces int32 [F, 3], colours float32 [V, 3] linear, masks name -> int32 [k]."""
 
     template: np.ndarray
     faces: np.ndarray
