@@ -1,12 +1,13 @@
-"""Fill the measured figures of README.md from what the benchmarks printed and what the package says of itself.
+"""Fill the measured figures of docs/figures.md and README.md from what benchmarks printed and the package says.
 
-    python benchmarks/stream.py --json > stream.jsonl
-    python benchmarks/versus_naive.py --json > naive.jsonl
-    emoface eval runs/default/stage_b corpus --split test_voice --json > voice.jsonl
-    python docs/fill_figures.py stream.jsonl naive.jsonl voice.jsonl [--package default]
+    for name in stream versus_naive spiral_conv3d full_size c_abi pinvoke blendshape_solver pool; do
+        python benchmarks/$name.py --json
+    done > figures.jsonl
+    python docs/fill_figures.py figures.jsonl [--package default]
 
-Everything between the marks `figures:begin` and `figures:end` is replaced. Reports of `emoface eval` are taken from the
-files and from the package's provenance. A figure without a label below is shown by its name.
+Everything between the marks `figures:begin` and `figures:end` is replaced, in README.md between `headlines:begin` and
+`headlines:end`. Reports of `emoface eval` are taken from the files, else from the package's provenance. A figure
+without a label below is left out.
 
     python docs/fill_figures.py --ablation "full model=full.jsonl" --ablation "Add instead of Mesh Attention=add.jsonl"
 
@@ -17,47 +18,64 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 README = Path(__file__).resolve().parents[1] / "README.md"
+FIGURES = Path(__file__).resolve().parent / "figures.md"
 ABLATIONS = Path(__file__).resolve().parent / "ablations.md"
 LABELS = {
-    "rtf_100ms": "processing time / audio time, 100 ms blocks, one core",
-    "rtf_40ms": "processing time / audio time, 40 ms blocks, one core",
-    "step_p50_ms": "one `step` with 100 ms of audio, median, ms",
-    "step_p99_ms": "one `step` with 100 ms of audio, 99th percentile, ms",
+    "rtf_100ms": "processing time / audio time, one core, 100 ms blocks, plain ONNX Runtime",
+    "rtf_40ms": "processing time / audio time, one core, 40 ms blocks, plain ONNX Runtime",
+    "rtf_100ms_native": "processing time / audio time, one core, 100 ms blocks, with our kernels",
+    "rtf_40ms_native": "processing time / audio time, one core, 40 ms blocks, with our kernels",
+    "step_p50_ms": "one `step` with 100 ms of audio, with our kernels, median, ms",
+    "step_p99_ms": "one `step` with 100 ms of audio, with our kernels, 99th percentile, ms",
     "first_frame_ms": "first frame after the first sample, 40 ms blocks, ms",
     "drift": "cost of a step, last tenth of the long run / first tenth",
     "rss_growth_mb": "growth of memory over the long run, MB",
     "cpu_per_wall": "CPU time / wall time",
-    "speedup_t60": "frame 60: time of decoding the whole prefix again / time of the step",
-    "speedup_t300": "frame 300: the same",
-    "speedup_t600": "frame 600: the same",
-    "speedup_newest_head_t300": "frame 300: the whole prefix, but the vertex head for the newest frame alone / step",
+    "speedup_t60": "d = 64, frame 60: decoding the whole prefix again in PyTorch / our step, fp32",
+    "speedup_t300": "d = 64, frame 300: decoding the whole prefix again in PyTorch / our step, fp32",
+    "speedup_t600": "d = 64, frame 600: decoding the whole prefix again in PyTorch / our step, fp32",
+    "speedup_t300_int8": "d = 64, frame 300: the whole prefix in PyTorch / our step, int8",
+    "speedup_newest_head_t300": "d = 64, frame 300: whole prefix with the vertex head for the newest frame alone / step",
+    "speedup_cache_t300": "d = 64, frame 300: PyTorch with a key-value cache / step",
+    "plain_speedup_t300": "d = 64, frame 300: the whole prefix / step in plain ONNX Runtime",
+    "speedup_t300_d1024": "d = 1024 (`--width 1024`), frame 300: the whole prefix / step, fp32",
+    "speedup_t300_d1024_int8": "d = 1024, frame 300, int8",
+    "speedup_newest_head_t300_d1024": "d = 1024, frame 300: vertex head for the newest frame alone / step",
+    "speedup_cache_t300_d1024": "d = 1024, frame 300: PyTorch with a key-value cache / step",
+    "c_vs_python": "one step through the C interface / one step in Python, both with our kernels",
+    "push_p99_us": "`emoface_push` from an audio thread while the worker computes, 99th percentile, us",
+    "allocs_per_frame": "heap allocations of the C runtime per frame after warm-up (ONNX Runtime's own not counted)",
+    "pinvoke_us": "overhead of one call from C# (Mono), us",
+    "garbage_bytes": "garbage per frame in C#, bytes",
     "layer1_cin4": "SpiralConv3D, separable first layer, 4 channels: gather + linear in PyTorch / kernel",
-    "layer1_cin64": "the same, 64 channels",
+    "layer1_cin64": "SpiralConv3D, separable first layer, 64 channels: gather + linear in PyTorch / kernel",
     "layer2_vs_torch": "SpiralConv3D, second layer: gather + linear in PyTorch / kernel",
-    "layer2_vs_ort": "the same: Gather + MatMul in ONNX Runtime / kernel",
-    "layer2_roofline": "second layer: least time that the machine needs / time of the kernel",
+    "layer2_vs_ort": "SpiralConv3D, second layer: Gather + MatMul in ONNX Runtime / kernel",
+    "layer2_roofline": "SpiralConv3D, second layer: least time that the machine needs / time of the kernel",
     "general_cin16": "SpiralConv3D, 16 -> 16 channels: gather + linear in PyTorch / kernel",
-    "general_cin48": "the same, 48 -> 48 channels",
+    "general_cin48": "SpiralConv3D, 48 -> 48 channels: gather + linear in PyTorch / kernel",
     "rtf_base_int8_100ms": "two wav2vec2-base encoders, int8, band mode: processing time / audio time, one core",
-    "rtf_base_fp32_100ms": "the same, fp32",
-    "rtf_base_windowed": "the same, int8, window mode (2 s encoded again every 100 ms, no fine-tuning)",
-    "rtf_large_int8_100ms": "two wav2vec2-large encoders, int8, band mode",
+    "rtf_base_fp32_100ms": "two wav2vec2-base encoders, fp32, band mode: processing time / audio time, one core",
+    "rtf_base_windowed": "two wav2vec2-base encoders, int8, window mode (2 s encoded again every 100 ms, no fine-tuning)",
+    "rtf_large_int8_100ms": "two wav2vec2-large encoders, int8, band mode: processing time / audio time, one core",
     "pool_rtf_4": "4 voices in a pool, 40 ms blocks: processing time / audio time, all voices on one core",
     "speedup_4": "4 voices: separate animators / pool",
     "pool_rtf_16": "16 voices in a pool, the same",
     "speedup_16": "16 voices: separate animators / pool",
     "bits_differ": "coordinates in which a voice of a pool differs from the voice alone",
     "solver_ms": "52 blendshape weights of one frame, Python, one core, ms",
-    "solver_cpp_ms": "the same in C++, ms",
+    "solver_cpp_ms": "52 blendshape weights of one frame, C++, one core, ms",
     "solver_rms_mm": "root mean square error of the weights' face on the bundled speech, mm",
-    "speedup_cache_t300": "frame 300: PyTorch with a key-value cache / step",
 }
+# What README.md shows
+HEADLINES = ("rtf_100ms", "rtf_100ms_native", "rtf_40ms_native", "drift", "rss_growth_mb", "speedup_t300",
+             "speedup_t300_int8", "layer1_cin64", "layer2_vs_torch", "rtf_base_int8_100ms", "c_vs_python",
+             "allocs_per_frame", "solver_ms")  # fmt: skip
 COLUMNS = (
     ("lve_m2", "LVE, 1e-5 m^2", 1e5),
     ("lve_rms_mm", "LVE, mm", 1),
@@ -73,8 +91,8 @@ SYNTHETIC = """On held-out parts of the **synthetic** corpus (`emoface eval`). T
 recovers the motion of this project's own rig, not how close it comes to people."""
 
 
-def benchmark_rows(paths: list[Path]) -> tuple[list[str], list[str]]:
-    """Table rows of all benchmark lines in the files, and the machines they ran on."""
+def benchmark_rows(paths: list[Path], names: Collection[str]) -> tuple[list[str], list[str]]:
+    """Table rows of those figures in all benchmark lines of the files, and the machines they ran on."""
     rows, machines = [], []
     for path in paths:
         for line in path.read_text().splitlines():
@@ -83,9 +101,9 @@ def benchmark_rows(paths: list[Path]) -> tuple[list[str], list[str]]:
             result = json.loads(line)
             command = f"python benchmarks/{result['benchmark']}.py"
             rows += [
-                f"| {LABELS.get(name, name)} | {number(value)} | `{command}` |"
+                f"| {LABELS[name]} | {number(value)} | `{command}` |"
                 for name, value in result["figures"].items()
-                if name in LABELS or not re.search(r"(_t\d+|_ms)$", name)
+                if name in names
             ]
             machine = result["machine"]
             versions = [f"{key} {machine[key]}" for key in ("python", "onnxruntime") if key in machine]
@@ -154,9 +172,19 @@ def evaluation_table(reports: list[dict[str, Any]]) -> list[str]:
     return rows
 
 
+def headlines(paths: list[Path], manifest: Any) -> str:
+    """The few figures of README.md."""
+    rows, machines = benchmark_rows(paths, HEADLINES)
+    rows += package_rows(manifest)[:2]
+    reports = evaluation_reports(paths, manifest.provenance.get("metrics", {}))
+    models = [report | {"rows": {"model": report["rows"]["model"]}} for report in reports]
+    lines = ["| figure | value | measured by |", "|---|---|---|", *rows, "", f"Machine: {'; '.join(machines)}.", ""]
+    return "\n".join([*lines, SYNTHETIC, "", *evaluation_table(models)])
+
+
 def section(paths: list[Path], manifest: Any | None) -> str:
-    """The text between the marks."""
-    rows, machines = benchmark_rows(paths)
+    """All figures."""
+    rows, machines = benchmark_rows(paths, LABELS)
     if manifest is not None:
         rows += package_rows(manifest)
     lines = ["| figure | value | measured by |", "|---|---|---|", *rows, ""]
@@ -200,7 +228,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("lines", nargs="*", type=Path, help="files with the benchmarks' JSON lines")
     arguments.add_argument("--package", default="default", help='package whose manifest is read; "" for none')
-    arguments.add_argument("--document", type=Path, default=None, help="default: README.md, or docs/ablations.md")
+    arguments.add_argument(
+        "--document", type=Path, default=None, help="default: docs/figures.md and README.md, or docs/ablations.md"
+    )
     arguments.add_argument("--ablation", action="append", default=[], metavar="LABEL=FILE")
     choices = arguments.parse_args(argv)
     if choices.ablation:
@@ -212,7 +242,9 @@ def main(argv: list[str] | None = None) -> int:
         import emoface
 
         manifest = emoface.Package.load(choices.package).manifest
-    fill(choices.document or README, "figures", section(choices.lines, manifest))
+    fill(choices.document or FIGURES, "figures", section(choices.lines, manifest))
+    if choices.document is None and manifest is not None:
+        fill(README, "headlines", headlines(choices.lines, manifest))
     return 0
 
 
