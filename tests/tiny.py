@@ -17,6 +17,17 @@ from emoface_training.config import DecoderConfig, EmoFaceConfig, EncoderConfig,
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.spiral import build_spirals
 
+# Fields of a tiny configuration of transformers' wav2vec2, HuBERT or WavLM
+TINY_WAV2VEC2 = {
+    "hidden_size": 32,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "conv_dim": (16,) * 7,
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+}
+
 ROOT = Path(__file__).resolve().parents[1]
 STYLES = ("ada", "ben", "cleo")
 # Overrides the commit, so that a cached package keeps its bytes

@@ -7,32 +7,12 @@
 #include <random>
 #include <vector>
 
+#include "checks.h"
 #include "step_kernels.h"
 
 using namespace emoface;
 
 namespace {
-
-int failures = 0;
-
-void check(bool good, const char* what, const char* where) {
-    if (good) return;
-    ++failures;
-    std::printf("FAILED %s [%s]\n", what, where);
-}
-
-void expect(Status got, Status wanted, const char* what) {
-    if (got == wanted) return;
-    ++failures;
-    std::printf("FAILED %s: got '%s', expected '%s'\n", what, status_text(got), status_text(wanted));
-}
-
-std::vector<Isa> available() {
-    std::vector<Isa> all;
-    for (Isa isa : {Isa::scalar, Isa::avx2, Isa::avx512})
-        if (isa_available(isa)) all.push_back(isa);
-    return all;
-}
 
 std::mt19937 random_bits(1);
 

@@ -12,19 +12,12 @@ from transformers import (
     WavLMModel,
 )
 
+from tiny import TINY_WAV2VEC2
+
 FAMILIES = {
     "wav2vec2": (Wav2Vec2Config, Wav2Vec2Model),
     "hubert": (HubertConfig, HubertModel),
     "wavlm": (WavLMConfig, WavLMModel),
-}
-TINY = {
-    "hidden_size": 32,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "intermediate_size": 48,
-    "conv_dim": (16,) * 7,
-    "num_conv_pos_embeddings": 16,
-    "num_conv_pos_embedding_groups": 4,
 }
 
 
@@ -33,7 +26,9 @@ def save_tiny(folder: Path, family: str, norm: str, pre_norm: bool, strong: bool
     torch.manual_seed(3)
     config_class, model_class = FAMILIES[family]
     config = config_class(
-        **TINY | {"feat_extract_norm": norm, "do_stable_layer_norm": pre_norm, "conv_bias": norm == "layer"} | changes
+        **TINY_WAV2VEC2
+        | {"feat_extract_norm": norm, "do_stable_layer_norm": pre_norm, "conv_bias": norm == "layer"}
+        | changes
     )
     model = model_class(config).eval()
     with torch.no_grad():

@@ -12,21 +12,12 @@ from emoface_training.config import EncoderConfig
 from emoface_training.encoder_errors import CalibrationError
 from emoface_training.nn.pretrained import calibrated, load_pretrained
 from emoface_training.nn.wav2vec2 import StreamingWav2Vec2
-
-TINY = {
-    "hidden_size": 32,
-    "num_hidden_layers": 3,
-    "num_attention_heads": 4,
-    "intermediate_size": 48,
-    "conv_dim": (16,) * 7,
-    "num_conv_pos_embeddings": 16,
-    "num_conv_pos_embedding_groups": 4,
-}
+from tiny import TINY_WAV2VEC2
 
 
 def save_original(folder: Path, norm: str, pre_norm: bool, bias: bool):
     torch.manual_seed(3)
-    config = Wav2Vec2Config(**TINY, feat_extract_norm=norm, do_stable_layer_norm=pre_norm, conv_bias=bias)
+    config = Wav2Vec2Config(**TINY_WAV2VEC2, feat_extract_norm=norm, do_stable_layer_norm=pre_norm, conv_bias=bias)
     model = Wav2Vec2Model(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
@@ -38,7 +29,7 @@ def save_original(folder: Path, norm: str, pre_norm: bool, bias: bool):
 def band_encoder(norm: str = "layer", pre_norm: bool = True) -> StreamingWav2Vec2:
     torch.manual_seed(5)
     config = EncoderConfig(
-        **TINY,
+        **TINY_WAV2VEC2,
         feat_extract_norm=norm,
         do_stable_layer_norm=pre_norm,
         group_norm_statistics="fixed",

@@ -50,8 +50,6 @@ class OrtEngine:
     """The sessions of one package; shared by all its streams."""
 
     backend = "ort-cpu"
-    exact_batches = True
-    """Whether a voice in a batch must have the bits it has alone; else its batches may be of any size."""
 
     def __init__(self, package: Package, precision: str, threads: int = 1) -> None:
         if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
@@ -110,11 +108,9 @@ class OrtEngine:
         # Imported here: most streams run alone.
         from emoface.backends.ort_batch import OrtBatch
 
-        if stage.name not in self._verdicts:
-            self._verdicts[stage.name] = {}
         # Dynamic quantisation takes one scale per tensor: voices in one tensor would change each other.
         coupled = self.precision == "int8" and "int8" in stage.files
-        verdicts = self._verdicts[stage.name] if self.exact_batches else None
+        verdicts = self._verdicts.setdefault(stage.name, {})
         return OrtBatch(self._sessions[stage.name], stage, slots, verdicts, coupled)
 
 

@@ -57,11 +57,11 @@ class OrtBatch:
         session: the graph.
         stage: its entry in the manifest.
         slots: number of voices at most.
-        verdicts: what is known of (n, batch size), shared by all pools of an engine; None allows any batch.
+        verdicts: what is known of (n, batch size), shared by all pools of an engine.
         coupled: voices in one tensor would change each other: always one by one.
     """
 
-    def __init__(self, session: Any, stage: StageSpec, slots: int, verdicts: Verdicts | None, coupled: bool) -> None:
+    def __init__(self, session: Any, stage: StageSpec, slots: int, verdicts: Verdicts, coupled: bool) -> None:
         self._session = session
         self._stage = stage
         self._slots = slots
@@ -127,10 +127,6 @@ class OrtBatch:
 
     def _group(self, waiting: int, n: int) -> int:
         """How many of the waiting voices run in the next call."""
-        if self._coupled:
-            return 1
-        if self._verdicts is None:
-            return waiting
         size = LARGEST
         while size > 1 and (size > waiting or not self._allows(n, size)):
             size //= 2
@@ -139,8 +135,6 @@ class OrtBatch:
     def _allows(self, n: int, size: int) -> bool:
         if self._coupled or size == 1:
             return size == 1
-        if self._verdicts is None:
-            return True
         known = self._verdicts.get((n, size))
         if known is None:
             # What fails for half the size would only be slower to try.
