@@ -1,4 +1,4 @@
-"""What a viewer checks first, measured on predicted vertices: the jaw's timing, closed lips, the tuck of /f v/.
+"""What a viewer checks first, on predicted vertices: the jaw's timing, closed lips, the tuck of /f v/, silence.
 
 Thresholds, fixed before any model was measured, on the rig's own scale:
 
@@ -7,6 +7,8 @@ Thresholds, fixed before any model was measured, on the rig's own scale:
 - false closure: the middle frame of an open vowel (AA AE AO EH AY AW) is closed.
 - tuck: the middle of the lower lip has come at least 40 % of the way towards the upper teeth that the rig's own full
   tuck goes (jaw_open = 0.15). An /f v/ counts when one frame of its interval is tucked.
+- silence: share of the frames with closed lips among those from 200 ms after the start of a silence (phoneme SIL) until
+  80 ms before its end, over all silences of the split.
 - jaw: correlation over all frames of the split of the lower teeth's drop with the ground truth's.
 
 The same measures run on the ground truth, which shows what they can reach.
@@ -14,19 +16,21 @@ The same measures run on the ground truth, which shows what they can reach.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from emoface_training.batches import StoredClip
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
-from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS
+from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS, SIL
 from emoface_training.motion_basis import MotionRig
 
 OPEN_VOWELS = frozenset({"AA", "AE", "AO", "EH", "AY", "AW"})
 CLOSED_SHARE = 0.15
 TUCKED_SHARE = 0.40
 HALF_OPEN, TUCK_JAW = 0.5, 0.15
+SILENCE_SETTLED_S, SILENCE_ENDS_S = 0.2, 0.08
 
 
 def _pose(**values: float) -> np.ndarray:
@@ -70,50 +74,78 @@ class MouthGauge:
         return -offsets[:, self.lower_teeth, 1].astype(np.float64).mean(1)
 
 
+@dataclass(frozen=True)
+class Event:
+    """One phoneme that was judged. `measured` in metres: the gap (closures, false closures) or the distance from lower
+    lip to upper teeth (tucks), the smallest of the interval or that of the judged frame."""
+
+    kind: str
+    phoneme: str
+    start: float
+    end: float
+    hit: bool
+    measured: float
+
+
+RATES = {"closures": "bilabials", "false_closures": "open_vowels", "tucks": "labiodentals"}
+
+
 @dataclass
 class SpeechMeasures:
     """Accumulates clips of one split."""
 
     gauge: MouthGauge
     fps: int
-    _counts: dict[str, int] = field(default_factory=dict)
+    events: list[Event] = field(default_factory=list)
     _jaw: list[np.ndarray] = field(default_factory=list)
     _jaw_target: list[np.ndarray] = field(default_factory=list)
+    _silent: list[np.ndarray] = field(default_factory=list)
 
     def add(self, clip: StoredClip, offsets: np.ndarray, target: np.ndarray) -> None:
         """offsets, target [T, V, 3] in metres; phonemes come from the clip."""
         gauge = self.gauge
         self._jaw.append(gauge.jaw_drop(offsets))
         self._jaw_target.append(gauge.jaw_drop(target))
-        closed = gauge.gap(offsets) <= gauge.closed_below
-        tucked = gauge.teeth_distance(offsets) <= gauge.tucked_below
+        gap, teeth = gauge.gap(offsets), gauge.teeth_distance(offsets)
+        self._silent.append(gap[silent_frames(clip.phonemes, len(gap), self.fps)] <= gauge.closed_below)
         for name, start, end in clip.phonemes:
             span = slice(int(start * self.fps), int(np.ceil(end * self.fps)) + 1)
             middle = int((start + end) / 2 * self.fps)
-            if name in BILABIALS and len(closed[span]):
-                self._count("bilabials", closed[span].any())
-            elif name in LABIODENTALS and len(tucked[span]):
-                self._count("labiodentals", tucked[span].any())
-            elif name in OPEN_VOWELS and middle < len(closed):
-                self._count("open_vowels", closed[middle])
+            if name in BILABIALS and len(gap[span]):
+                self._judge("bilabials", (name, start, end), gap[span].min(), gauge.closed_below)
+            elif name in LABIODENTALS and len(teeth[span]):
+                self._judge("labiodentals", (name, start, end), teeth[span].min(), gauge.tucked_below)
+            elif name in OPEN_VOWELS and middle < len(gap):
+                self._judge("open_vowels", (name, start, end), gap[middle], gauge.closed_below)
 
-    def _count(self, name: str, hit: bool) -> None:
-        self._counts[name] = self._counts.get(name, 0) + 1
-        self._counts[name + "_hit"] = self._counts.get(name + "_hit", 0) + bool(hit)
+    def _judge(self, kind: str, phoneme: tuple[str, float, float], measured: float, below: float) -> None:
+        self.events.append(Event(kind, *phoneme, hit=bool(measured <= below), measured=float(measured)))
 
     def figures(self) -> dict[str, float | int]:
         """Rates in 0..1 with their counts; a correlation of a motionless jaw is 0."""
-        jaw, target = np.concatenate(self._jaw), np.concatenate(self._jaw_target)
-        still = jaw.std() < 1e-9 or target.std() < 1e-9
-        count = self._counts
-        rates = {
-            name: count.get(f"{key}_hit", 0) / max(1, count.get(key, 0))
-            for name, key in (("closures", "bilabials"), ("false_closures", "open_vowels"), ("tucks", "labiodentals"))
-        }
+        hits = {kind: [event.hit for event in self.events if event.kind == kind] for kind in RATES.values()}
+        silent = np.concatenate(self._silent)
         return {
-            "jaw_correlation": 0.0 if still else float(np.corrcoef(jaw, target)[0, 1]),
-            **rates,
-            "bilabials": count.get("bilabials", 0),
-            "open_vowels": count.get("open_vowels", 0),
-            "labiodentals": count.get("labiodentals", 0),
+            "jaw_correlation": correlation(np.concatenate(self._jaw), np.concatenate(self._jaw_target)),
+            **{rate: sum(hits[kind]) / max(1, len(hits[kind])) for rate, kind in RATES.items()},
+            "silence_closed": float(silent.mean()) if len(silent) else 0.0,
+            **{kind: len(judged) for kind, judged in hits.items()},
+            "silent_frames": len(silent),
         }
+
+
+def silent_frames(phonemes: Iterable[tuple[str, float, float]], frames: int, fps: int) -> np.ndarray:
+    """bool [frames]: those whose time m / fps lies in a silence, 200 ms after its start to 80 ms before its end."""
+    time = np.arange(frames) / fps
+    silent = np.zeros(frames, bool)
+    for name, start, end in phonemes:
+        if name == SIL:
+            silent |= (time >= start + SILENCE_SETTLED_S) & (time <= end - SILENCE_ENDS_S)
+    return silent
+
+
+def correlation(one: np.ndarray, other: np.ndarray) -> float:
+    """Pearson's correlation of two tracks in metres; 0 where one does not move by a nanometre."""
+    if one.std() < 1e-9 or other.std() < 1e-9:
+        return 0.0
+    return float(np.corrcoef(one, other)[0, 1])
