@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 
+from emoface_training import commands_eval
 from emoface_training.commands_data import KINDS
 
 
@@ -28,21 +29,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     train.add_argument("--scheme", choices=("self-growing", "teacher-forcing", "autoregressive"))
     train.add_argument("--fusion", choices=("mesh-attention", "add"))
     train.set_defaults(run=_train)
-    evaluate = subparsers.add_parser(
-        "eval",
-        help="measure a checkpoint",
-        description="Animate a split frame by frame from audio and print LVE, EVE, FDD and speech measures beside "
-        "two baselines: the mean face and a linear map of the sound's energy.",
-    )
-    evaluate.add_argument("checkpoint", metavar="CHECKPOINT", help="folder such as RUN/stage_b")
-    evaluate.add_argument("corpus", metavar="DATASET", help="corpus or dataset: see docs/datasets.md")
-    _add_dataset_options(evaluate)
-    evaluate.add_argument("--split", help="default: test_voice, or a recorded dataset's test_unseen")
-    evaluate.add_argument("--emotion", choices=("auto", "given"), default="auto")
-    evaluate.add_argument("--clips", type=int, metavar="N", help="only N clips, evenly spread over the split")
-    evaluate.add_argument("--threads", type=int, default=1, metavar="N")
-    evaluate.add_argument("--json", action="store_true", help="print one JSON object to stdout")
-    evaluate.set_defaults(run=_evaluate)
+    commands_eval.register(subparsers, _add_dataset_options)
 
 
 def _add_dataset_options(parser: argparse.ArgumentParser) -> None:
@@ -77,29 +64,10 @@ def _train(args: argparse.Namespace) -> int:
         print(json.dumps({k: v for k, v in summary.items() if k != "model"}, indent=1))
         return 0
 
-    return _guarded(job)
+    return guarded(job)
 
 
-def _evaluate(args: argparse.Namespace) -> int:
-    import torch
-
-    from emoface_training import checkpoint, evaluate
-    from emoface_training.data.opening import open_for_training
-
-    def job() -> int:
-        torch.set_num_threads(args.threads)
-        torch.set_flush_denormal(True)
-        model, _ = checkpoint.load(args.checkpoint)
-        dataset, face = open_for_training(args.corpus, args.kind, args.masks, args.partial)
-        split = args.split or ("test_unseen" if "test_unseen" in getattr(dataset, "splits", ()) else "test_voice")
-        report = evaluate.evaluate(model, dataset, face, split, args.emotion, args.clips)
-        print(json.dumps(report) if args.json else evaluate.table(report))
-        return 0
-
-    return _guarded(job)
-
-
-def _guarded(job) -> int:  # type: ignore[no-untyped-def]
+def guarded(job) -> int:  # type: ignore[no-untyped-def]
     """Deliberate errors become one line on stderr and their exit code."""
     from emoface_training.checkpoint import CheckpointError
     from emoface_training.data.synthetic.errors import CorpusError

@@ -1,4 +1,4 @@
-"""`emoface eval`: the papers' metrics and speech measures of a checkpoint, beside two baselines that know less.
+"""`emoface eval`: the papers' metrics and speech measures of models, beside two baselines that know less.
 
 "mean" shows the training split's mean face all the time; "energy" maps the sound's short-time energy linearly to the
 motion. A model that does not beat both has learned nothing about speech. On the synthetic corpus every figure shows
@@ -7,83 +7,59 @@ recovery of this project's own rig, not fidelity to human motion.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
-from emoface_training.batches import SAMPLE_RATE, ClipStore, StoredClip
+from emoface_training.baselines import EnergyBaseline, MeanBaseline
+from emoface_training.batches import ClipStore, StoredClip
+from emoface_training.data.corpus import FPS
 from emoface_training.data.sample import DatasetFace
-from emoface_training.inference import Rollout, animate
-from emoface_training.metrics import VertexMetrics
-from emoface_training.motion_targets import Face, clip_codes, clip_offsets, codes_to_offsets
-from emoface_training.nn.emoface import EmoFace
-from emoface_training.nn.spiral import build_spirals
+from emoface_training.data.synthetic.parameters import EMOTIONS, LEVELS
+from emoface_training.evaluated import CheckpointModel, Emotion, EvaluatedModel, in_own_style, in_styles
+from emoface_training.metrics import VertexMetrics, mask_hash
+from emoface_training.motion_targets import Face, clip_offsets, codes_to_offsets
 from emoface_training.options import OptionsError
+from emoface_training.report.text import table
 from emoface_training.speech_measures import MouthGauge, SpeechMeasures
 
+__all__ = ["EnergyBaseline", "MeanBaseline", "evaluate", "spread", "table"]
+
+SCHEMA = 2
 BASELINE_CLIPS = 300
-ENERGY_CONTEXT = 4  # frames to each side that the energy baseline sees
-ENERGY_FLOOR_DB = -50.0
-RIDGE = 1e-2
+BASELINES = ("mean", "energy")
+TRUTH = "ground_truth"
+EMOTION_NAMES = (*EMOTIONS, "unknown")
+# What a face without that region cannot be measured by
+NEEDS = {"lips": "LVE and the lips' curves", "eyes_forehead": "EVE and FDD"}
+
+Styles = Literal["mean", "every"]
+Progress = Callable[[str, Iterable, int], Iterable]
 
 
-class MeanBaseline:
-    """The mean offsets of the training split, always."""
+class Watcher(Protocol):
+    """Sees every predicted clip, for what the tables do not hold."""
 
-    def __init__(self, face: Face, train: list[StoredClip]) -> None:
-        total = sum(clip_codes(face, clip).sum(0, dtype=np.float64) for clip in train)
-        self.coefficients = total / sum(clip.frames for clip in train)
+    def begin(self, clips: list[StoredClip], models: dict[str, EvaluatedModel]) -> None:
+        """The clips that will be measured and the models by row."""
+        ...
 
-    def predict(self, clip: StoredClip) -> np.ndarray:
-        """Motion codes [T, K]."""
-        return np.repeat(self.coefficients[None], clip.frames, 0)
-
-
-class EnergyBaseline:
-    """Ridge regression from log energy around each frame to the motion's codes."""
-
-    def __init__(self, face: Face, train: list[StoredClip], fps: int) -> None:
-        self.fps = fps
-        width = 2 * ENERGY_CONTEXT + 2
-        system, known, frames = np.zeros((width, width)), 0.0, 0
-        for clip in train:  # sums over clips: vertices of a whole split would not fit in memory
-            sound = self._features(clip)
-            system += sound.T @ sound
-            known = known + sound.T @ clip_codes(face, clip)
-            frames += len(sound)
-        system += RIDGE * frames * np.diag([1.0] * (width - 1) + [0.0])
-        self.map = np.linalg.solve(system, known)
-
-    def predict(self, clip: StoredClip) -> np.ndarray:
-        """Motion codes [T, K]."""
-        return self._features(clip) @ self.map
-
-    def _features(self, clip: StoredClip) -> np.ndarray:
-        level = log_energy(clip, self.fps)
-        padded = np.pad(level, ENERGY_CONTEXT, mode="edge")
-        columns = [padded[i : i + len(level)] for i in range(2 * ENERGY_CONTEXT + 1)]
-        return np.stack([*columns, np.ones(len(level))], 1)
-
-
-def log_energy(clip: StoredClip, fps: int) -> np.ndarray:
-    """Energy per frame relative to the clip's loud parts, in units of 50 dB, [T] in -1..about 0."""
-    squares = np.concatenate([[0.0], np.cumsum(clip.waveform().astype(np.float64) ** 2)])
-    centre = np.arange(clip.frames) * SAMPLE_RATE // fps
-    half = SAMPLE_RATE // fps // 2
-    low, high = np.clip(centre - half, 0, len(squares) - 1), np.clip(centre + half, 0, len(squares) - 1)
-    energy = (squares[high] - squares[low]) / np.maximum(high - low, 1)
-    level = 10.0 * np.log10(energy / (np.percentile(energy, 95) + 1e-12) + 10.0 ** (ENERGY_FLOOR_DB / 10.0))
-    return level / -ENERGY_FLOOR_DB
+    def see(self, row: str, index: int, offsets: np.ndarray, target: np.ndarray) -> None:
+        """Clip `index` of row `row`: offsets and target [T, V, 3] in the face's unit."""
+        ...
 
 
 class _Row:
-    """All measures of one predictor over the split; speech measures need a rig's gauge."""
+    """All measures of one predictor over some clips; speech measures need a rig's gauge."""
 
     def __init__(self, face: Face, gauge: MouthGauge | None, fps: int) -> None:
+        self.clips = 0
         self.vertices = VertexMetrics.of(face)
         self.speech = None if gauge is None else SpeechMeasures(gauge, fps)
 
     def add(self, clip: StoredClip, offsets: np.ndarray, target: np.ndarray) -> None:
+        self.clips += 1
         self.vertices.add(offsets, target)
         if self.speech is not None:
             self.speech.add(clip, offsets, target)
@@ -92,40 +68,75 @@ class _Row:
         return self.vertices.figures() | ({} if self.speech is None else self.speech.figures())
 
 
+class _Breakdown:
+    """One predictor's measures over all clips, by emotion and by level."""
+
+    def __init__(self, new_row: Callable[[], _Row]) -> None:
+        self.new_row, self.whole = new_row, new_row()
+        self.groups: dict[str, dict[str, _Row]] = {"emotions": {}, "levels": {}}
+
+    def add(self, clip: StoredClip, offsets: np.ndarray, target: np.ndarray) -> None:
+        names = {"emotions": EMOTION_NAMES[clip.emotion], "levels": LEVELS[clip.level]}
+        parts = [self.groups[kind].setdefault(name, self.new_row()) for kind, name in names.items()]
+        for row in (self.whole, *parts):
+            row.add(clip, offsets, target)
+
+
+def _plain(_label: str, items: Iterable, _total: int) -> Iterable:
+    return items
+
+
 def evaluate(
-    model: EmoFace,
+    model: Any,
     corpus: Any,
     rig: Face,
     split: str = "test_voice",
-    emotion: Literal["auto", "given"] = "auto",
+    emotion: Emotion = "auto",
     clips: int | None = None,
+    compare: Sequence[EvaluatedModel] = (),
+    styles: Styles = "mean",
+    watcher: Watcher | None = None,
+    progress: Progress = _plain,
 ) -> dict[str, Any]:
-    """Figures of the model, of both baselines, and of the ground truth itself under the speech measures.
+    """Figures of the models, of both baselines, and of the ground truth itself under the speech measures.
 
-    corpus: as `Corpus` and every dataset class offer it. rig: its rig, or a dataset's face (then without speech
-    measures, which need phonemes, and without LVE or EVE where the face has no such mask). clips: at most that many,
-    evenly spread. Raises OptionsError when the face or the frame rate is not the model's.
+    model: an `EvaluatedModel`, or the network of a checkpoint. corpus: as `Corpus` and every dataset class offer it.
+    rig: its rig, or a dataset's face (then without speech measures, which need phonemes, and without LVE or EVE where
+    the face has no such mask). clips: at most that many, evenly spread. styles: "every" also drives the clips of
+    unseen subjects with each training style in turn. Returns the report of docs/evaluation.md.
+
+    Raises OptionsError for an empty split, and when the face or the frame rate is not a model's.
     """
-    _check_face(model, rig)
-    if isinstance(rig, DatasetFace) and corpus.fps != model.config.fps:
-        raise OptionsError(f"got a dataset of {corpus.fps} fps for a model of {model.config.fps}, expected equal rates")
-    fps, styles = model.config.fps, len(model.config.styles)
-    store = ClipStore.load(corpus.clips(split), fps, styles)
-    train_references = corpus.clips("train")
-    step = max(1, len(train_references) // BASELINE_CLIPS)
-    train = ClipStore.load(train_references[::step], fps, styles).clips
-    gauge = None if isinstance(rig, DatasetFace) else MouthGauge(rig)
+    first = model if hasattr(model, "animate") else CheckpointModel(model)
+    models = _named(first, compare)
+    fps = first.fps
+    for one in models.values():
+        one.check(rig, getattr(corpus, "fps", FPS))
+    references = corpus.clips(split)
+    if not references or clips == 0:
+        raise OptionsError(
+            f"got no clips in split {split!r}, expected at least one: see what `emoface data check` says of the "
+            "dataset, or choose another --split and a larger --clips"
+        )
+    store = ClipStore.load(progress("reading", references, len(references)), fps, len(first.styles))
     chosen = store.spread(clips) if clips is not None else store.clips
-    names = ("model", "mean", "energy", "ground_truth")
-    rows = {name: _Row(rig, gauge, fps) for name in names}
-    baselines = {"mean": MeanBaseline(rig, train), "energy": EnergyBaseline(rig, train, fps)}
-    for index, offsets in animate(model, store, chosen, Rollout(emotion)):
-        clip = chosen[index]
-        target = clip_offsets(rig, clip)
-        rows["model"].add(clip, offsets, target)
-        rows["ground_truth"].add(clip, target, target)
-        for name, baseline in baselines.items():
-            rows[name].add(clip, codes_to_offsets(rig, baseline.predict(clip)), target)
+    gauge = None if isinstance(rig, DatasetFace) else MouthGauge(rig)
+
+    def new_row() -> _Row:
+        return _Row(rig, gauge, fps)
+
+    rows = {name: _Breakdown(new_row) for name in (*models, *BASELINES, TRUTH)}
+    if watcher is not None:
+        watcher.begin(chosen, models)
+    for name, one in models.items():
+        own = in_own_style(chosen, one.styles)
+        for index, offsets in progress(one.label, one.animate(own, emotion), len(own)):
+            target = clip_offsets(rig, chosen[index])
+            rows[name].add(chosen[index], offsets, target)
+            if watcher is not None:
+                watcher.see(name, index, offsets, target)
+    for name, clip, offsets, target in _baseline_predictions(rig, corpus, fps, chosen, progress):
+        rows[name].add(clip, offsets, target)
     limits = {}
     if gauge is not None:
         limits = {"closed_below_mm": 1000.0 * gauge.closed_below, "tucked_below_mm": 1000.0 * gauge.tucked_below}
@@ -134,64 +145,109 @@ def evaluate(
         "emotion": emotion,
         "clips": len(chosen),
         **limits,
-        "rows": {name: row.figures() for name, row in rows.items()},
+        "rows": {name: row.whole.figures() for name, row in rows.items()},
+        "schema": SCHEMA,
+        "dataset": _dataset_facts(corpus, rig),
+        "models": {name: one.facts() for name, one in models.items()},
+        **{kind: _groups(rows, kind) for kind in ("emotions", "levels")},
+        "styles": {
+            name: _style_figures(one, chosen, rig, new_row, emotion, styles, progress) for name, one in models.items()
+        },
     }
 
 
-def _check_face(model: EmoFace, face: Face) -> None:
-    """Equal counts do not make a topology: a recorded face must give the spirals that the model was trained with."""
-    if len(face.template) != model.config.vertices:
-        raise OptionsError(
-            f"got a face of {len(face.template)} vertices for a model of {model.config.vertices}, expected equal "
-            "counts: evaluate with the face that the model was trained on"
-        )
-    mesh = model.config.mesh_attention
-    if isinstance(face, DatasetFace) and not np.array_equal(
-        build_spirals(face.template, face.faces, mesh.kernel, mesh.dilation), model.spiral.numpy()
-    ):
-        raise OptionsError(
-            f"got a dataset whose face has the model's {model.config.vertices} vertices in another topology, expected "
-            "the triangles that it was trained on: evaluate it on data of its own topology"
-        )
+def _named(first: EvaluatedModel, others: Sequence[EvaluatedModel]) -> dict[str, EvaluatedModel]:
+    """Models by the name of their row: "model", then labels that are each used once."""
+    models = {"model": first}
+    for other in others:
+        taken = {*models, first.label, *BASELINES, TRUTH}
+        label, number = other.label, 1
+        while label in taken:
+            number += 1
+            label = f"{other.label} #{number}"
+        other.label = label
+        models[label] = other
+    return models
 
 
-COLUMNS = (
-    ("lve_m2", "LVE m2", "{:.3e}"),
-    ("lve_rms_mm", "LVE rms mm", "{:.2f}"),
-    ("eve_m2", "EVE m2", "{:.3e}"),
-    ("eve_rms_mm", "EVE rms mm", "{:.2f}"),
-    ("fdd_m2", "FDD m2", "{:+.2e}"),
-    ("face_rms_mm", "face mm", "{:.2f}"),
-    ("jaw_correlation", "jaw r", "{:.3f}"),
-    ("closures", "p b m closed", "{:.3f}"),
-    ("false_closures", "false closed", "{:.3f}"),
-    ("tucks", "f v tucked", "{:.3f}"),
-)
+def _baseline_predictions(
+    face: Face, corpus: Any, fps: int, clips: list[StoredClip], progress: Progress
+) -> Iterator[tuple[str, StoredClip, np.ndarray, np.ndarray]]:
+    """(row, clip, offsets, target) of the baselines and of the ground truth under its own measures."""
+    references = corpus.clips("train")
+    references = references[:: max(1, len(references) // BASELINE_CLIPS)]
+    train = ClipStore.load(progress("reading training clips", references, len(references)), fps, 1).clips
+    baselines = {"mean": MeanBaseline(face, train), "energy": EnergyBaseline(face, train, fps)}
+    for clip in progress("baselines", clips, len(clips)):
+        target = clip_offsets(face, clip)
+        yield TRUTH, clip, target, target
+        for name, baseline in baselines.items():
+            yield name, clip, codes_to_offsets(face, baseline.predict(clip)), target
 
 
-def table(report: dict[str, Any]) -> str:
-    """The report as text, one row per predictor."""
-    model = report["rows"]["model"]
-    columns = [column for column in COLUMNS if column[0] in model]
-    lines = [
-        f"{report['split']}: {report['clips']} clips, {model['frames']} frames, emotion {report['emotion']}"
-        + (
-            f"; {model['bilabials']} p b m, {model['open_vowels']} open vowels, {model['labiodentals']} f v"
-            if "bilabials" in model
-            else ""
-        ),
-        "; ".join(
-            [
-                f"{name} mask {model[f'{name}_mask_sha256'][:12]}"
-                for name in ("lips", "eyes_forehead")
-                if f"{name}_mask_sha256" in model
-            ]
-            + ([f"closed below {report['closed_below_mm']:.2f} mm"] if "closed_below_mm" in report else [])
-        )
-        or "no masks: LVE and EVE need them (--masks)",
-        " ".join(f"{title:>13}" for title in ["", *(title for _, title, _ in columns)]),
-    ]
-    for name, row in report["rows"].items():
-        cells = [form.format(row[key]) for key, _, form in columns]
-        lines.append(" ".join(f"{cell:>13}" for cell in [name, *cells]))
-    return "\n".join(lines)
+def _dataset_facts(corpus: Any, face: Face) -> dict[str, Any]:
+    """What was measured on: kind, rate, unit, masks by hash, and what is missing."""
+    masks = {name: np.asarray(face.masks[name]) for name in NEEDS if name in face.masks}
+    missing = [f"no mask {name!r}: no {what} (--masks)" for name, what in NEEDS.items() if name not in masks]
+    if isinstance(face, DatasetFace):
+        missing.append("no phonemes: no speech measures")
+    return {
+        "kind": getattr(corpus, "kind", "synthetic"),
+        "fps": getattr(corpus, "fps", FPS),
+        "vertices": len(face.template),
+        "unit_in_metres": float(getattr(face, "unit_in_metres", 1.0)),
+        "masks": {name: {"vertices": len(mask), "sha256": mask_hash(mask)} for name, mask in masks.items()},
+        "missing": missing,
+    }
+
+
+def _groups(rows: dict[str, _Breakdown], kind: str) -> dict[str, Any]:
+    """Per emotion or level: number of clips, and figures of every predictor."""
+    order = EMOTION_NAMES if kind == "emotions" else LEVELS
+    present = [name for name in order if name in rows[TRUTH].groups[kind]]
+    return {
+        name: {
+            "clips": rows[TRUTH].groups[kind][name].clips,
+            "rows": {row: _without_hashes(each.groups[kind][name].figures()) for row, each in rows.items()},
+        }
+        for name in present
+    }
+
+
+def _style_figures(
+    model: EvaluatedModel,
+    clips: list[StoredClip],
+    face: Face,
+    new_row: Callable[[], _Row],
+    emotion: Emotion,
+    styles: Styles,
+    progress: Progress,
+) -> dict[str, Any]:
+    """How many clips had their own style, and the unseen ones' figures under every style, with mean and spread."""
+    unseen = [clip for clip in clips if clip.actor not in model.styles]
+    result: dict[str, Any] = {"seen_clips": len(clips) - len(unseen), "unseen_clips": len(unseen)}
+    if styles != "every" or not unseen:
+        return result
+    by_style = {}
+    for index, name in enumerate(model.styles):
+        row = new_row()
+        driven = in_styles(unseen, [index] * len(unseen))
+        for position, offsets in progress(f"{model.label}, style {name}", model.animate(driven, emotion), len(unseen)):
+            row.add(unseen[position], offsets, clip_offsets(face, unseen[position]))
+        by_style[name] = _without_hashes(row.figures())
+    return result | {"spread": spread(list(by_style.values())), "by_style": by_style}
+
+
+def spread(rows: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Mean, population standard deviation, least and largest of every measured (float) figure over the rows."""
+    result = {}
+    for key, value in rows[0].items():
+        if isinstance(value, float):
+            values = np.array([row[key] for row in rows])
+            found = {"mean": values.mean(), "std": values.std(), "min": values.min(), "max": values.max()}
+            result[key] = {name: float(number) for name, number in found.items()}
+    return result
+
+
+def _without_hashes(figures: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in figures.items() if not key.endswith("_sha256")}

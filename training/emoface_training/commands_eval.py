@@ -1,0 +1,99 @@
+"""The command `emoface eval`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+PLAIN_LINE_S = 30.0
+
+
+def register(subparsers: argparse._SubParsersAction, add_dataset_options: Callable[[Any], None]) -> None:
+    """Add the command. Nothing heavy is imported before it runs."""
+    parser = subparsers.add_parser(
+        "eval",
+        help="measure checkpoints and packages",
+        description="Animate a split frame by frame from audio and print LVE, EVE, FDD and speech measures beside "
+        "two baselines: the mean face and a linear map of the sound's energy. See docs/evaluation.md.",
+    )
+    parser.add_argument(
+        "model", metavar="MODEL", help='checkpoint folder such as RUN/stage_b, .emoface package, or "default"'
+    )
+    parser.add_argument("corpus", metavar="DATASET", help="corpus or dataset: see docs/datasets.md")
+    add_dataset_options(parser)
+    parser.add_argument("--compare", nargs="+", default=[], metavar="MODEL", help="more models of the same topology")
+    parser.add_argument("--split", help="default: test_voice, or a recorded dataset's test_unseen")
+    parser.add_argument("--emotion", choices=("auto", "given"), default="auto")
+    parser.add_argument("--clips", type=int, metavar="N", help="only N clips, evenly spread over the split")
+    parser.add_argument(
+        "--styles",
+        choices=("mean", "every"),
+        help="unseen subjects: the mean of the training styles alone, or every one besides, with mean and spread "
+        "(default: every for recorded datasets, mean for the synthetic corpus)",
+    )
+    parser.add_argument("--report", metavar="FOLDER", help="write a page with pictures, curves and a video there")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing report in FOLDER")
+    parser.add_argument("--report-clips", type=int, default=3, metavar="N", help="clips in its curves and pictures")
+    parser.add_argument("--no-video", action="store_true", help="leave out the report's video")
+    parser.add_argument("--threads", type=int, default=1, metavar="N")
+    parser.add_argument("--json", action="store_true", help="print one JSON object to stdout")
+    parser.set_defaults(run=_evaluate)
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    import torch
+
+    from emoface_training import evaluate
+    from emoface_training.commands_train import guarded
+    from emoface_training.data.opening import open_for_training
+    from emoface_training.data.sample import DatasetFace
+    from emoface_training.evaluated import open_model
+
+    def job() -> int:
+        torch.set_num_threads(args.threads)
+        torch.set_flush_denormal(True)
+        watcher = _watcher(args)
+        models = [open_model(source) for source in (args.model, *args.compare)]
+        dataset, face = open_for_training(args.corpus, args.kind, args.masks, args.partial)
+        split = args.split or ("test_unseen" if "test_unseen" in getattr(dataset, "splits", ()) else "test_voice")
+        styles = args.styles or ("every" if isinstance(face, DatasetFace) else "mean")
+        report = evaluate.evaluate(
+            models[0], dataset, face, split, args.emotion, args.clips, models[1:], styles, watcher, progress
+        )
+        if watcher is not None:
+            watcher.write(report, face, not args.no_video, progress)
+        print(json.dumps(report) if args.json else evaluate.table(report))
+        return 0
+
+    return guarded(job)
+
+
+def _watcher(args: argparse.Namespace) -> Any:
+    """What gathers the report's pictures, or None. The folder is checked before anything is computed."""
+    if args.report is None:
+        return None
+    from emoface_training.report.folder import check_folder
+    from emoface_training.report.write import ReportWriter
+
+    check_folder(args.report, args.overwrite)
+    return ReportWriter(args.report, args.overwrite, args.report_clips, args.emotion)
+
+
+def progress(label: str, items: Iterable, total: int) -> Iterator:
+    """A bar on a terminal, and a line now and then in a log; both on stderr."""
+    if sys.stderr.isatty():
+        from tqdm import tqdm
+
+        yield from tqdm(items, desc=label, total=total, mininterval=0.5)
+        return
+    import time
+
+    last = time.monotonic()
+    for done, item in enumerate(items, 1):
+        yield item
+        if time.monotonic() - last > PLAIN_LINE_S:
+            last = time.monotonic()
+            print(f"emoface: {label}: {done}/{total}", file=sys.stderr, flush=True)

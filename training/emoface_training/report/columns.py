@@ -1,0 +1,40 @@
+"""Which figures a table shows, in which order, and how each is written."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+
+class Column(NamedTuple):
+    """key in a row of figures, title, format of the number, and whether less is better (None: neither)."""
+
+    key: str
+    title: str
+    form: str
+    less_is_better: bool | None = None
+
+    def cell(self, row: dict[str, Any]) -> str:
+        """The figure as text; a dash where the row lacks it."""
+        return self.form.format(row[self.key]) if self.key in row else "-"
+
+
+KNOWN = (
+    Column("lve_m2", "LVE m2", "{:.3e}", True),
+    Column("lve_rms_mm", "LVE rms mm", "{:.2f}", True),
+    Column("eve_m2", "EVE m2", "{:.3e}", True),
+    Column("eve_rms_mm", "EVE rms mm", "{:.2f}", True),
+    Column("fdd_m2", "FDD m2", "{:+.2e}"),
+    Column("face_rms_mm", "face mm", "{:.2f}", True),
+    Column("jaw_correlation", "jaw r", "{:.3f}", False),
+    Column("closures", "p b m closed", "{:.3f}", False),
+    Column("false_closures", "false closed", "{:.3f}", True),
+    Column("tucks", "f v tucked", "{:.3f}", False),
+)
+
+
+def columns(row: dict[str, Any]) -> list[Column]:
+    """The known figures that a row has, then every other measured (float) one under its own name."""
+    known = [column for column in KNOWN if column.key in row]
+    names = {column.key for column in KNOWN}
+    others = [key for key, value in row.items() if isinstance(value, float) and key not in names]
+    return known + [Column(key, key.replace("_", " "), "{:.3f}") for key in others]
