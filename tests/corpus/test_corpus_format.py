@@ -40,7 +40,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ]
 
     monkeypatch.setattr(generate, "make_clips", make_clips)
-    for module in (generate.speech_flite, generate.speech_festival, generate.speech_espeak):
+    for module in (generate.speech_flite, generate.speech_festival, generate.speech_espeak, generate.text_lexicon):
         monkeypatch.setattr(module, "check", lambda: None)
     return log
 
@@ -136,7 +136,7 @@ def test_an_interrupted_run_continues_and_ends_with_the_same_bytes(
 def test_a_folder_with_another_seed_is_not_mixed(tmp_path: Path, quick: list[str]) -> None:
     generate.generate(tmp_path, 0.001, seed=1)
     before = tree(tmp_path)
-    with pytest.raises(CorpusError, match=r"seed 1.*expected format 1 and seed 2"):
+    with pytest.raises(CorpusError, match=r"seed 1.*expected format 2 and seed 2"):
         generate.generate(tmp_path, 0.001, seed=2)
     assert tree(tmp_path) == before
 
@@ -155,7 +155,7 @@ def test_opening_something_else_says_what_to_do(tmp_path: Path, quick: list[str]
     path = tmp_path / corpus.DESCRIPTION
     description = json.loads(path.read_text())
     path.write_text(json.dumps({**description, "format": 99}))
-    with pytest.raises(CorpusError, match="field 'format': got 99, expected 1"):
+    with pytest.raises(CorpusError, match="field 'format': got 99, expected 2"):
         Corpus.open(tmp_path)
     path.write_text("{")
     with pytest.raises(CorpusError, match="not valid JSON"):

@@ -3,10 +3,11 @@
 import re
 
 import numpy as np
+import pytest
 
-from emoface_training.data.synthetic import generate, text
+from emoface_training.data.synthetic import generate, text, text_lexicon
 from emoface_training.data.synthetic.text_words import TEMPLATES
-from emoface_training.data.synthetic.voice_actors import ACTORS, SPLITS, TRAIN_ACTORS, actors_of
+from emoface_training.data.synthetic.voice_actors import ACTORS, SPLITS, TRAIN_ACTORS, actors_of, stranger
 
 
 def words(sentence: str) -> set[str]:
@@ -82,8 +83,8 @@ def test_the_plan_has_every_split_and_is_balanced_from_its_start() -> None:
     assert {job.split for job in jobs} == set(SPLITS)
     assert all(job.actor in actors_of(job.split) for job in jobs)
     train = [job for job in jobs if job.split == "train"]
-    assert {job.actor for job in train[: 2 * len(TRAIN_ACTORS)]} == set(TRAIN_ACTORS)
-    assert {job.kind for job in train[:2]} == {"mirror", "rich"}
+    assert {job.actor for job in train[: 4 * len(TRAIN_ACTORS)]} == set(TRAIN_ACTORS)
+    assert [job.kind for job in train[:4]] == ["mirror", "rich", "stranger", "stranger"]
     assert {job.split for job in jobs[: len(jobs) // 2]} == set(SPLITS), "tests come before the end"
     assert len({(job.split, job.number) for job in jobs}) == len(jobs)
 
@@ -91,3 +92,22 @@ def test_the_plan_has_every_split_and_is_balanced_from_its_start() -> None:
 def test_a_longer_corpus_contains_the_shorter_one() -> None:
     assert set(generate.plan(0.5)) < set(generate.plan(2.0))
     assert {job.split for job in generate.plan(0.001)} == set(SPLITS)
+
+
+def test_word_salad_never_holds_a_test_word_and_fits() -> None:
+    if not text_lexicon.DICTIONARY.is_file():
+        pytest.skip("needs the Debian package festlex-cmu")
+    rng = np.random.default_rng(2)
+    salad = [text_lexicon.sentence(4.5, rng) for _ in range(500)]
+    assert not set().union(*(words(s) for s in salad)) & text.content_words("test")
+    assert all(text.estimated_seconds(s) <= 4.6 and s[0].isupper() for s in salad)
+    assert len(set().union(*(words(s) for s in salad))) > 1500
+
+
+def test_strangers_speak_with_training_voices() -> None:
+    rng = np.random.default_rng(3)
+    strangers = [stranger(TRAIN_ACTORS[i % 16], rng) for i in range(300)]
+    assert {s.engine for s in strangers} == {"flite", "espeak"}
+    assert {s.voice for s in strangers if s.engine == "flite"} == {"slt", "awb", "kal16"}
+    assert len({s.voice for s in strangers}) > 80
+    assert all(s.name in {a.name for a in TRAIN_ACTORS} for s in strangers)

@@ -26,6 +26,7 @@ class ToneClip:
     statement: int
     text: str = ""
     vertices: None = None
+    speaker: str = ""
 
 
 @dataclass
@@ -70,7 +71,15 @@ def tone_clip(seed: int, seconds: float, known: bool = True) -> ToneClip:
     phonemes = [("M", 0.0, half), ("AA", half, seconds)]
     actor = "ab"[seed % 2] if known else "c"
     return ToneClip(
-        audio.astype(np.float32), parameters, phonemes, emotion, seed % 2, actor, "ab".find(actor), (seed % 6) // 4
+        audio.astype(np.float32),
+        parameters,
+        phonemes,
+        emotion,
+        seed % 2,
+        actor,
+        "ab".find(actor),
+        (seed % 6) // 4,
+        speaker=actor,
     )
 
 

@@ -1,5 +1,7 @@
 """Batches: alignment under cuts and speed changes, conditions, pairs, statistics."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -100,3 +102,34 @@ def test_phoneme_frames_and_the_common_grid() -> None:
 def test_no_clips_is_an_error() -> None:
     with pytest.raises(ValueError, match="emoface data synth"):
         ClipStore.load([], 30, 1)
+
+
+def speaker_store() -> ClipStore:
+    clips = [dataclasses.replace(ramp_clip(60), speaker=s, emotion=e) for s in ("one", "two", "") for e in (0, 0, 3, 5)]
+    return ClipStore(clips, 30, 2)
+
+
+def test_groups_of_one_voice_begin_with_another_neutral_clip_of_it() -> None:
+    store = speaker_store()
+    grouped = 0
+    for seed in range(20):
+        rows, neutral = store.draw_speakers(np.random.default_rng(seed), 8, 4)
+        assert len(rows) == len(neutral) == 8
+        for row, leader in enumerate(neutral):
+            if leader < 0:
+                continue
+            grouped += 1
+            voice, reference = store.clips[rows[row]], store.clips[rows[leader]]
+            assert reference.emotion == 0 and neutral[leader] == -1
+            assert voice.speaker == reference.speaker != ""
+    assert grouped > 40
+
+
+def test_without_groups_every_row_is_drawn_alone() -> None:
+    rows, neutral = speaker_store().draw_speakers(np.random.default_rng(0), 8, 1)
+    assert rows == speaker_store().draw(np.random.default_rng(0), 8).tolist() and neutral == [-1] * 8
+
+
+def test_a_clip_never_calibrates_itself() -> None:
+    store = speaker_store()
+    assert store.neutral_takes[0] == [1] and store.neutral_takes[2] == [0, 1] and store.neutral_takes[8] == []

@@ -23,6 +23,7 @@ from emoface_training.nn.interpolation import FEATURE_RATE
 
 IGNORED = -100
 UNKNOWN_EMOTION = len(EMOTIONS)
+NEUTRAL = EMOTIONS.index("neutral")
 SAMPLE_RATE = 16000
 # Frames at a cut edge whose context the crop lacks: they are encoded but not scored.
 EDGE_FRAMES = 4
@@ -44,6 +45,7 @@ class StoredClip:
     actor_index: int
     statement: int
     vertices: VertexMotion | None = None
+    speaker: str = ""
 
     @property
     def frames(self) -> int:
@@ -86,6 +88,7 @@ class ClipStore:
                     clip.actor_index,
                     clip.statement,
                     clip.vertices,
+                    clip.speaker,
                 )
             )
         if not clips:
@@ -109,6 +112,13 @@ class ClipStore:
             ]
             for clip in self.clips
         ]
+        speakers: dict[str, list[int]] = defaultdict(list)
+        for index, clip in enumerate(self.clips):
+            if clip.speaker:
+                speakers[clip.speaker].append(index)
+        self.takes = [[other for other in speakers[clip.speaker] if other != i] for i, clip in enumerate(self.clips)]
+        # What calibration may learn a clip's voice from
+        self.neutral_takes = [[i for i in takes if self.clips[i].emotion == NEUTRAL] for takes in self.takes]
 
     @property
     def seconds(self) -> float:
@@ -117,6 +127,27 @@ class ClipStore:
     def draw(self, generator: np.random.Generator, count: int) -> np.ndarray:
         """Clip indices with probability proportional to length."""
         return np.searchsorted(self._cumulative, generator.integers(0, self._cumulative[-1], count), side="right")
+
+    def draw_speakers(self, generator: np.random.Generator, count: int, group: int) -> tuple[list[int], list[int]]:
+        """Clip indices in groups of one voice, and for each the row of its group's neutral clip (-1: none).
+
+        A group is a neutral clip and `group - 1` others; clips of unknown speakers come alone, so do all for group 1.
+        """
+        if group < 2:
+            return [int(i) for i in self.draw(generator, count)], [-1] * count
+        rows: list[int] = []
+        neutral: list[int] = []
+        while len(rows) < count:
+            chosen = int(self.draw(generator, 1)[0])
+            if self.neutral_takes[chosen] and count - len(rows) >= group:
+                first = len(rows)
+                others = generator.choice(self.takes[chosen], group - 2).tolist()
+                rows += [int(generator.choice(self.neutral_takes[chosen])), chosen, *others]
+                neutral += [-1] + [first] * (group - 1)
+            else:
+                rows.append(chosen)
+                neutral.append(-1)
+        return rows, neutral
 
     def spread(self, count: int) -> list[StoredClip]:
         """`count` clips evenly spread over the split (all when it has fewer)."""
@@ -191,7 +222,11 @@ def conditions(
 
 @dataclass(frozen=True)
 class CropBatch:
-    """audio [B, N]; parameters [B, T, P]; mask bool [B, T]; phonemes int64 [B, T]; emotion int64 [B]."""
+    """audio [B, N]; parameters [B, T, P]; mask bool [B, T]; phonemes int64 [B, T]; emotion int64 [B].
+
+    neutral int64 [B]: the row with neutral speech of the same voice in the same recording conditions, -1 where there
+    is none.
+    """
 
     audio: Tensor
     parameters: Tensor
@@ -199,6 +234,7 @@ class CropBatch:
     phonemes: Tensor
     emotion: Tensor
     conditions: Conditions
+    neutral: Tensor
 
 
 def grid_step(fps: int) -> int:
@@ -216,8 +252,12 @@ def crop_batch(
     speed_change: float = 0.0,
     speed_change_probability: float = 0.0,
     recording: RecordingConditions = AS_RECORDED,
+    clips_per_speaker: int = 1,
 ) -> CropBatch:
-    """Random crops, resampled in time (pitch and formants move along), in random recording conditions."""
+    """Random crops, resampled in time (pitch and formants move along), in random recording conditions.
+
+    Crops of one voice (`clips_per_speaker` of them) share speed and recording conditions.
+    """
     fps = store.fps
     frames = int(seconds * fps)
     samples = frames * SAMPLE_RATE // fps
@@ -226,18 +266,22 @@ def crop_batch(
     parameters = np.zeros((size, frames, width), np.float32)
     mask = np.zeros((size, frames), bool)
     phonemes = np.full((size, frames), IGNORED, np.int64)
-    chosen = [store.clips[i] for i in store.draw(generator, size)]
+    drawn, neutral = store.draw_speakers(generator, size, clips_per_speaker)
+    chosen = [store.clips[i] for i in drawn]
+    speeds = np.exp(generator.uniform(-speed_change, speed_change, size))
+    speeds = np.where(generator.random(size) < speed_change_probability, speeds, 1.0)
+    recordings = generator.integers(0, 2**63, size)
     for row, clip in enumerate(chosen):
-        speed = 1.0
-        if generator.random() < speed_change_probability:
-            speed = math.exp(generator.uniform(-speed_change, speed_change))
+        leader = row if neutral[row] < 0 else neutral[row]
+        speed = float(speeds[leader])
         available = int((clip.frames - 1) / speed) + 1
         start = 0
         if available > frames:
             step = grid_step(fps)
             start = int(generator.integers(0, (clip.frames - int(frames * speed)) // step + 1)) * step
         length = min(frames, int((clip.frames - 1 - start) / speed) + 1)
-        audio[row] = recording.apply(_cut_audio(clip, start * SAMPLE_RATE // fps, samples, speed), generator)
+        cut = _cut_audio(clip, start * SAMPLE_RATE // fps, samples, speed)
+        audio[row] = recording.apply(cut, np.random.default_rng(recordings[leader]))
         position = start + speed * np.arange(length)
         parameters[row, :length] = _interpolate_rows(clip.parameters, position)
         phonemes[row, :length] = phoneme_frames(clip, position / fps)
@@ -251,6 +295,7 @@ def crop_batch(
         torch.from_numpy(phonemes),
         torch.tensor([clip.emotion for clip in chosen]),
         conditions(store, chosen, generator, emotion_dropped, style_dropped),
+        torch.tensor(neutral),
     )
 
 

@@ -49,7 +49,11 @@ class StageOptions:
 
 @dataclass(frozen=True)
 class StageAOptions(StageOptions):
-    """Encoders with a coefficient head (ours; the paper starts from pretrained encoders)."""
+    """Encoders with a coefficient head (ours; the paper starts from pretrained encoders).
+
+    clips_per_speaker: crops of one voice in a batch, the first of them neutral; calibrated: chance that the others'
+    emotion features are relative to the mean of that one's, as `Animator.calibrate` makes them.
+    """
 
     crop_seconds: float = 3.0
     learning_rate: float = 1.5e-3
@@ -62,6 +66,8 @@ class StageAOptions(StageOptions):
     noise_probability: float = 0.5
     equaliser_db: float = 3.0
     reverberation_probability: float = 0.4
+    clips_per_speaker: int = 1
+    calibrated: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -95,6 +101,7 @@ class StageBOptions(StageOptions):
     loss_regions: dict[str, float] = field(default_factory=dict)
     loss_vertices: int = 0
     frame_gains: dict[str, float] = field(default_factory=dict)
+    calibrated: float = 0.0
     loss_self: float = 1000.0
     loss_cross: float = 1000.0
     loss_velocity: float = 500.0

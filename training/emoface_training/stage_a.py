@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from emoface_training.augmentation import RecordingConditions
 from emoface_training.batches import (
     IGNORED,
+    NEUTRAL,
     UNKNOWN_EMOTION,
     ClipStore,
     Conditions,
@@ -132,9 +133,11 @@ class StageA:
             o.speed_change,
             o.speed_change_probability,
             RecordingConditions(o.equaliser_db, o.reverberation_probability, o.noise_probability, o.gain_db),
+            o.clips_per_speaker,
         )
         audio, frames = self.model.pad_audio(batch.audio)
         content, emotion, _ = self.features(audio, frames)
+        emotion = relative_to_neutral(emotion, batch.mask, batch.neutral, o.calibrated)
         predicted, phoneme_logits = self.head(content, emotion, batch.conditions)
         parts = self.coefficient_losses(predicted, batch.parameters, batch.mask)
         labels = batch.phonemes.masked_fill(~batch.mask, IGNORED)
@@ -183,12 +186,23 @@ class StageA:
         return self.head
 
 
+def relative_to_neutral(emotion: Tensor, mask: Tensor, neutral: Tensor, probability: float) -> Tensor:
+    """Subtract from emotion features [B, T, D] the mean of the row `neutral` [B] (-1: none), with a chance per row.
+
+    That mean is what `speaker_mean` is at run time; it counts the frames of mask [B, T].
+    """
+    weight = mask.to(emotion.dtype)[..., None]
+    means = (emotion * weight).sum(1) / weight.sum(1).clamp(min=1)
+    chosen = (neutral >= 0) & (torch.rand(len(neutral)) < probability)
+    return emotion - (means[neutral.clamp(min=0)] * chosen[:, None])[:, None]
+
+
 def _kept_mean(values: Tensor, mask: Tensor) -> Tensor:
     return (values.mean(-1) * mask).sum() / mask.sum().clamp(min=1)
 
 
 def predicted_parameters(task: StageA, clips: list[StoredClip], given: Conditions) -> Iterator[tuple]:
-    """Per clip: parameters [T, 21], phoneme logits [T, 40], emotion logits [8]; batches of similar length."""
+    """Per clip: its position, parameters [T, 21], phoneme logits [T, 40], mean emotion feature [D], in batches."""
     order = sorted(range(len(clips)), key=lambda i: clips[i].frames)
     for first in range(0, len(order), 8):
         rows = order[first : first + 8]
@@ -202,10 +216,10 @@ def predicted_parameters(task: StageA, clips: list[StoredClip], given: Condition
         content, emotion, _ = task.features(padded, frames)
         some = Conditions(given.style[rows], given.level[rows], given.emotion_class[rows])
         parameters, phonemes = task.head(content, emotion, some)
-        logits = task.model.emotion_encoder.logits(emotion, mask)
         parameters = parameters * task.head.deviation + task.head.mean
         for row, i in enumerate(rows):
-            yield clips[i], parameters[row, : clips[i].frames], phonemes[row, : clips[i].frames], logits[row]
+            kept = slice(clips[i].frames)
+            yield i, parameters[row, kept], phonemes[row, kept], emotion[row][mask[row]].mean(0)
 
 
 def coefficient_figures(task: StageA, clips: list[StoredClip]) -> dict[str, float]:
@@ -217,9 +231,11 @@ def coefficient_figures(task: StageA, clips: list[StoredClip]) -> dict[str, floa
     fps = task.model.config.fps
     errors, targets, outputs = [], [], []
     counts = dict.fromkeys(("closed", "bilabials", "false", "vowels", "tucked", "labiodentals"), 0)
-    phoneme_hits = phoneme_total = emotion_hits = 0
+    phoneme_hits = phoneme_total = 0
+    features = torch.zeros(len(clips), task.model.config.width)
     close, tuck = RIG_PARAMETERS.index("lips_close"), RIG_PARAMETERS.index("lip_tuck")
-    for clip, parameters, phoneme_logits, logits in predicted_parameters(task, clips, given):
+    for index, parameters, phoneme_logits, feature in predicted_parameters(task, clips, given):
+        clip, features[index] = clips[index], feature
         target = clip.parameters.astype(np.float32)
         output = parameters.numpy()
         errors.append((output - target) ** 2)
@@ -228,7 +244,6 @@ def coefficient_figures(task: StageA, clips: list[StoredClip]) -> dict[str, floa
         labels = phoneme_frames(clip, np.arange(clip.frames) / fps)
         phoneme_hits += int((phoneme_logits.argmax(-1).numpy() == labels)[labels != IGNORED].sum())
         phoneme_total += int((labels != IGNORED).sum())
-        emotion_hits += int(logits.argmax()) == clip.emotion
         for name, start, end in clip.phonemes:
             span = output[int(start * fps) : int(np.ceil(end * fps)) + 1]
             middle = int((start + end) / 2 * fps)
@@ -251,8 +266,32 @@ def coefficient_figures(task: StageA, clips: list[StoredClip]) -> dict[str, floa
         "false_closures": counts["false"] / max(1, counts["vowels"]),
         "tucks": counts["tucked"] / max(1, counts["labiodentals"]),
         "phoneme_accuracy": phoneme_hits / max(1, phoneme_total),
-        "emotion_accuracy": emotion_hits / len(clips),
+        **emotion_figures(task.model.emotion_encoder.classifier, clips, features),
     }
+
+
+def emotion_figures(classifier: nn.Module, clips: list[StoredClip], features: Tensor) -> dict[str, float]:
+    """Share of clips whose emotion the classifier names, from mean features [N, D], without and with calibration.
+
+    Calibrated: less the mean over the other neutral clips of the same speaker, where there are any.
+    """
+    relative, known = features.clone(), []
+    for index, clip in enumerate(clips):
+        takes = [
+            i
+            for i, other in enumerate(clips)
+            if i != index and clip.speaker and other.speaker == clip.speaker and other.emotion == NEUTRAL
+        ]
+        if takes:
+            known.append(index)
+            relative[index] -= features[takes].mean(0)
+    labels = torch.tensor([clip.emotion for clip in clips])
+    hits = classifier(features).argmax(-1) == labels
+    figures = {"emotion_accuracy": float(hits.float().mean())}
+    if known:
+        right = classifier(relative).argmax(-1) == labels
+        figures["emotion_accuracy_calibrated"] = float(right[known].float().mean())
+    return figures
 
 
 assert EMOTION_CLASSES == UNKNOWN_EMOTION  # the corpus labels and the classifier agree

@@ -192,7 +192,15 @@ class StageB:
         partners = [
             int(generator.choice(self.train.partners[i])) if o.pairs and self.train.partners[i] else -1 for i in clips
         ]
-        features = self.features(clips + [p for p in partners if p >= 0], progress)
+        takes = {
+            i: int(generator.choice(self.train.neutral_takes[i]))
+            for i in sorted(set(clips))
+            if o.calibrated and self.train.neutral_takes[i] and generator.random() < o.calibrated
+        }
+        features = self.features([*clips, *(p for p in partners if p >= 0), *takes.values()], progress)
+        means = {clip: features[take].emotion.mean(0) for clip, take in takes.items()}
+        for clip, mean in means.items():
+            features[clip] = Features(features[clip].content, features[clip].emotion - mean)
         frames = [min(o.max_frames, self.train.clips[i].frames) for i in clips]
         rooms = [self.train.clips[i].frames - n + 1 for i, n in zip(clips, frames, strict=True)]
         starts = [int(generator.integers(0, room)) for room in rooms]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 import yaml
+from torch import Tensor
 
 from emoface_training import checkpoint, loop, pretrained_model
 from emoface_training.batches import ClipStore
@@ -23,12 +25,15 @@ from emoface_training.config import EmoFaceConfig
 from emoface_training.motion_targets import Face, face_basis
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.spiral import build_spirals
+from emoface_training.nn.stage import Stage
 from emoface_training.options import OptionsError, StageOptions, TrainingOptions
 from emoface_training.stage_a import StageA
 from emoface_training.trainer import StageB
 
 CONFIG, SUMMARY = "config.yaml", "summary.json"
 STAGES = ("a", "b", "all")
+LAYER_KEY = re.compile(r"encoder\.encoder\.layers\.(\d+)\.")
+OUTPUT_KEY = re.compile(r"(attention\.out_proj|feed_forward\.output_dense)\.(weight|bias)$")
 
 
 class RunExistsError(OptionsError):
@@ -140,18 +145,34 @@ def _with_encoders(model: EmoFace, folders: dict[str, Path]) -> EmoFace:
 
 
 def load_encoders(model: EmoFace, folder: Path) -> None:
-    """Copy both encoders and the classifier of a checkpoint into the model."""
+    """Copy both encoders and the classifier of a checkpoint into the model.
+
+    A deeper encoder than the checkpoint's begins as the same function: its further layers add nothing at first.
+    """
     tensors, config = checkpoint.load_weights(folder)
-    wanted = ("content_encoder.", "emotion_encoder.")
     try:
-        for prefix in wanted:
+        for name in ("content_encoder", "emotion_encoder"):
+            prefix, stage = f"{name}.", getattr(model, name)
             part = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-            getattr(model, prefix[:-1]).load_state_dict(part, strict=True)
+            layers = getattr(config, name).num_hidden_layers
+            stage.load_state_dict(_further_layers(stage, layers) | part, strict=True)
     except RuntimeError as error:
         raise checkpoint.CheckpointError(
             f"got encoders in {folder} of width {config.width} that do not fit this model ({error}): use one model "
             "section for both stages"
         ) from error
+
+
+def _further_layers(stage: Stage, layers: int) -> dict[str, Tensor]:
+    """Weights of a pre-norm encoder's layers after the first `layers`, with outputs of zero."""
+    if not stage.encoder.config.do_stable_layer_norm:
+        return {}
+    further = {}
+    for key, value in stage.state_dict().items():
+        layer = LAYER_KEY.match(key)
+        if layer and int(layer.group(1)) >= layers:
+            further[key] = torch.zeros_like(value) if OUTPUT_KEY.search(key) else value
+    return further
 
 
 def load_heads(task: StageA, folder: Path) -> None:

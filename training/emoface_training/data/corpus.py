@@ -3,7 +3,8 @@
 Folder: ``corpus.json`` (format, rates, names, actors, counts) and ``<split>/<actor>/<index>.npz``, each a shard of
 sixteen clips. A shard holds concatenated arrays and offsets: ``audio`` int16 at 16 kHz, ``parameters`` float16 [T, 21]
 at 30 fps, ``segment_*`` (phoneme number, start and end in seconds, clip), and per clip ``emotion``, ``level``,
-``statement``, ``text``. Shards are complete or absent, so a corpus can be read while it is still being made.
+``statement``, ``text``, ``speaker`` (empty where unknown). Shards are complete or absent, so a corpus can be read while
+it is still being made.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from .synthetic.errors import CorpusError
 from .synthetic.parameters import EMOTIONS, RIG_PARAMETERS
 from .synthetic.phonemes import PHONEME_INDEX, PHONEMES, Segment
 
-FORMAT = 1
+FORMAT = 2
 FPS = 30
 SAMPLE_RATE = 16000
 DESCRIPTION = "corpus.json"
@@ -41,6 +42,7 @@ class RawClip(NamedTuple):
     level: int
     statement: int
     text: str
+    speaker: str = ""
 
 
 def frame_count(samples: int) -> int:
@@ -70,6 +72,7 @@ def write_shard(path: Path, clips: Sequence[RawClip]) -> None:
         "level": np.array([clip.level for clip in clips], np.int8),
         "statement": np.array([clip.statement for clip in clips], np.int32),
         "text": np.array([clip.text for clip in clips], np.str_),
+        "speaker": np.array([clip.speaker for clip in clips], np.str_),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -113,6 +116,7 @@ class ClipRef:
     level: int
     statement: int
     text: str
+    speaker: str
     samples: int
 
     @property
@@ -145,6 +149,7 @@ class ClipRef:
             actor_index=self.actor_index,
             statement=self.statement,
             text=self.text,
+            speaker=self.speaker,
         )
 
 
@@ -187,9 +192,10 @@ class Corpus:
         refs: list[ClipRef] = []
         for path in sorted((self.root / split).glob("*/[0-9]*.npz"), key=lambda p: (p.stem, p.parent.name)):
             actor = path.parent.name
-            shard = read_shard(path, ("audio_offsets", "emotion", "level", "statement", "text"))
+            shard = read_shard(path, ("audio_offsets", "emotion", "level", "statement", "text", "speaker"))
             samples = np.diff(shard["audio_offsets"])
-            facts = zip(shard["emotion"], shard["level"], shard["statement"], shard["text"], samples, strict=True)
+            labels = (shard[name] for name in ("emotion", "level", "statement", "text", "speaker"))
+            facts = zip(*labels, samples, strict=True)
             refs += [
                 ClipRef(
                     path=path,
@@ -201,9 +207,10 @@ class Corpus:
                     level=int(level),
                     statement=int(statement),
                     text=str(text),
+                    speaker=str(speaker),
                     samples=int(count),
                 )
-                for i, (emotion, level, statement, text, count) in enumerate(facts)
+                for i, (emotion, level, statement, text, speaker, count) in enumerate(facts)
             ]
         return refs
 

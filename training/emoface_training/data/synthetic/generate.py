@@ -19,16 +19,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..corpus import DESCRIPTION, FORMAT, FPS, SAMPLE_RATE, write_shard
-from . import speech_espeak, speech_festival, speech_flite, text
+from . import speech_espeak, speech_festival, speech_flite, text, text_lexicon
 from .clips import Line, make_clips
 from .errors import CorpusError
 from .parameters import EMOTIONS, LEVELS, RIG_PARAMETERS
-from .voice_actors import ACTORS, ESPEAK_VARIANTS, SPLITS, TRAIN_ACTORS, Actor, actors_of
+from .voice_actors import ACTORS, ESPEAK_VARIANTS, SPLITS, TRAIN_ACTORS, Actor, actors_of, stranger
 
 RICH_CLIPS = 16
-_SECONDS = {"mirror": 46.0, "rich": 76.0}  # what a shard of each kind lasts on average
+_SECONDS = {"mirror": 46.0, "rich": 76.0, "strangers": 2 * 84.0}  # what the shards of each kind last on average
+FIRST_STRANGER = 100_000  # shards of strangers are numbered from here, so that more of them leave the others alone
 _HELD_OUT_SHARE = 1 / 30  # of the hours, for each split besides train
 _ROUGH, _PAUSES, _NO_SPEECH, _PLAIN = 0.5, 0.7, 0.03, 0.4
+_STRANGER_ROUGH, _SALAD = 0.3, 0.6
+_NEUTRAL_EVERY = 4  # of a stranger's clips: what calibration learns from
 
 
 class Job(NamedTuple):
@@ -36,7 +39,7 @@ class Job(NamedTuple):
 
     split: str
     number: int
-    kind: str  # mirror or rich
+    kind: str  # mirror, rich or stranger
     actor: Actor
     statement: int
 
@@ -46,12 +49,14 @@ class Job(NamedTuple):
 
 
 def _training_jobs() -> Iterator[Job]:
-    """Endless: for one actor after the other the mirror of a statement, then as many varied sentences."""
+    """Endless: for one actor after the other the mirror of a statement, varied sentences, and two strangers."""
     number, statement = 0, 0
     while True:
         for actor in TRAIN_ACTORS:
             yield Job("train", number, "mirror", actor, statement % len(text.STATEMENTS))
             yield Job("train", number + 1, "rich", actor, -1)
+            yield Job("train", FIRST_STRANGER + number, "stranger", actor, -1)
+            yield Job("train", FIRST_STRANGER + number + 1, "stranger", actor, -1)
             number += 2
         statement += 1
 
@@ -76,7 +81,7 @@ def plan(hours: float) -> list[Job]:
     if not hours > 0 or not math.isfinite(hours):
         raise CorpusError(f"got {hours} hours, expected a positive number such as 3")
     seconds = hours * 3600
-    training = list(islice(_training_jobs(), 2 * _rounded(seconds, sum(_SECONDS.values()))))
+    training = list(islice(_training_jobs(), 4 * _rounded(seconds, sum(_SECONDS.values()))))
     count = _rounded(seconds * _HELD_OUT_SHARE, _SECONDS["rich"])
     jobs = list(islice(_held_out_jobs("validation"), count))
     groups = zip(*(islice(_held_out_jobs(split), count) for split in SPLITS[2:]), strict=True)
@@ -136,15 +141,40 @@ def _rich_lines(job: Job, rng: np.random.Generator) -> list[Line]:
     return lines
 
 
+def _stranger_lines(rng: np.random.Generator) -> list[Line]:
+    """One unknown voice in every emotion; most of what it says is word salad."""
+    lines = []
+    for i in range(RICH_CLIPS):
+        if rng.random() < _NO_SPEECH:
+            lines.append(Line("", "neutral", 0))
+            continue
+        emotion = "neutral" if i % _NEUTRAL_EVERY == 0 else EMOTIONS[1 + rng.integers(len(EMOTIONS) - 1)]
+        words = text_lexicon.sentence(4.5, rng) if rng.random() < _SALAD else _sentences("train", rng)
+        rough, pauses = rng.random() < _STRANGER_ROUGH, rng.random() < _PAUSES
+        lines.append(Line(words, emotion, int(rng.integers(2)), rough=bool(rough), pauses=bool(pauses)))
+    return lines
+
+
+def _speaker(job: Job) -> str:
+    """Whose voice a whole shard has; empty where every clip has another."""
+    if job.kind == "stranger":
+        return f"{job.actor.name}-{job.number}"
+    return "" if job.split == "train" and job.kind == "rich" else job.actor.name
+
+
 def make(job: Job, root: Path, seed: int) -> float:
     """Make one shard unless it is there; returns the seconds of audio that were made."""
     path = job.path(root)
     if path.exists():
         return 0.0
     rng = np.random.default_rng([seed, SPLITS.index(job.split), job.number])
-    lines = _mirror_lines(job, rng) if job.kind == "mirror" else _rich_lines(job, rng)
-    clips = make_clips(job.actor, lines, rng)
-    write_shard(path, clips)
+    actor = stranger(job.actor, rng) if job.kind == "stranger" else job.actor
+    if job.kind == "stranger":
+        lines = _stranger_lines(rng)
+    else:
+        lines = _mirror_lines(job, rng) if job.kind == "mirror" else _rich_lines(job, rng)
+    clips = make_clips(actor, lines, rng)
+    write_shard(path, [clip._replace(speaker=_speaker(job)) for clip in clips])
     return sum(len(clip.audio) for clip in clips) / SAMPLE_RATE
 
 
@@ -237,7 +267,7 @@ def generate(root: str | Path, hours: float, seed: int, workers: int = 1) -> dic
     jobs = plan(hours)
     if seed < 0 or workers < 1:
         raise CorpusError(f"got seed {seed} and {workers} workers, expected a seed >= 0 and at least one worker")
-    for module in (speech_flite, speech_espeak, speech_festival):
+    for module in (speech_flite, speech_espeak, speech_festival, text_lexicon):
         module.check()
     root.mkdir(parents=True, exist_ok=True)
     _check_existing(root, seed)

@@ -6,6 +6,8 @@ One flite voice and a whole engine are held out.
 
 from typing import NamedTuple
 
+import numpy as np
+
 
 class Actor(NamedTuple):
     """A speaker. ``pitch`` and ``formants`` are factors that turn one engine voice into several people."""
@@ -52,9 +54,34 @@ _VARIANTS = (
     "quincy rob robert shelby steph travis zac"
 )
 ESPEAK_VARIANTS = tuple(_VARIANTS.split())
+# Those and the others of eSpeak, without whispers, robots and speed tests: the strangers of the last part.
+_STRANGE_VARIANTS = (
+    "Alex Alicia Andrea Andy antonio aunty boris caleb Denis Diogo edward2 Gene Gene2 Gustave Henrique Hugo Iven "
+    "Iven2 Iven3 Iven4 Jacky John kaukovalta Lee marcelo marco Mario michel miguel Mike Mr norbert pablo pedro "
+    "RicishayMax RicishayMax2 RicishayMax3 sandro steph2 steph3 Storm victor grandma grandpa"
+)
+_ACCENTS = ("en-us", "en-us", "gmw/en", "gmw/en-GB-x-rp", "gmw/en-GB-scotland")
+_FLITE_SHARE = 0.5
+# By flite voice: factors on pitch and formants, lowest and highest, on a logarithmic scale.
+_FLITE_RANGES = {"slt": (0.6, 1.3, 0.84, 1.08), "awb": (0.75, 1.7, 0.94, 1.20), "kal16": (0.75, 1.75, 0.94, 1.20)}
 
 
 def actors_of(split: str) -> tuple[Actor, ...]:
     """The speakers heard in a split; validation and test_words are spoken by the training actors."""
     held_out = tuple(actor for actor in HELD_OUT_ACTORS if actor.split == split)
     return held_out or TRAIN_ACTORS
+
+
+def stranger(actor: Actor, rng: np.random.Generator) -> Actor:
+    """Somebody who moves like ``actor`` and speaks with a random training voice, pitch and length of the throat."""
+    if rng.random() < _FLITE_SHARE:
+        voice = list(_FLITE_RANGES)[rng.integers(len(_FLITE_RANGES))]
+        low, high, short, long = np.log(_FLITE_RANGES[voice])
+        size = rng.random()  # high voices come from small throats, more or less
+        pitch = np.exp(low + (high - low) * size)
+        formants = np.exp(short + (long - short) * np.clip(size + rng.normal(0, 0.2), 0, 1))
+        return actor._replace(engine="flite", voice=voice, pitch=float(pitch), formants=float(formants))
+    variants = ESPEAK_VARIANTS + tuple(_STRANGE_VARIANTS.split())
+    voice = f"{_ACCENTS[rng.integers(len(_ACCENTS))]}+{variants[rng.integers(len(variants))]}"
+    pitch, formants = np.exp(rng.normal(0, 0.15)), rng.uniform(0.9, 1.1)
+    return actor._replace(engine="espeak", voice=voice, pitch=float(pitch), formants=float(formants))

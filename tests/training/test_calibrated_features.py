@@ -1,0 +1,65 @@
+"""Emotion features relative to the same voice's neutral speech, in training as `speaker_mean` is at run time."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+from synthetic_corpus import TinyRig, ToneCorpus
+from tiny_run import run, tiny_options
+
+from emoface_training import training_run
+from emoface_training.batches import ClipStore
+from emoface_training.stage_a import emotion_figures, relative_to_neutral
+from emoface_training.trainer import StageB
+
+
+def test_rows_lose_the_mean_of_their_neutral_row() -> None:
+    torch.manual_seed(0)
+    emotion = torch.randn(4, 5, 3)
+    mask = torch.tensor([[1, 1, 1, 0, 0], [1, 1, 1, 1, 1], [1, 1, 1, 1, 0], [1, 1, 1, 1, 1]], dtype=torch.bool)
+    neutral = torch.tensor([-1, 0, 0, -1])
+    relative = relative_to_neutral(emotion, mask, neutral, 1.0)
+    mean = emotion[0, :3].mean(0)
+    torch.testing.assert_close(relative[1:3], emotion[1:3] - mean)
+    assert torch.equal(relative[0], emotion[0]) and torch.equal(relative[3], emotion[3])
+    assert torch.equal(relative_to_neutral(emotion, mask, neutral, 0.0), emotion)
+
+
+def test_stage_a_trains_on_groups_and_reports_both_accuracies(tmp_path: Path) -> None:
+    chosen = tiny_options(steps=2)
+    grouped = dataclasses.replace(chosen.stage_a, batch_size=4, clips_per_speaker=3, calibrated=1.0, validation_clips=6)
+    chosen = dataclasses.replace(chosen, stage_a=grouped, stage_b=None)
+    figures = run(tmp_path / "run", chosen)["stage_a"]["validation"]
+    assert 0.0 <= figures["emotion_accuracy"] <= 1.0 and 0.0 <= figures["emotion_accuracy_calibrated"] <= 1.0
+
+
+def test_accuracy_after_calibration_counts_the_voices_that_have_neutral_takes() -> None:
+    corpus = ToneCorpus(count=4)
+    clips = ClipStore.load(corpus.clips("train"), 30, 2).clips  # emotions 0 1 2 0, speakers a b a b
+    classifier = lambda features: torch.nn.functional.one_hot(features[:, 0].round().long().clamp(0, 2), 8).float()  # noqa: E731
+    features = torch.tensor([[5.0], [2.0], [7.0], [1.0]])  # a: neutral 5, sad-ish 7 = +2; b: neutral 1, 2 = +1
+    figures = emotion_figures(classifier, clips, features)
+    assert figures["emotion_accuracy"] == 1 / 4  # the third alone: 7 clamps to 2
+    assert figures["emotion_accuracy_calibrated"] == 1.0  # 2 - 1 = 1 and 7 - 5 = 2; the neutral ones have no other
+
+
+def test_stage_b_rows_lose_the_mean_of_a_neutral_take() -> None:
+    corpus, rig = ToneCorpus(count=6), TinyRig()
+    stores = [ClipStore.load(corpus.clips(split), 30, 2) for split in ("train", "validation")]
+    for calibrated in (0.0, 1.0):
+        chosen = tiny_options(calibrated=calibrated, freeze_encoders_for=1.0, pairs=False)
+        model = training_run.new_model(chosen, ("a", "b"), rig, stores[0])
+        task = StageB(model, *stores, rig, chosen.stage_b, 3)
+        task.fill_cache()
+        rows = task.rows(np.random.default_rng(0), 0.0)
+        if not calibrated:
+            plain = rows
+    difference = plain.emotion - rows.emotion
+    moved = difference.abs().amax((1, 2)) > 0
+    assert moved.any()
+    for row in difference[moved]:
+        kept = row[row.abs().sum(-1) > 0]
+        torch.testing.assert_close(kept, kept[:1].expand_as(kept), atol=2e-3, rtol=0)
