@@ -10,6 +10,10 @@ from numpy.typing import NDArray
 from emoface.render.camera import Camera
 from emoface.render.renderer import Renderer
 
+BACKGROUND = (226, 230, 236)
+# Above 255: so bright that the corners, which are darker, are white too
+PAPER = (320, 320, 320)
+
 # How strongly a region reflects the lights as a sharp spot.
 _GLOSS = {"lips": 0.10, "tongue": 0.12, "teeth_upper": 0.25, "teeth_lower": 0.25, "eyeballs": 0.75}
 # How much light reaches a region at least: the template's closed mouth would leave these in the dark for good.
@@ -25,10 +29,12 @@ def portrait(
     *,
     yaw: float = 0.0,
     pitch: float = 0.0,
+    background: tuple[int, int, int] = BACKGROUND,
 ) -> Renderer:
     """A renderer that frames `template` (V, 3), with glossy eyes, lips and teeth where `masks` name them.
 
-    size is (width, height) in pixels; yaw and pitch, in radians, turn the camera around the head.
+    size is (width, height) in pixels; yaw and pitch, in radians, turn the camera around the head. background: sRGB,
+    darker towards the corners; `PAPER` stays white there.
     """
     camera = Camera.fit(template, size[0] / size[1], yaw=yaw, pitch=pitch)
     return Renderer(
@@ -39,6 +45,7 @@ def portrait(
         template=template,
         gloss=_per_vertex(_GLOSS, masks or {}, len(template)),
         openness=_per_vertex(_OPENNESS, masks or {}, len(template)),
+        background=background,
     )
 
 
