@@ -192,11 +192,7 @@ class StageB:
         partners = [
             int(generator.choice(self.train.partners[i])) if o.pairs and self.train.partners[i] else -1 for i in clips
         ]
-        takes = {
-            i: int(generator.choice(self.train.neutral_takes[i]))
-            for i in sorted(set(clips))
-            if o.calibrated and self.train.neutral_takes[i] and generator.random() < o.calibrated
-        }
+        takes = self._neutral_takes(clips, generator.spawn(1)[0])
         features = self.features([*clips, *(p for p in partners if p >= 0), *takes.values()], progress)
         means = {clip: features[take].emotion.mean(0) for clip, take in takes.items()}
         for clip, mean in means.items():
@@ -232,6 +228,12 @@ class StageB:
         self._labels = torch.tensor([clip.emotion for clip in chosen])
         self._pooled = torch.stack([features[i].emotion.mean(0) for i in clips])
         return Rows(torch.stack(content), torch.stack(emotion), mask, frame_weights, motion, given, len(clips))
+
+    def _neutral_takes(self, clips: list[int], generator: np.random.Generator) -> dict[int, int]:
+        """For some of the clips another one with neutral speech of the same voice."""
+        chosen = [i for i in sorted(set(clips)) if generator.random() < self.options.calibrated]
+        takes = self.train.neutral_takes
+        return {i: int(generator.choice(takes[i])) for i in chosen if takes[i]}
 
     def _frame_weights(self, clip: int, window: slice) -> Tensor:
         """1 + sum of gain x parameter for the frames of a window, [n]."""
