@@ -22,6 +22,8 @@ from emoface_training.data.synthetic.phonemes import PHONEME_INDEX, SIL, Segment
 SAMPLE_RATE = 16000
 FRAME_S = 0.01
 PEAK = 20000  # of int16: the acoustic model wants a healthy level
+# A transcript does not tell pauses: with the default of .005 short ones went to the words around them
+SILENCE_PROBABILITY = 0.5
 # The recogniser's default beams lose the path through long or noisy sentences. Each try: beam, silence added (s).
 TRIES = ((1e-80, 0.1), (1e-120, 0.25), (1e-48, 0.1), (1e-160, 0.4))
 
@@ -118,7 +120,8 @@ def _align(
     audio: np.ndarray, text: str, pronunciations: dict[str, str], beam: float, padding: float
 ) -> list[Segment] | None:
     """One try; None when the search lost every path. `pronunciations` gains what eSpeak was asked."""
-    decoder = _decoder(lm=None, beam=beam, wbeam=beam, pbeam=beam)
+    # Without `bestpath`: its search of the word lattice loses sentences that the first search had aligned
+    decoder = _decoder(lm=None, beam=beam, wbeam=beam, pbeam=beam, silprob=SILENCE_PROBABILITY, bestpath=False)
     for word in dict.fromkeys(text.split()):
         if word not in pronunciations and decoder.lookup_word(word) is None:
             pronunciations[word] = _pronounced(word)

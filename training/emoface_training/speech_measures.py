@@ -4,7 +4,7 @@ Thresholds, fixed before any model was measured, on the rig's own scale:
 
 - closed: the gap between the middles of the inner lips is at most 15 % of the way from the rig's closed lips to its
   half-open jaw (jaw_open = 0.5). A bilabial /p b m/ counts as closed when one frame of its interval is closed.
-- false closure: the middle frame of an open vowel (AA AE AO EH AY AW) is closed.
+- false closure: the frame nearest to the middle of an open vowel (AA AE AO EH AY AW) is closed.
 - tuck: the middle of the lower lip has come at least 40 % of the way towards the upper teeth that the rig's own full
   tuck goes (jaw_open = 0.15). An /f v/ counts when one frame of its interval is tucked.
 - silence: share of the frames with closed lips among those from 200 ms after the start of a silence (phoneme SIL) until
@@ -16,7 +16,7 @@ The same measures run on the ground truth, which shows what they can reach.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -110,7 +110,7 @@ class SpeechMeasures:
         self._silent.append(gap[silent_frames(clip.phonemes, len(gap), self.fps)] <= gauge.closed_below)
         for name, start, end in clip.phonemes:
             span = slice(int(start * self.fps), int(np.ceil(end * self.fps)) + 1)
-            middle = int((start + end) / 2 * self.fps)
+            middle = round((start + end) / 2 * self.fps)
             if name in BILABIALS and len(gap[span]):
                 self._judge("bilabials", (name, start, end), gap[span].min(), gauge.closed_below)
             elif name in LABIODENTALS and len(teeth[span]):
@@ -121,12 +121,27 @@ class SpeechMeasures:
     def _judge(self, kind: str, phoneme: tuple[str, float, float], measured: float, below: float) -> None:
         self.events.append(Event(kind, *phoneme, hit=bool(measured <= below), measured=float(measured)))
 
+    @classmethod
+    def joined(cls, parts: Sequence[SpeechMeasures]) -> SpeechMeasures:
+        """The measures of all parts' clips together; parts of one rig and rate, at least one."""
+        whole = cls(parts[0].gauge, parts[0].fps)
+        for part in parts:
+            whole.events += part.events
+            whole._jaw += part._jaw
+            whole._jaw_target += part._jaw_target
+            whole._silent += part._silent
+        return whole
+
+    def jaws(self) -> tuple[np.ndarray, np.ndarray]:
+        """Jaw drop [T] in metres of all clips, predicted and ground truth."""
+        return np.concatenate(self._jaw), np.concatenate(self._jaw_target)
+
     def figures(self) -> dict[str, float | int]:
         """Rates in 0..1 with their counts; a correlation of a motionless jaw is 0."""
         hits = {kind: [event.hit for event in self.events if event.kind == kind] for kind in RATES.values()}
         silent = np.concatenate(self._silent)
         return {
-            "jaw_correlation": correlation(np.concatenate(self._jaw), np.concatenate(self._jaw_target)),
+            "jaw_correlation": correlation(*self.jaws()),
             **{rate: sum(hits[kind]) / max(1, len(hits[kind])) for rate, kind in RATES.items()},
             "silence_closed": float(silent.mean()) if len(silent) else 0.0,
             **{kind: len(judged) for kind, judged in hits.items()},
