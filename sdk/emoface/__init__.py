@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from emoface.animation import animate as animate
     from emoface.animation import animate_file as animate_file
     from emoface.animator import Animator as Animator
-    from emoface.animator import Latency as Latency
+    from emoface.calibration import Calibration as Calibration
     from emoface.errors import EmoFaceError as EmoFaceError
     from emoface.frames import Animation as Animation
     from emoface.frames import FrameBatch as FrameBatch
@@ -28,12 +28,14 @@ if TYPE_CHECKING:
     from emoface.package import Face as Face
     from emoface.package import Package as Package
     from emoface.pool import AnimatorPool as AnimatorPool
+    from emoface.timing import Latency as Latency
 
 __version__ = "0.1.0"
 __all__ = [
     "Animation",
     "Animator",
     "AnimatorPool",
+    "Calibration",
     "EmoFaceError",
     "Face",
     "FrameBatch",
@@ -48,10 +50,11 @@ _HOME = {
     "Animation": "frames",
     "Animator": "animator",
     "AnimatorPool": "pool",
+    "Calibration": "calibration",
     "EmoFaceError": "errors",
     "Face": "package",
     "FrameBatch": "frames",
-    "Latency": "animator",
+    "Latency": "timing",
     "Manifest": "manifest",
     "Package": "package",
     "animate": "animation",

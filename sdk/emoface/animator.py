@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emoface.audio.chunk import check_policy, check_rate, to_mono
+from emoface.calibration import Calibration, calibration_for
 from emoface.errors import (
     AudioFormatError,
     ClosedError,
@@ -24,34 +24,26 @@ from emoface.errors import (
     UsageError,
 )
 from emoface.frames import FrameBatch
-from emoface.package import DEFAULT, Face, Package
+from emoface.package import DEFAULT, Package
 from emoface.rig.basis import Blendshapes
+from emoface.rig.blinks import Blinks, open_blinks
 from emoface.rig.controls import RigControls
 from emoface.rig.stream import open_rig
-from emoface.stream.conditions import ConditionTimeline, condition_vector
+from emoface.stream.calibrate import CONDITION, calibrated_output, learn_voice
+from emoface.stream.choices import block_features, check_channels, chosen_face, initial_conditions
+from emoface.stream.conditions import ConditionTimeline, Vector, condition_vector
 from emoface.stream.driver import Calls, Motion, Probe, open_driver, run_alone
 from emoface.stream.features import Floats
 from emoface.stream.guard import Guard
 from emoface.stream.state import load_state, save_state
+from emoface.timing import Latency
 
 if TYPE_CHECKING:
     from emoface.backends import Engine
 
+__all__ = ["Animator", "Latency"]
+
 _LONGEST_TAIL_S = 60.0
-
-
-@dataclass(frozen=True)
-class Latency:
-    """Declared latency: frame m is returned once m / fps + `seconds` of audio have been fed.
-
-    Attributes:
-        samples: at the stream's own sample rate, resampler included.
-        seconds, ms: the same as time.
-    """
-
-    samples: int
-    seconds: float
-    ms: float
 
 
 class Animator:
@@ -70,16 +62,20 @@ class Animator:
         backend: "auto", "ort-cpu", ...; see `emoface doctor`.
         precision: "fp32", "fp16" or "int8"; None takes the package's default.
         on_bad_audio: "error" refuses NaN, infinite and out-of-scale samples, "silence" mutes them.
-        speaker_mean: calibration on an unknown voice, float (D,); None is the package's default.
+        speaker_mean: mean emotion feature of the voice, float (D,); None is the package's default.
+        calibration: what `calibrate` found out about the voice, or the file it was saved in.
         threads: threads per graph. One is best unless the model is large.
         blendshapes: True for weights of the package's blendshapes in every batch; a `Blendshapes`, or a .glb or .npz
             file, for your own of the same topology. See `emoface.rig`.
         controls: strength and smoothing of upper and lower face, and a shift in time.
+        blinks: False for none, a seed, or `emoface.rig.Blinks`; True insists on them. None: where the face can blink.
+            Blinks come after the controls and before the blendshape weights.
         probe: called with every stage's outputs, for verification; see `emoface.stream.driver.Driver`.
         engine: graphs already loaded, in place of `backend`, `precision` and `threads`: for pools and measurements.
 
     Raises:
-        ConditionError, TemplateError, RigError, UsageError, AudioFormatError, BackendError, PackageError.
+        ConditionError, CalibrationError, TemplateError, RigError, UsageError, AudioFormatError, BackendError,
+        PackageError.
     """
 
     def __init__(
@@ -97,24 +93,29 @@ class Animator:
         precision: str | None = None,
         on_bad_audio: str = "error",
         speaker_mean: npt.ArrayLike | None = None,
+        calibration: Calibration | str | Path | None = None,
         threads: int = 1,
         blendshapes: bool | Blendshapes | str | Path = False,
         controls: RigControls | None = None,
+        blinks: bool | int | Blinks | None = None,
         probe: Probe | None = None,
         engine: Engine | None = None,
     ) -> None:
         manifest = package.manifest
         self.package = package
         self.sample_rate = check_rate(sample_rate)
-        self._given_channels = self._channels = _check_channels(channels)
+        self._given_channels = self._channels = check_channels(channels)
         self._on_bad_audio = check_policy(on_bad_audio)
-        self.face = _face(package, template)
+        self.face = chosen_face(package, template)
         self._rig = open_rig(self.face, manifest.fps, blendshapes, controls)
-        clock = manifest.clock(_block_features(package, block_ms))
+        self._blinks = open_blinks(package, blinks)
+        clock = manifest.clock(block_features(package, block_ms))
         given = {"style": style, "emotion": emotion, "level": level, "speaker_mean": speaker_mean}
-        initial = _initial_conditions(package, given)
+        given["calibration"] = calibration
+        initial = initial_conditions(package, given)
         if engine is None:
             engine = package.engine(backend, precision, threads)
+        self._engine = engine
         self.backend = engine.backend
         self.precision = engine.precision
         self.fps = manifest.fps
@@ -142,6 +143,11 @@ class Animator:
     def blendshape_names(self) -> tuple[str, ...]:
         """Names of `FrameBatch.blendshape_weights`, in order."""
         return () if self.blendshapes is None else self.blendshapes.names
+
+    @property
+    def blinks(self) -> Blinks | None:
+        """The blinks that are added, or None."""
+        return None if self._blinks is None else self._blinks.blinks
 
     @property
     def sync_offset(self) -> float:
@@ -205,8 +211,7 @@ class Animator:
         with self._running():
             motion = yield from self._driver.finish(tail)
         self._ended = True
-        _fade(motion, promised, tail)
-        return self._batch(motion)
+        return self._batch(motion, motion.fade(promised, tail))
 
     def reset(self) -> None:
         """Begin a new stream with the conditions the animator was made with; the same audio gives the same bits."""
@@ -260,17 +265,61 @@ class Animator:
             ConditionError: unknown name, wrong shape, or `at` lies before a frame that was already computed.
         """
         with self._use():
-            vector = condition_vector(self.package.manifest, name, value)
-            moment = self._driver.fed / self.sample_rate if at is None else at
-            if isinstance(moment, bool) or not isinstance(moment, (int, float)) or not math.isfinite(moment):
-                raise ConditionError(f"at={at!r}", "seconds of audio time", "Pass a number or None.")
-            if moment < (earliest := self._driver.earliest_change(name)):
-                raise ConditionError(
-                    f"{name} at {moment:g} s",
-                    f"a time from {earliest:g} s on: earlier frames were already computed",
-                    "Announce changes before feeding the audio they belong to, or leave `at` out.",
-                )
-            self._timeline.set(name, vector, float(moment))
+            self._set(name, condition_vector(self.package.manifest, name, value), at)
+
+    def _set(self, name: str, vector: Vector, at: float | None) -> None:
+        moment = self._driver.fed / self.sample_rate if at is None else at
+        if isinstance(moment, bool) or not isinstance(moment, (int, float)) or not math.isfinite(moment):
+            raise ConditionError(f"at={at!r}", "seconds of audio time", "Pass a number or None.")
+        if moment < (earliest := self._driver.earliest_change(name)):
+            raise ConditionError(
+                f"{name} at {moment:g} s",
+                f"a time from {earliest:g} s on: earlier frames were already computed",
+                "Announce changes before feeding the audio they belong to, or leave `at` out.",
+            )
+        self._timeline.set(name, vector, float(moment))
+
+    def calibrate(
+        self,
+        neutral_speech: npt.ArrayLike | Calibration | None,
+        sample_rate: int | None = None,
+        at: float | None = None,
+    ) -> Calibration | None:
+        """Learn a voice: the mean emotion feature of its neutral speech becomes the condition `speaker_mean`.
+
+        For voices that the model was not trained on. The stream itself is not disturbed: the speech runs through the
+        emotion stage from a state of its own, with the stream's block size. See `emoface.stream.calibrate` for what
+        counts as speech.
+
+        Args:
+            neutral_speech: (n,) or (n, channels), dtypes as for `step`: the voice speaking calmly, about 10 s, at least
+                2 s. Or a calibration made before; or None, back to the package's default.
+            sample_rate: of the speech; None is the stream's.
+            at: seconds of audio time from which it holds, as for `set_condition`; None means the audio fed so far. It
+                holds until `reset`: give a calibration to `package.animator(calibration=...)` to keep it.
+
+        Returns:
+            The calibration; None where None was given.
+
+        Raises:
+            AudioError, AudioFormatError: speech that is too short, silent, too long, or as for `step`.
+            PackageError: the package's model has no emotion stage that can be calibrated.
+            CalibrationError: a calibration of another package.
+            ConditionError: `at` lies before a frame that was already computed.
+        """
+        manifest = self.package.manifest
+        with self._use():
+            calibrated_output(manifest)
+            calibration = None
+            if isinstance(neutral_speech, Calibration):
+                calibration = calibration_for(self.package, neutral_speech)
+            elif neutral_speech is not None:
+                rate = self.sample_rate if sample_rate is None else check_rate(sample_rate)
+                samples, _ = to_mono(neutral_speech, None)
+                calibration = learn_voice(self.package, self._engine, self._driver.clock, rate, samples)
+            value = None if calibration is None else calibration.speaker_mean
+            self._set(CONDITION, condition_vector(manifest, CONDITION, value), at)
+            return calibration
 
     def close(self) -> None:
         """Release the stream's buffers; every later call raises ClosedError. Closing twice is harmless."""
@@ -317,8 +366,12 @@ class Animator:
             raise RuntimeFailure("out of memory", "room for the frames of one chunk", "Feed shorter chunks.") from None
         self._failed = False
 
-    def _batch(self, motion: Motion) -> FrameBatch:
-        weights = None if self._rig is None else self._rig.step(motion.offsets)
+    def _batch(self, motion: Motion, shares: Floats | None = None) -> FrameBatch:
+        if self._rig is not None:
+            self._rig.control(motion.offsets)
+        if self._blinks is not None:
+            self._blinks.add(motion.first, motion.offsets, shares)
+        weights = None if self._rig is None else self._rig.solve(motion.offsets)
         vertices = np.add(motion.offsets, self._template, out=motion.offsets)
         time = np.arange(motion.first, motion.first + len(vertices)) / self.fps
         if weights is None:
@@ -333,62 +386,5 @@ class Animator:
             "sample_rate": self.sample_rate,
             "block_features": self._driver.clock.block_features,
             **({} if self._rig is None else self._rig.identity),
+            **({} if self._blinks is None else {"blinks": self._blinks.blinks.identity}),
         }
-
-
-def _fade(motion: Motion, first: int, count: int) -> None:
-    """Blend the offsets of frames `first` ... to zero over `count` frames (smoothstep; the last is the template)."""
-    for index in range(max(0, first - motion.first), len(motion.offsets)):
-        t = (motion.first + index - first + 1) / count
-        motion.offsets[index] *= np.float32(1.0 - t * t * (3.0 - 2.0 * t))
-
-
-def _check_channels(channels: int | None) -> int | None:
-    if channels is None or (isinstance(channels, int) and not isinstance(channels, bool) and 1 <= channels <= 64):
-        return channels
-    raise AudioFormatError(f"channels={channels!r}", "1 to 64, or None", "Pass the number of channels of the audio.")
-
-
-def _initial_conditions(package: Package, given: dict[str, Any]) -> dict[str, npt.NDArray[np.float32]]:
-    """Vectors of all the package's conditions: what was given, defaults for the rest."""
-    manifest = package.manifest
-    # What a package cannot be steered by may only be left as it is.
-    neutral = {"style": None, "emotion": "auto", "level": "normal", "speaker_mean": None}
-    for name, value in given.items():
-        left = value is None or (isinstance(value, str) and value == neutral[name])
-        if name not in manifest.conditions and not left:
-            condition_vector(manifest, name, value)  # raises, listing the conditions there are
-        if left and isinstance(value, str) and value not in manifest.choices(name):
-            given = {**given, name: None}
-    return {name: condition_vector(manifest, name, given.get(name)) for name in manifest.conditions}
-
-
-def _block_features(package: Package, block_ms: float | None) -> int:
-    manifest = package.manifest
-    if block_ms is None:
-        return manifest.block_features
-    low, high = manifest.allowed_block_features
-    unit = 1000 / manifest.feature_rate
-    try:
-        count = round(block_ms / unit)
-        fits = low <= count <= high and math.isclose(count * unit, block_ms)
-    except (TypeError, ValueError, OverflowError):
-        fits = False
-    if not fits:
-        raise UsageError(
-            f"block_ms={block_ms!r}",
-            f"a multiple of {unit:g} ms from {low * unit:g} to {high * unit:g}",
-            f"The package's own block is {manifest.block_features * unit:g} ms.",
-        )
-    return count
-
-
-def _face(package: Package, template: Any) -> Face:
-    if template is None:
-        return package.face
-    if isinstance(template, (str, Path)):
-        # Imported here: mesh readers are needed by few.
-        from emoface.template_files import read_template
-
-        template = read_template(Path(template), package.face)
-    return package.face.with_template(template)

@@ -47,6 +47,10 @@ class RigError(UsageError):
     """Blendshapes, controls or a mesh to retarget to that cannot be used."""
 
 
+class CalibrationError(UsageError):
+    """A saved calibration that is damaged, or of another package."""
+
+
 class PackageError(EmoFaceError):
     """A package that cannot be used (exit code 3)."""
 

@@ -9,6 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +26,12 @@ from emoface.errors import (
 )
 from emoface.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
 from emoface.rig.basis import Blendshapes
+from emoface.rig.blinks import Blinks, Lid, find_lids
 
 if TYPE_CHECKING:
     from emoface.animator import Animator
     from emoface.backends import Engine
+    from emoface.calibration import Calibration
     from emoface.pool import AnimatorPool
     from emoface.rig.controls import RigControls
 
@@ -133,6 +136,11 @@ class Package:
         """The named shapes of the package's face, or None where it has none."""
         return self.face.blendshapes
 
+    @cached_property
+    def lids(self) -> tuple[Lid, ...]:
+        """The eyes that `emoface.rig.Blinks` close, found once; RigError where the face's shapes cannot close them."""
+        return find_lids(self.face)
+
     def file(self, name: str) -> bytes:
         """The verified bytes of a file of the package."""
         return self._files[name]
@@ -185,9 +193,11 @@ class Package:
         precision: str | None = None,
         on_bad_audio: str = "error",
         speaker_mean: npt.ArrayLike | None = None,
+        calibration: Calibration | str | Path | None = None,
         threads: int = 1,
         blendshapes: bool | Blendshapes | str | Path = False,
         controls: RigControls | None = None,
+        blinks: bool | int | Blinks | None = None,
     ) -> Animator:
         """A new stream: cheap, one per voice, not thread-safe. Arguments: see `emoface.Animator`."""
         from emoface.animator import Animator
@@ -205,9 +215,11 @@ class Package:
             precision=precision,
             on_bad_audio=on_bad_audio,
             speaker_mean=speaker_mean,
+            calibration=calibration,
             threads=threads,
             blendshapes=blendshapes,
             controls=controls,
+            blinks=blinks,
         )
 
     def pool(self, voices: int, **options: Any) -> AnimatorPool:

@@ -45,7 +45,7 @@ class AnimatorPool:
         block_ms, backend, precision, threads: as for `emoface.Animator`, for all voices.
         engine: graphs already loaded, in place of `backend`, `precision` and `threads`.
         **options: what voices begin with unless `join` says otherwise: style, emotion, level, template, sample_rate,
-            channels, on_bad_audio, speaker_mean; see `emoface.Animator`.
+            channels, on_bad_audio, calibration, blinks, ...; see `emoface.Animator`.
 
     Raises:
         UsageError: `voices` or `capacity` out of range; and what `emoface.Animator` raises.
@@ -69,9 +69,9 @@ class AnimatorPool:
         _count("voices", voices, self.capacity)
         self.package = package
         self._options = {"block_ms": block_ms, **options}
-        self._engine = package.engine(backend, precision, threads) if engine is None else engine
-        self.backend = self._engine.backend
-        self.precision = self._engine.precision
+        self.engine = package.engine(backend, precision, threads) if engine is None else engine
+        self.backend = self.engine.backend
+        self.precision = self.engine.precision
         self.guard = Guard("AnimatorPool", "Feed all voices from one thread, or guard the pool with a lock.")
         self._closed = False
         self._voices: dict[int, Voice] = {}
@@ -79,7 +79,7 @@ class AnimatorPool:
         self._free = list(range(self.capacity - 1, -1, -1))  # slots of the batches
         stages = package.manifest.stages
         self._order = {stage.name: place for place, stage in enumerate(stages)}
-        self.batches = {stage.name: _open_batch(self._engine, stage, self.capacity) for stage in stages}
+        self.batches = {stage.name: _open_batch(self.engine, stage, self.capacity) for stage in stages}
         for _ in range(joining):
             self.join()
         self._prepare()
@@ -247,6 +247,7 @@ class Voice(Animator):
     def __init__(self, pool: AnimatorPool, number: int, slot: int, options: Mapping[str, Any]) -> None:
         super().__init__(pool.package, engine=_VoiceEngine(pool, slot), **options)
         self._guard = pool.guard
+        self._engine = pool.engine  # calibration runs beside the batches
         self._pool = pool
         self._number = number
         self._slot = slot

@@ -76,6 +76,20 @@ class Clock:
         return worst
 
 
+@dataclass(frozen=True)
+class Latency:
+    """Declared latency: frame m is returned once m / fps + `seconds` of audio have been fed.
+
+    Attributes:
+        samples: at the stream's own sample rate, resampler included.
+        seconds, ms: the same as time.
+    """
+
+    samples: int
+    seconds: float
+    ms: float
+
+
 def declared_latency_samples(
     block_features: int,
     delay_features: int,

@@ -59,6 +59,7 @@ def verify_golden(
         backend=backend,
         precision=precision,
         threads=threads,
+        blinks=False,
         probe=probe,
     )
     with animator:
@@ -134,7 +135,7 @@ def verify_cuts(package: Package, backend: str = "auto", precision: str | None =
     random = np.random.default_rng(seed)
     checks = []
     for rate in (8000, package.manifest.sample_rate, 44100, 48000):
-        with Animator(package, sample_rate=rate, backend=backend, precision=precision) as animator:
+        with Animator(package, sample_rate=rate, backend=backend, precision=precision, blinks=False) as animator:
             whole = FrameBatch.concat([animator.step(audio), animator.flush()])
             animator.reset()
             batches, start = [], 0

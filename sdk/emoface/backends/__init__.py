@@ -93,6 +93,11 @@ class DrivingEngine(Engine, Protocol):
     ) -> StreamDriver:
         """A stream; arguments as of `emoface.stream.driver.Driver`."""
 
+    def mean_feature(
+        self, clock: Clock, rate: int, samples: npt.NDArray[np.float32]
+    ) -> tuple[npt.NDArray[np.float32], int]:
+        """As `emoface.stream.calibrate.mean_feature`."""
+
 
 EngineFactory = Callable[["Package", str, int], Engine]
 

@@ -20,7 +20,15 @@ import numpy.typing as npt
 
 from emoface.backends import Engine, create_engine
 from emoface.backends.native_library import library_path
-from emoface.errors import BackendError, ConditionError, PackageError, RuntimeFailure, SnapshotError, UsageError
+from emoface.errors import (
+    AudioError,
+    BackendError,
+    ConditionError,
+    PackageError,
+    RuntimeFailure,
+    SnapshotError,
+    UsageError,
+)
 from emoface.manifest import MANIFEST_NAME, Manifest, StageSpec
 from emoface.stream.conditions import ConditionTimeline
 from emoface.stream.driver import Calls, Motion, Probe
@@ -34,7 +42,14 @@ if TYPE_CHECKING:
 
 _ENVIRONMENT = "EMOFACE_ONNXRUNTIME"
 # Statuses of emoface.h; whatever is not listed is a failure of the runtime.
-_ERRORS = {-1: UsageError, -3: ConditionError, -10: PackageError, -32: SnapshotError, -33: BackendError}
+_ERRORS = {
+    -1: UsageError,
+    -3: ConditionError,
+    -10: PackageError,
+    -20: AudioError,
+    -32: SnapshotError,
+    -33: BackendError,
+}
 
 
 class NativeEngine:
@@ -77,6 +92,13 @@ class NativeEngine:
             if probe is not None:
                 stream.set_probe(probe)
         return NativeDriver(runtime, stream, clock, rate, timeline)
+
+    def mean_feature(self, clock: Clock, rate: int, samples: Floats) -> tuple[npt.NDArray[np.float32], int]:
+        """As `emoface.stream.calibrate.mean_feature`."""
+        runtime, (_, precision, threads) = _runtime(), self._given
+        with _errors(runtime):
+            mean, count = runtime.mean_feature(self._package, precision, threads, clock.block_features, rate, samples)
+        return np.asarray(mean, np.float32), int(count)
 
 
 class NativeDriver:

@@ -49,7 +49,15 @@ class RigStream:
 
     def step(self, offsets: Floats) -> Floats:
         """Apply the controls to the next frames' offsets (n, V, 3) in place; returns weights (n, K), K = 0 for none."""
+        self.control(offsets)
+        return self.solve(offsets)
+
+    def control(self, offsets: Floats) -> None:
+        """Apply the controls to the next frames' offsets (n, V, 3) in place."""
         self._filter.apply(offsets)
+
+    def solve(self, offsets: Floats) -> Floats:
+        """Weights (n, K) of the next frames' offsets, K = 0 for none."""
         return np.zeros((len(offsets), 0), np.float32) if self._solver is None else self._solver.solve(offsets)
 
     def reset(self) -> None:

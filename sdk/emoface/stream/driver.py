@@ -71,6 +71,18 @@ class Motion:
     emotion: Floats
     emotion_weight: Floats
 
+    def fade(self, first: int, count: int) -> Floats:
+        """Blend the offsets of frames `first` ... to zero over `count` frames: smoothstep, the last is the template.
+
+        Returns the factor (n,) of every frame.
+        """
+        shares = np.ones(len(self.offsets), np.float32)
+        for index in range(max(0, first - self.first), len(shares)):
+            t = (self.first + index - first + 1) / count
+            shares[index] = np.float32(1.0 - t * t * (3.0 - 2.0 * t))
+            self.offsets[index] *= shares[index]
+        return shares
+
 
 class StreamDriver(Protocol):
     """What an animator needs of a stream, whoever runs its stages."""

@@ -1,0 +1,271 @@
+"""Procedural blinks: when the eyes close is a function of a seed and the frame's index alone.
+
+Nothing is remembered from frame to frame, so that any cut of a stream, a snapshot, hours of running and a whole clip
+give the same bits, and a frame costs the same wherever it lies. Times and the lids' curve are integers; the C++ runtime
+(csrc/runtime/blinks.cpp) has the same arithmetic.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from emoface.errors import RigError
+
+if TYPE_CHECKING:
+    from emoface.package import Face, Package
+
+Floats = npt.NDArray[np.float32]
+
+SHAPES = ("eyeBlinkLeft", "eyeBlinkRight")
+DEFAULT_RATE = 15.0
+_RATES = (4.0, 40.0)
+_SEEDS = 1 << 32
+
+# Milliseconds. Lids close in 80 and open in 150. They rest long enough that a frame of 25 fps sees them closed.
+_CLOSING, _RESTING, _OPENING = 80, 40, 150
+_BLINK = _CLOSING + _RESTING + _OPENING
+# Blinks are drawn cell by cell. None crosses the border of its cell, and two of different cells are a second apart.
+_CELL, _FIRST, _LAST, _LEAST = 60_000, 500, 59_000, 1000
+_DOUBLE_SHARE, _DOUBLE_FROM, _DOUBLE_SPREAD = 8192, 300, 150  # one blink in eight (of 65536) is followed by a second
+# Intervals in ms, the quantiles 0/32 to 32/32 of a log-normal distribution (median 3.6 s, spread 0.45, ends cut): 4 s
+# in the mean, which is 15 a minute.
+_INTERVALS = (
+    1200, 1557, 1805, 1989, 2145, 2285, 2415, 2538, 2658, 2774, 2889, 3004, 3119, 3236, 3354, 3475, 3600, 3729, 3864,
+    4006, 4155, 4314, 4486, 4672, 4877, 5106, 5366, 5671, 6041, 6515, 7180, 8324, 11000,
+)  # fmt: skip
+_ONE = 4096
+
+_MASK = (1 << 64) - 1
+_STEP = 0x9E3779B97F4A7C15
+
+
+@dataclass(frozen=True)
+class Blinks:
+    """Gentle blinks of both eyes.
+
+    Attributes:
+        seed: 0 to 2^32 - 1. Characters that are seen together need different ones, or they blink together.
+        rate: blinks per minute, 4 to 40, about: intervals vary as people's do, and one blink in eight is double.
+
+    Raises:
+        RigError: a value out of its range.
+    """
+
+    seed: int = 0
+    rate: float = DEFAULT_RATE
+
+    def __post_init__(self) -> None:
+        if isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer)) or not 0 <= self.seed < _SEEDS:
+            raise RigError(f"seed={self.seed!r} of the blinks", f"an integer from 0 to {_SEEDS - 1}", "Choose one.")
+        low, high = _RATES
+        if isinstance(self.rate, bool) or not isinstance(self.rate, (int, float)) or not low <= self.rate <= high:
+            raise RigError(
+                f"rate={self.rate!r} of the blinks",
+                f"blinks per minute from {low:g} to {high:g}",
+                "People blink about 15 times a minute; blinks=False switches them off.",
+            )
+
+    @property
+    def identity(self) -> list[float]:
+        """What a snapshot's stream must share."""
+        return [int(self.seed), float(self.rate)]
+
+    def starts(self, cell: int) -> list[int]:
+        """Milliseconds at which blinks of minute `cell` of the stream begin, ascending."""
+        base = _mixed(_mixed(int(self.seed)) ^ cell)
+        scale = int(65536.0 * DEFAULT_RATE / self.rate + 0.5)
+        begin, draw, starts = cell * _CELL, 1, list[int]()
+        random = _mixed(base + _STEP)
+        at = begin + _FIRST + (_interval(random, scale) * (random >> 48) >> 16)
+        while at <= begin + _LAST:
+            starts.append(at)
+            if random >> 16 & 0xFFFF < _DOUBLE_SHARE:
+                starts.append(at + _DOUBLE_FROM + ((random >> 32 & 0xFFFF) * _DOUBLE_SPREAD >> 16))
+            draw += 1
+            random = _mixed(base + draw * _STEP)
+            at = starts[-1] + _interval(random, scale)
+        return starts
+
+
+def _mixed(value: int) -> int:
+    """SplitMix64's output function: neighbouring inputs give unrelated 64 bits."""
+    value &= _MASK
+    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 & _MASK
+    value = (value ^ value >> 27) * 0x94D049BB133111EB & _MASK
+    return value ^ value >> 31
+
+
+def _interval(random: int, scale: int) -> int:
+    place, part = random >> 11 & 31, random & 2047
+    left = _INTERVALS[place]
+    plain = left + ((_INTERVALS[place + 1] - left) * part >> 11)
+    return max(_LEAST, plain * scale >> 16)
+
+
+class BlinkSchedule:
+    """How far the lids are closed at a frame."""
+
+    def __init__(self, blinks: Blinks, fps: int) -> None:
+        self._blinks = blinks
+        self._fps = fps
+        self._cell = -1
+        self._starts: list[int] = []
+
+    def closure(self, frame: int) -> int:
+        """0 (as the model has them) to 4096 (closed)."""
+        # Time in units of 1 / fps ms: whole numbers at any frame rate.
+        now, fps = 1000 * frame, self._fps
+        cell = now // (_CELL * fps)
+        if cell != self._cell:
+            self._cell, self._starts = cell, self._blinks.starts(cell)
+        index = bisect_right(self._starts, now // fps) - 1
+        return 0 if index < 0 else _curve(now - self._starts[index] * fps, fps)
+
+
+def _curve(since: int, fps: int) -> int:
+    if since < _CLOSING * fps:
+        share = since * _ONE // (_CLOSING * fps)
+    elif since < (_CLOSING + _RESTING) * fps:
+        share = _ONE
+    elif since < _BLINK * fps:
+        share = _ONE - (since - (_CLOSING + _RESTING) * fps) * _ONE // (_OPENING * fps)
+    else:
+        return 0
+    return share * share * (3 * _ONE - 2 * share) >> 24
+
+
+_LIKE_UPPER = 0.5  # of the largest travel: vertices that move more are the upper lid's
+_MEETS = 0.15  # of the distance at rest: pairs that come nearer than this meet when the eye closes
+_CENTRAL = 0.7  # of the widest distance at rest: pairs in the corners of the eye are left out
+_WIDEST = 1.5  # most of the shape that is added, for eyes that are wide open
+
+
+class Lid:
+    """One eye of a face: its blink shape, and how much of it closes the eye of a frame.
+
+    The lids' rims are found once: pairs of an upper and a lower vertex that meet when the shape is added to the face at
+    rest. In a frame whose rims are apart by another distance, because the eye is narrowed or wide open, so much of the
+    shape is added as brings the nearest pair together: the lids never pass through each other.
+
+    Raises:
+        RigError: the shape does not close the eye.
+    """
+
+    def __init__(self, face: Face, name: str) -> None:
+        assert face.blendshapes is not None
+        shape, template = face.blendshapes[name], face.template.astype(np.float64)
+        self.moving = np.flatnonzero((shape != 0).any(axis=1))
+        self.shape: Floats = shape[self.moving]
+        offsets = shape.astype(np.float64)
+        travel = np.sqrt(_dot(offsets, offsets))
+        upper = travel >= _LIKE_UPPER * travel.max()
+        lower = ~upper
+        lower[face.masks.get("eyeballs", np.zeros(0, np.int32))] = False
+        uppers, lowers = np.flatnonzero(upper & (travel > 0)), np.flatnonzero(lower)
+        pairs = []
+        closed = template + offsets
+        for vertex in uppers if len(lowers) else ():
+            gaps = closed[lowers] - closed[vertex]
+            squares = _dot(gaps, gaps)
+            nearest = int(np.argmin(squares))
+            other = int(lowers[nearest])
+            apart = template[vertex] - template[other]
+            rest = float(np.sqrt(_dot(apart, apart)))
+            if np.sqrt(squares[nearest]) <= _MEETS * rest:
+                pairs.append((int(vertex), other, rest))
+        if not pairs:
+            raise RigError(
+                f"the blendshape {name!r}, which does not close the eye",
+                "a shape that brings the rims of the lids together",
+                "Export the package with a blink shape at its full weight, or pass blinks=False.",
+            )
+        widest = max(rest for _, _, rest in pairs)
+        pairs = [pair for pair in pairs if pair[2] >= _CENTRAL * widest]
+        self._upper = np.array([pair[0] for pair in pairs])
+        self._lower = np.array([pair[1] for pair in pairs])
+        apart = template[self._upper] - template[self._lower]
+        # Change of a pair's distance, as a part of what the shape closes.
+        self._per_unit = apart / _dot(offsets[self._lower] - offsets[self._upper], apart)[:, None]
+
+    def opening(self, offsets: Floats) -> float:
+        """How much of the shape closes the eye of a frame with offsets (V, 3): 1 at rest, 0 for closed lids."""
+        change = offsets[self._upper].astype(np.float64) - offsets[self._lower]
+        return float(min(max(1.0 + _dot(change, self._per_unit).min(), 0.0), _WIDEST))
+
+
+def _dot(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Products of vectors (..., 3), summed in the order of the axes."""
+    return np.asarray(a[..., 0] * b[..., 0] + a[..., 1] * b[..., 1] + a[..., 2] * b[..., 2])
+
+
+def find_lids(face: Face) -> tuple[Lid, ...]:
+    """The left and the right eye of a face.
+
+    Raises:
+        RigError: it has no blink shapes, or they do not close the eyes.
+    """
+    names = () if face.blendshapes is None else face.blendshapes.names
+    if missing := [name for name in SHAPES if name not in names]:
+        raise RigError(
+            f"a face without the blendshape {missing[0]!r}",
+            f"{' and '.join(SHAPES)}, which blinks need",
+            "Pass blinks=False, or export the package with these shapes.",
+        )
+    return tuple(Lid(face, name) for name in SHAPES)
+
+
+class EyeBlinks:
+    """Adds blinks to a stream's offsets.
+
+    Args:
+        lids: of the package's face; see `find_lids`.
+        fps: frames per second.
+        blinks: when.
+    """
+
+    def __init__(self, lids: tuple[Lid, ...], fps: int, blinks: Blinks) -> None:
+        self.blinks = blinks
+        self._schedule = BlinkSchedule(blinks, fps)
+        self._lids = lids
+
+    def add(self, first: int, offsets: Floats, shares: Floats | None = None) -> None:
+        """Close the eyes in frames [first, first + n) with offsets (n, V, 3), in place.
+
+        `shares` (n,): factor on each frame's blink, for a face that returns to rest.
+        """
+        for index, frame in enumerate(offsets):
+            closure = self._schedule.closure(first + index)
+            if not closure:
+                continue
+            for lid in self._lids:
+                weight = np.float32(closure / _ONE * lid.opening(frame))
+                if shares is not None:
+                    weight *= shares[index]
+                frame[lid.moving] += weight * lid.shape
+
+
+def open_blinks(package: Package, blinks: bool | int | Blinks | None) -> EyeBlinks | None:
+    """The blinks that an animator's argument asks for; None, the default, asks for them where the face can blink.
+
+    Raises:
+        RigError: they are asked for and the face cannot blink; another type of argument.
+    """
+    if blinks is False:
+        return None
+    if blinks is None:
+        try:
+            return EyeBlinks(package.lids, package.manifest.fps, Blinks())
+        except RigError:
+            return None
+    if blinks is True:
+        blinks = Blinks()
+    elif isinstance(blinks, (int, np.integer)):
+        blinks = Blinks(int(blinks))
+    elif not isinstance(blinks, Blinks):
+        raise RigError(f"blinks={blinks!r}", "True, False, a seed, or emoface.rig.Blinks", "Pass one of these.")
+    return EyeBlinks(package.lids, package.manifest.fps, blinks)

@@ -1,0 +1,81 @@
+"""What a caller chose for a stream, checked and complete."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from emoface.calibration import calibration_for
+from emoface.errors import AudioFormatError, UsageError
+from emoface.stream.conditions import Vector, condition_vector
+
+if TYPE_CHECKING:
+    from emoface.package import Face, Package
+
+
+def check_channels(channels: int | None) -> int | None:
+    """Channels as they were given; AudioFormatError for what is no number of channels."""
+    if channels is None or (isinstance(channels, int) and not isinstance(channels, bool) and 1 <= channels <= 64):
+        return channels
+    raise AudioFormatError(f"channels={channels!r}", "1 to 64, or None", "Pass the number of channels of the audio.")
+
+
+def initial_conditions(package: Package, given: dict[str, Any]) -> dict[str, Vector]:
+    """Vectors of all the package's conditions: what was given, defaults for the rest.
+
+    Args:
+        package: the package.
+        given: style, emotion, level and speaker_mean as an animator takes them, and a calibration.
+
+    Raises:
+        ConditionError, CalibrationError.
+    """
+    manifest = package.manifest
+    given = dict(given)
+    if (calibration := given.pop("calibration", None)) is not None:
+        if given["speaker_mean"] is not None:
+            raise UsageError("speaker_mean and calibration", "one of the two", "A calibration holds a speaker_mean.")
+        given["speaker_mean"] = calibration_for(package, calibration).speaker_mean
+    # What a package cannot be steered by may only be left as it is.
+    neutral = {"style": None, "emotion": "auto", "level": "normal", "speaker_mean": None}
+    for name, value in given.items():
+        left = value is None or (isinstance(value, str) and value == neutral[name])
+        if name not in manifest.conditions and not left:
+            condition_vector(manifest, name, value)  # raises, listing the conditions there are
+        if left and isinstance(value, str) and value not in manifest.choices(name):
+            given = {**given, name: None}
+    return {name: condition_vector(manifest, name, given.get(name)) for name in manifest.conditions}
+
+
+def block_features(package: Package, block_ms: float | None) -> int:
+    """Features per block; UsageError for a block that the package does not allow."""
+    manifest = package.manifest
+    if block_ms is None:
+        return manifest.block_features
+    low, high = manifest.allowed_block_features
+    unit = 1000 / manifest.feature_rate
+    try:
+        count = round(block_ms / unit)
+        fits = low <= count <= high and math.isclose(count * unit, block_ms)
+    except (TypeError, ValueError, OverflowError):
+        fits = False
+    if not fits:
+        raise UsageError(
+            f"block_ms={block_ms!r}",
+            f"a multiple of {unit:g} ms from {low * unit:g} to {high * unit:g}",
+            f"The package's own block is {manifest.block_features * unit:g} ms.",
+        )
+    return count
+
+
+def chosen_face(package: Package, template: Any) -> Face:
+    """The package's face with the neutral face that the caller chose; TemplateError where it does not fit."""
+    if template is None:
+        return package.face
+    if isinstance(template, (str, Path)):
+        # Imported here: mesh readers are needed by few.
+        from emoface.template_files import read_template
+
+        template = read_template(Path(template), package.face)
+    return package.face.with_template(template)
