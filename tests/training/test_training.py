@@ -13,6 +13,7 @@ from tiny_run import run, tiny_options
 from emoface_training import checkpoint, loop, training_run
 from emoface_training.batches import ClipStore
 from emoface_training.options import OptionsError
+from emoface_training.stage_b_batch import swapped_content
 from emoface_training.trainer import StageB
 
 
@@ -144,7 +145,7 @@ def test_rollout_codes_are_those_of_inference() -> None:
     stage.model.eval()
     for parameter in stage.model.decoder.parameters():
         parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
-    rows = stage.rows(np.random.default_rng(0), 0.0)
+    rows = stage.rows(stage.load(0), 0.0)
     inputs = {"content": rows.content, "emotion": rows.emotion} | vars(rows.given)
     inputs["emotion_weight"] = stage.model.mesh_attention.whole(rows.content, rows.emotion)
     offsets = stage.model.decoder.autoregressive(inputs)
@@ -198,7 +199,7 @@ def task(**stage_b: object) -> StageB:
 def test_cross_rows_carry_the_partners_content_and_the_clips_own_rest() -> None:
     stage = task(freeze_encoders_for=1.0)
     stage.model.eval()
-    rows = stage.rows(np.random.default_rng(0), 0.0)
+    rows = stage.rows(stage.load(0), 0.0)
     assert rows.content.shape[0] > rows.own
     cross = rows.own
     twins = [i for i in range(rows.own) if torch.equal(rows.emotion[i], rows.emotion[cross])]
@@ -218,7 +219,7 @@ def test_phoneme_alignment_maps_boundaries_to_boundaries() -> None:
     own, other = stage.train.clips[0], stage.train.clips[1]
     other.phonemes[:] = [("M", 0.0, 0.3), ("AA", 0.3, own.phonemes[-1][2])]
     ramp = torch.arange(other.frames, dtype=torch.float32)[:, None].expand(-1, 2)
-    warped = stage._swapped(0, 1, ramp)[:, 0]
+    warped = swapped_content(stage.train, 0, 1, ramp, "phonemes")[:, 0]
     boundary = own.phonemes[0][2] * 30
     assert np.interp(boundary, np.arange(own.frames), warped.numpy()) == pytest.approx(9.0, abs=1.0)
 
@@ -228,7 +229,7 @@ def test_sampled_vertices_estimate_the_full_loss() -> None:
     full.model.eval()
     sampled.model.load_state_dict(full.model.state_dict())
     sampled.model.eval()
-    exact = full.loss(0, 0.0)[1]["self"]
+    exact = full.loss(0, 0.0)[1]["self"].item()
     estimates = [sampled_self(sampled, step) for step in range(12)]
     assert np.mean(estimates) == pytest.approx(exact, rel=0.1)
 
@@ -236,4 +237,4 @@ def test_sampled_vertices_estimate_the_full_loss() -> None:
 def sampled_self(stage: StageB, seed: int) -> float:
     """L_self of step 0's batch on another sample of vertices."""
     stage._vertices = lambda _: torch.randperm(24, generator=torch.Generator().manual_seed(seed))[:18]
-    return stage.loss(0, 0.0)[1]["self"]
+    return stage.loss(0, 0.0)[1]["self"].item()

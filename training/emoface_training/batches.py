@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,6 +124,11 @@ class ClipStore:
     def seconds(self) -> float:
         return float(self._cumulative[-1]) / self.fps
 
+    @property
+    def size(self) -> dict[str, int]:
+        """Clips and frames: what a resumed run checks to be the same."""
+        return {"clips": len(self.clips), "frames": int(self._cumulative[-1])}
+
     def draw(self, generator: np.random.Generator, count: int) -> np.ndarray:
         """Clip indices with probability proportional to length."""
         return np.searchsorted(self._cumulative, generator.integers(0, self._cumulative[-1], count), side="right")
@@ -236,6 +241,27 @@ class CropBatch:
     conditions: Conditions
     neutral: Tensor
 
+    def with_neutral(self, rows: range) -> list[int]:
+        """Those rows, then the neutral rows that they refer to and that are not among them."""
+        referred = {int(i) for i in self.neutral[list(rows)] if i >= 0}
+        return [*rows, *sorted(referred - set(rows))]
+
+    def part(self, rows: Sequence[int]) -> CropBatch:
+        """Some rows; `neutral` counts them anew, -1 for those that refer to none of them."""
+        rows = list(rows)
+        places = torch.tensor([rows.index(i) if i in rows else -1 for i in self.neutral[rows].tolist()])
+        given = Conditions(*(field[rows] for field in vars(self.conditions).values()))
+        tensors = (self.audio, self.parameters, self.mask, self.phonemes, self.emotion)
+        return CropBatch(*(tensor[rows] for tensor in tensors), given, places)
+
+    def to(self, device: torch.device) -> CropBatch:
+        """The batch on a device (itself where it is there already)."""
+        if self.audio.device == device:
+            return self
+        given = Conditions(*(field.to(device) for field in vars(self.conditions).values()))
+        tensors = (self.audio, self.parameters, self.mask, self.phonemes, self.emotion)
+        return CropBatch(*(tensor.to(device) for tensor in tensors), given, self.neutral.to(device))
+
 
 def grid_step(fps: int) -> int:
     """Frames between two instants at which a frame and a feature coincide (3 at 30 fps)."""
@@ -253,10 +279,12 @@ def crop_batch(
     speed_change_probability: float = 0.0,
     recording: RecordingConditions = AS_RECORDED,
     clips_per_speaker: int = 1,
+    rows: range | None = None,
 ) -> CropBatch:
     """Random crops, resampled in time (pitch and formants move along), in random recording conditions.
 
-    Crops of one voice (`clips_per_speaker` of them) share speed and recording conditions.
+    Crops of one voice (`clips_per_speaker` of them) share speed and recording conditions. rows: the rows (and those
+    with their neutral speech) whose sound is wanted; the others' stays silent.
     """
     fps = store.fps
     frames = int(seconds * fps)
@@ -271,6 +299,7 @@ def crop_batch(
     speeds = np.exp(generator.uniform(-speed_change, speed_change, size))
     speeds = np.where(generator.random(size) < speed_change_probability, speeds, 1.0)
     recordings = generator.integers(0, 2**63, size)
+    heard = set(range(size)) if rows is None else {*rows, *(neutral[row] for row in rows)}
     for row, clip in enumerate(chosen):
         leader = row if neutral[row] < 0 else neutral[row]
         speed = float(speeds[leader])
@@ -280,8 +309,9 @@ def crop_batch(
             step = grid_step(fps)
             start = int(generator.integers(0, (clip.frames - int(frames * speed)) // step + 1)) * step
         length = min(frames, int((clip.frames - 1 - start) / speed) + 1)
-        cut = _cut_audio(clip, start * SAMPLE_RATE // fps, samples, speed)
-        audio[row] = recording.apply(cut, np.random.default_rng(recordings[leader]))
+        if row in heard:
+            cut = _cut_audio(clip, start * SAMPLE_RATE // fps, samples, speed)
+            audio[row] = recording.apply(cut, np.random.default_rng(recordings[leader]))
         position = start + speed * np.arange(length)
         parameters[row, :length] = _interpolate_rows(clip.parameters, position)
         phonemes[row, :length] = phoneme_frames(clip, position / fps)

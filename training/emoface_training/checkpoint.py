@@ -6,6 +6,7 @@ read from safetensors and the training state with `weights_only=True`, so no fil
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -27,6 +29,12 @@ class CheckpointError(ValueError):
     """A checkpoint folder is missing, incomplete or does not fit; the message says got, expected and remedy."""
 
 
+class SaveError(CheckpointError):
+    """A file of a run could not be written, for example on a full disk; what was saved before is untouched."""
+
+    exit_code = 5
+
+
 def save(
     folder: Path,
     model: EmoFace,
@@ -38,27 +46,46 @@ def save(
 
     state: what resuming needs (plain containers, numbers and tensors); extra: a module used in training alone, saved
     inside the training state and never in the weights that are exported; face: the dataset's face, which
-    `emoface export` puts into the package.
+    `emoface export` puts into the package. Raises SaveError, with the previous checkpoint in place, when a file cannot
+    be written.
     """
     folder = Path(folder)
-    folder.parent.mkdir(parents=True, exist_ok=True)
     fresh, old = folder.with_name(folder.name + ".tmp"), folder.with_name(folder.name + ".old")
     shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir()
-    model.config.save(fresh / CONFIG)
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, str(fresh / WEIGHTS))
-    if state is not None:
-        state = dict(state)
-        if extra is not None:
-            state["extra"] = extra.state_dict()
-        torch.save(state, fresh / STATE)
-    if face is not None:
-        np.savez(fresh / FACE, **face.arrays(), unit_in_metres=np.float64(face.unit_in_metres))
+    name = CONFIG
+    try:
+        fresh.mkdir(parents=True)
+        model.config.save(fresh / name)
+        name = WEIGHTS
+        save_file({k: v.contiguous() for k, v in model.state_dict().items()}, str(fresh / name))
+        if state is not None:
+            name, state = STATE, dict(state)
+            if extra is not None:
+                state["extra"] = extra.state_dict()
+            torch.save(state, fresh / name)
+        if face is not None:
+            name = FACE
+            np.savez(fresh / name, **face.arrays(), unit_in_metres=np.float64(face.unit_in_metres))
+        for file in fresh.iterdir():
+            _to_disk(file)
+    except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors have errors of their own
+        shutil.rmtree(fresh, ignore_errors=True)
+        kept = f"the previous checkpoint in {folder} is intact" if folder.exists() else "nothing was saved before"
+        raise SaveError(
+            f"got {str(error).splitlines()[0]} while writing {folder / name}, expected room for the checkpoint: free "
+            f"some space and continue with --resume ({kept})"
+        ) from error
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
         folder.rename(old)
     fresh.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
+
+
+def _to_disk(file: Path) -> None:
+    """Before the rename, so that a power cut cannot leave an empty file under the final name."""
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
 
 
 def recover(folder: Path) -> None:

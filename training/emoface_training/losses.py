@@ -24,17 +24,32 @@ class LossWeights:
     classification: float = 1e-4
 
 
-def frame_mean(error: Tensor, mask: Tensor, vertex_weights: Tensor | None = None) -> Tensor:
+def frame_mean(error: Tensor, mask: Tensor, vertex_weights: Tensor | None = None, total: float | None = None) -> Tensor:
     """Mean L1 error over vertices and kept frames.
 
     error: [B, T, V, 3] signed differences in metres. mask: [B, T], True for frames that count, or their weights.
-    vertex_weights: optional [V] with mean 1, a declared deviation from the paper (1 everywhere).
+    vertex_weights: optional [V] with mean 1, a declared deviation from the paper (1 everywhere). total: the sum of the
+    whole batch's mask where these rows are a part of it, so that the parts' results add up to the whole's mean.
     Returns a scalar; zero when no frame counts.
     """
     per_vertex = error.abs().sum(-1)
     per_frame = per_vertex.mean(-1) if vertex_weights is None else (per_vertex * vertex_weights).mean(-1)
     keep = mask.to(per_frame.dtype)
-    return (per_frame * keep).sum() / keep.sum().clamp(min=1)
+    return (per_frame * keep).sum() / (keep.sum().clamp(min=1) if total is None else max(total, 1.0))
+
+
+def mean_square(
+    offsets: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    vertex_weights: Tensor | None = None,
+    total: float | None = None,
+) -> Tensor:
+    """FaceFormer's loss: the squared error's mean over kept frames and all coordinates. Arguments as `frame_mean`."""
+    squares = (offsets - target).square().mean(-1)
+    per_frame = squares.mean(-1) if vertex_weights is None else (squares * vertex_weights).mean(-1)
+    keep = mask.to(per_frame.dtype)
+    return (per_frame * keep).sum() / (keep.sum().clamp(min=1) if total is None else max(total, 1.0))
 
 
 def reconstruction(
@@ -44,6 +59,7 @@ def reconstruction(
     target: Tensor,
     mask: Tensor,
     vertex_weights: Tensor | None = None,
+    total: float | None = None,
 ) -> dict[str, Tensor]:
     """The three terms of equation 5 (or 6, for swapped features): each branch and the fusion against the target.
 
@@ -51,26 +67,43 @@ def reconstruction(
     the equation's loss.
     """
     return {
-        "fused": frame_mean(fused - target, mask, vertex_weights),
-        "emotion": frame_mean(emotion_branch - target, mask, vertex_weights),
-        "content": frame_mean(content_branch - target, mask, vertex_weights),
+        "fused": frame_mean(fused - target, mask, vertex_weights, total),
+        "emotion": frame_mean(emotion_branch - target, mask, vertex_weights, total),
+        "content": frame_mean(content_branch - target, mask, vertex_weights, total),
     }
 
 
-def velocity(fused: Tensor, target: Tensor, mask: Tensor, vertex_weights: Tensor | None = None) -> Tensor:
-    """One term of equation 7: L1 between frame-to-frame changes; a change counts when both of its frames do."""
+def velocity(
+    fused: Tensor,
+    target: Tensor,
+    mask: Tensor,
+    vertex_weights: Tensor | None = None,
+    total: float | None = None,
+) -> Tensor:
+    """One term of equation 7: L1 between frame-to-frame changes; a change counts when both of its frames do.
+
+    total: the changes that count in the whole batch, as in `frame_mean`.
+    """
     change = (fused[:, 1:] - fused[:, :-1]) - (target[:, 1:] - target[:, :-1])
-    return frame_mean(change, mask[:, 1:] & mask[:, :-1], vertex_weights)
+    return frame_mean(change, changes(mask), vertex_weights, total)
 
 
-def classification(logits: Tensor, emotion: Tensor) -> Tensor:
-    """Equation 8 as a mean over clips. logits [B, 8] before softmax; emotion int64 [B]."""
-    return functional.cross_entropy(logits, emotion)
+def changes(mask: Tensor) -> Tensor:
+    """Frame-to-frame changes that count, bool [B, T - 1], for frames that count [B, T]."""
+    return mask[:, 1:] & mask[:, :-1]
+
+
+def classification(logits: Tensor, emotion: Tensor, total: int | None = None) -> Tensor:
+    """Equation 8 as a mean over clips. logits [B, 8] before softmax; emotion int64 [B]; total: the whole batch's B."""
+    mean = functional.cross_entropy(logits, emotion)
+    return mean if total is None else mean * (len(emotion) / total)
 
 
 def total(terms: dict[str, Tensor], weights: LossWeights) -> Tensor:
-    """Equation 9. terms: `self`, `velocity`, and optionally `cross` and `classification` (absent terms are off)."""
-    loss = weights.self_reconstruction * terms["self"] + weights.velocity * terms["velocity"]
+    """Equation 9. terms: `self`, and optionally `velocity`, `cross` and `classification` (absent terms are off)."""
+    loss = weights.self_reconstruction * terms["self"]
+    if "velocity" in terms:
+        loss = loss + weights.velocity * terms["velocity"]
     if "cross" in terms:
         loss = loss + weights.cross_reconstruction * terms["cross"]
     if "classification" in terms:

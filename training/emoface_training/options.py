@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -22,29 +23,49 @@ class OptionsError(ValueError):
 class StageOptions:
     """What both stages share. A stage ends when either limit is reached; the schedules follow the used share.
 
-    max_minutes counts wall time or, with clock="cpu", process time divided by `threads` (a fair budget on a shared
-    machine). Only a run limited by steps alone is reproducible to the bit.
+    max_epochs: an epoch is as many draws as the training split has clips. max_minutes counts wall time or, with
+    clock="cpu", process time divided by `threads` (a fair budget on a shared machine). Only a run that no
+    time limits is reproducible to the bit.
+    batch_size: clips per optimiser step, over all processes and micro-batches. accumulate: micro-batches per step and
+    process, for less memory; the loss curve stays.
+    checkpoint_every_steps and validate_every_steps replace the minutes.
+    bfloat16, float16: the encoders' precision (float16 with loss scaling, on a GPU alone); all else stays float32.
     """
 
     max_steps: int | None = None
+    max_epochs: float | None = None
     max_minutes: float | None = None
     clock: Literal["wall", "cpu"] = "wall"
     batch_size: int = 16
+    accumulate: int = 1
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     validate_every_minutes: float = 3.0
     validate_every_steps: int | None = None
     checkpoint_every_minutes: float = 3.0
+    checkpoint_every_steps: int | None = None
     log_every_steps: int = 20
     validation_clips: int = 48
     emotion_dropped: float = 0.5
     style_dropped: float = 0.35
     bfloat16: bool = False
+    float16: bool = False
 
     def __post_init__(self) -> None:
-        if self.max_steps is None and self.max_minutes is None:
-            raise OptionsError("got neither max_steps nor max_minutes, expected at least one: give the stage a limit")
+        if self.max_steps is None and self.max_epochs is None and self.max_minutes is None:
+            raise OptionsError(
+                "got no max_steps, max_epochs or max_minutes, expected at least one: give the stage a limit"
+            )
+        if self.bfloat16 and self.float16:
+            raise OptionsError("got bfloat16 and float16, expected one of them at most: leave one out")
+
+    def steps_for(self, clips: int) -> int | None:
+        """Steps after which the stage ends, for a training split of that many clips; None where time alone ends it."""
+        limits = [] if self.max_steps is None else [self.max_steps]
+        if self.max_epochs is not None:
+            limits.append(math.ceil(self.max_epochs * clips / self.batch_size))
+        return min(limits, default=None)
 
 
 @dataclass(frozen=True)
@@ -72,8 +93,9 @@ class StageAOptions(StageOptions):
 
 @dataclass(frozen=True)
 class StageBOptions(StageOptions):
-    """The whole model with the paper's losses.
+    """The whole model with the losses of its family's paper; options of losses that a family lacks mean nothing to it.
 
+    length_buckets: batches of clips of similar length, see `LengthBuckets` (1: of any).
     freeze_encoders_for: a share of the stage (1 = to its end; features are then computed once). rollout_from:
     from this share on, what is fed back is the model's own rollout instead of equation 4's (which is always one step
     away from ground truth), a declared deviation; 1 = never. fusion_from:
@@ -83,7 +105,9 @@ class StageBOptions(StageOptions):
     weight of named regions, a declared deviation. loss_vertices: with a motion basis, losses on a random sample of
     that many vertices per step, drawn by those weights (0 = all vertices, the paper's). frame_gains: by rig
     parameter, how much more a frame counts in L_self and L_cross where that parameter is 1 (short closures would
-    otherwise drown in open frames), a declared deviation.
+    otherwise drown in open frames), a declared deviation. rollout_gradient: whether, where the model's own rollout is
+    fed back, gradients flow through it (FaceFormer's training; costs a step's memory per frame) or only through the last
+    pass; None: as the family's paper.
     """
 
     learning_rate: float = 1e-4
@@ -93,8 +117,10 @@ class StageBOptions(StageOptions):
     freeze_encoders_for: float = 0.0
     encoder_rate_factor: float = 1.0
     rollout_from: float = 1.0
+    rollout_gradient: bool | None = None
     fusion_from: float = 0.0
     fusion_rate_factor: float = 1.0
+    length_buckets: int = 1
     pairs: bool = True
     pair_alignment: Literal["phonemes", "linear"] = "linear"
     classification: bool = True
@@ -115,7 +141,8 @@ class StageBOptions(StageOptions):
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """model: fields of EmoFaceConfig (styles and vertices are filled in from the corpus and the rig)."""
+    """model: fields of EmoFaceConfig, or with `family: faceformer` of FaceFormerConfig (styles, vertices and fps are
+    filled in from the corpus and the rig)."""
 
     model: dict[str, Any] = field(default_factory=dict)
     seed: int = 0

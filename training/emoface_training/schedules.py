@@ -32,11 +32,19 @@ def ground_truth_probability(progress: float, scheme: str = "self-growing", guid
     return max(0.0, math.cos(math.pi * (progress - guided) / (1.0 - guided)))
 
 
-def mix(ground_truth: Tensor, predicted: Tensor, probability: float, generator: torch.Generator) -> Tensor:
+def mix(
+    ground_truth: Tensor,
+    predicted: Tensor,
+    probability: float,
+    generator: torch.Generator,
+    index: Tensor | None = None,
+    total: int = 0,
+) -> Tensor:
     """Per-frame mixture I(n, t) of equation 4.
 
     ground_truth, predicted: [B, T, ...]; each frame is ground truth with the given probability. `predicted` is
-    detached: the first pass carries no gradient.
+    detached: the first pass carries no gradient. index int64 [B]: which rows of a batch of `total` these are; they get
+    what they would get there.
     """
     if probability >= 1.0:
         return ground_truth
@@ -44,7 +52,8 @@ def mix(ground_truth: Tensor, predicted: Tensor, probability: float, generator: 
     if probability <= 0.0:
         return predicted
     batch, frames = ground_truth.shape[:2]
-    keep = torch.rand(batch, frames, generator=generator) < probability
+    keep = torch.rand(batch if index is None else total, frames, generator=generator) < probability
+    keep = (keep if index is None else keep[index]).to(ground_truth.device)
     return torch.where(keep.view(batch, frames, *([1] * (ground_truth.dim() - 2))), ground_truth, predicted)
 
 

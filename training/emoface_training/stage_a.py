@@ -9,12 +9,14 @@ end), which the later stage keeps frozen as the paper does.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from emoface_training import losses
 from emoface_training.augmentation import RecordingConditions
 from emoface_training.batches import (
     IGNORED,
@@ -22,6 +24,7 @@ from emoface_training.batches import (
     UNKNOWN_EMOTION,
     ClipStore,
     Conditions,
+    CropBatch,
     StoredClip,
     conditions,
     crop_batch,
@@ -46,6 +49,21 @@ PEAK_GAIN, PEAK_FROM = 3.0, 0.4
 # Phoneme-level checks on rig parameters (validation only; evaluate.py measures vertices)
 CLOSED_ABOVE, FALSELY_CLOSED_ABOVE, TUCKED_ABOVE = 0.6, 0.5, 0.4
 OPEN_VOWELS = frozenset({"AA", "AE", "AO", "EH", "AY", "AW"})
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Counts of a whole batch: frames, changes and phoneme labels that are scored, and clips."""
+
+    frames: int
+    changes: int
+    labels: int
+    clips: int
+
+    @classmethod
+    def of(cls, batch: CropBatch) -> Totals:
+        labels = int(((batch.phonemes != IGNORED) & batch.mask).sum())
+        return cls(int(batch.mask.sum()), int(losses.changes(batch.mask).sum()), labels, len(batch.emotion))
 
 
 class CoefficientHead(nn.Module):
@@ -90,12 +108,13 @@ class StageA:
             )
         mean, deviation = train.parameter_statistics()
         torch.manual_seed(seed)
-        self.head = CoefficientHead(model.config.width, train.styles, mean, deviation)
+        self.head = CoefficientHead(model.config.width, train.styles, mean, deviation).to(self.device)
         weight = torch.ones(len(RIG_PARAMETERS))
         for name, value in IMPORTANCE.items():
             weight[RIG_PARAMETERS.index(name)] = value
-        self.importance = weight
-        self.peaked = torch.tensor([name in PEAKED for name in RIG_PARAMETERS], dtype=torch.float32)
+        self.importance = weight.to(self.device)
+        peaked = [name in PEAKED for name in RIG_PARAMETERS]
+        self.peaked = torch.tensor(peaked, dtype=torch.float32, device=self.device)
 
     def parameter_groups(self) -> list[dict]:
         """Tied front end: the emotion encoder's own is left out."""
@@ -110,7 +129,9 @@ class StageA:
         """audio [B, 320 T + 80] -> content, emotion [B, frames, D] at frame rate and emotion features [B, T, D]."""
         content_encoder = self.model.content_encoder.encoder
         emotion_encoder = self.model.emotion_encoder.encoder
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.options.bfloat16):
+        half = torch.float16 if self.options.float16 else torch.bfloat16
+        enabled = self.options.bfloat16 or self.options.float16
+        with torch.autocast(audio.device.type, half, enabled=enabled):
             tail = audio.new_zeros(audio.shape[0], HOP * content_encoder.config.look_ahead)
             local = content_encoder.local_features(torch.cat([audio, tail], 1))
             content = content_encoder.whole_local(local)
@@ -119,11 +140,10 @@ class StageA:
         fps = self.model.config.fps
         return interpolate(content, frames, fps), interpolate(emotion, frames, fps), emotion
 
-    def loss(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
-        """Loss of one step and its parts for the log."""
+    def load(self, step: int, rows: range | None = None) -> CropBatch:
+        """The batch of a step, with the sound of its `rows` (default: all)."""
         o = self.options
-        seed_step(self.seed, self.name, step)
-        batch = crop_batch(
+        return crop_batch(
             self.train,
             step_generator(self.seed, self.name, step),
             o.batch_size,
@@ -134,15 +154,38 @@ class StageA:
             o.speed_change_probability,
             RecordingConditions(o.equaliser_db, o.reverberation_probability, o.noise_probability, o.gain_db),
             o.clips_per_speaker,
+            rows,
         )
+
+    def loss(
+        self, step: int, progress: float, batch: CropBatch | None = None, rows: range | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Loss of one step, or what `rows` of its batch add to it, and its parts for the log."""
+        o = self.options
+        seed_step(self.seed, self.name, step)
+        batch = self.load(step, rows) if batch is None else batch
+        chances, count, totals = torch.rand(len(batch.neutral)), len(batch.neutral), None
+        if rows is not None and len(rows) < count:
+            count, totals = len(rows), Totals.of(batch)
+            places = batch.with_neutral(rows)
+            batch, chances = batch.part(places), chances[places]
+        batch = batch.to(self.device)
         audio, frames = self.model.pad_audio(batch.audio)
         content, emotion, _ = self.features(audio, frames)
-        emotion = relative_to_neutral(emotion, batch.mask, batch.neutral, o.calibrated)
+        emotion = relative_to_neutral(emotion, batch.mask, batch.neutral, o.calibrated, chances.to(self.device))
+        if totals is not None:  # the other parts' neutral rows are not scored here
+            batch, content, emotion = batch.part(range(count)), content[:count], emotion[:count]
         predicted, phoneme_logits = self.head(content, emotion, batch.conditions)
-        parts = self.coefficient_losses(predicted, batch.parameters, batch.mask)
+        parts = self.coefficient_losses(predicted, batch.parameters, batch.mask, totals)
         labels = batch.phonemes.masked_fill(~batch.mask, IGNORED)
         parts["phonemes"] = F.cross_entropy(phoneme_logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
         parts["emotion"] = F.cross_entropy(self.model.emotion_encoder.logits(emotion, batch.mask), batch.emotion)
+        if totals is not None:
+            named = F.cross_entropy(
+                phoneme_logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
+            )
+            parts["phonemes"] = named / max(1, totals.labels)
+            parts["emotion"] = parts["emotion"] * (count / totals.clips)
         total = (
             parts["speech"]
             + parts["expression"]
@@ -150,19 +193,28 @@ class StageA:
             + o.phoneme_weight * parts["phonemes"]
             + o.emotion_weight * parts["emotion"]
         )
-        return total, {name: float(value.detach()) for name, value in parts.items()}
+        return total, parts
 
-    def coefficient_losses(self, predicted: Tensor, parameters: Tensor, mask: Tensor) -> dict[str, Tensor]:
-        """Means over kept frames and parameters. predicted standardised, parameters raw, both [B, T, 21]."""
+    @property
+    def device(self) -> torch.device:
+        return self.model.spiral.device
+
+    def coefficient_losses(
+        self, predicted: Tensor, parameters: Tensor, mask: Tensor, totals: Totals | None = None
+    ) -> dict[str, Tensor]:
+        """Means over kept frames and parameters. predicted standardised, parameters raw, both [B, T, 21].
+
+        totals: of the whole batch that these rows are a part of.
+        """
         difference = predicted - (parameters - self.head.mean) / self.head.deviation
         peak = 1.0 + PEAK_GAIN * self.peaked * ((parameters - PEAK_FROM) / (1.0 - PEAK_FROM)).clamp(0.0, 1.0)
         weighted = (0.2 * difference.abs() + 0.8 * difference.square()) * self.importance * peak
         change = (difference[:, 1:] - difference[:, :-1]).square() * self.importance
-        both = mask[:, 1:] & mask[:, :-1]
+        frames, changes = (None, None) if totals is None else (totals.frames, totals.changes)
         return {
-            "speech": _kept_mean(weighted[..., :SPEECH], mask),
-            "expression": _kept_mean(weighted[..., SPEECH:], mask),
-            "velocity": _kept_mean(change, both),
+            "speech": _kept_mean(weighted[..., :SPEECH], mask, frames),
+            "expression": _kept_mean(weighted[..., SPEECH:], mask, frames),
+            "velocity": _kept_mean(change, losses.changes(mask), changes),
         }
 
     @torch.no_grad()
@@ -176,6 +228,10 @@ class StageA:
 
     face = None
 
+    def data_size(self) -> dict[str, int]:
+        """What a checkpoint remembers of its training data."""
+        return self.train.size
+
     def finish(self) -> None:
         """Copy the shared front end to the emotion encoder; also before every checkpoint."""
         source = self.model.content_encoder.encoder.feature_extractor.state_dict()
@@ -186,19 +242,23 @@ class StageA:
         return self.head
 
 
-def relative_to_neutral(emotion: Tensor, mask: Tensor, neutral: Tensor, probability: float) -> Tensor:
+def relative_to_neutral(
+    emotion: Tensor, mask: Tensor, neutral: Tensor, probability: float, chances: Tensor | None = None
+) -> Tensor:
     """Subtract from emotion features [B, T, D] the mean of the row `neutral` [B] (-1: none), with a chance per row.
 
-    That mean is what `speaker_mean` is at run time; it counts the frames of mask [B, T].
+    That mean is what `speaker_mean` is at run time; it counts the frames of mask [B, T]. chances: uniform numbers [B]
+    that were drawn before.
     """
     weight = mask.to(emotion.dtype)[..., None]
     means = (emotion * weight).sum(1) / weight.sum(1).clamp(min=1)
-    chosen = (neutral >= 0) & (torch.rand(len(neutral)) < probability)
+    chances = torch.rand(len(neutral)) if chances is None else chances
+    chosen = (neutral >= 0) & (chances < probability)
     return emotion - (means[neutral.clamp(min=0)] * chosen[:, None])[:, None]
 
 
-def _kept_mean(values: Tensor, mask: Tensor) -> Tensor:
-    return (values.mean(-1) * mask).sum() / mask.sum().clamp(min=1)
+def _kept_mean(values: Tensor, mask: Tensor, total: int | None = None) -> Tensor:
+    return (values.mean(-1) * mask).sum() / (mask.sum().clamp(min=1) if total is None else max(1, total))
 
 
 def predicted_parameters(task: StageA, clips: list[StoredClip], given: Conditions) -> Iterator[tuple]:

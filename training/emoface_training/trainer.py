@@ -9,61 +9,70 @@ import torch
 from torch import Tensor
 
 from emoface_training import losses
-from emoface_training.batches import (
-    UNKNOWN_EMOTION,
-    ClipStore,
-    Conditions,
-    conditions,
-    seed_step,
-    step_generator,
-)
+from emoface_training.batches import UNKNOWN_EMOTION, ClipStore, Conditions, seed_step, step_generator
 from emoface_training.data.sample import DatasetFace
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
+from emoface_training.families import family_of
 from emoface_training.inference import Rollout, animate
+from emoface_training.length_buckets import LengthBuckets
 from emoface_training.losses import LossWeights
 from emoface_training.metrics import VertexMetrics
 from emoface_training.motion_targets import Face, clip_offsets, motion_targets
-from emoface_training.nn.decoder import MotionOutputs
-from emoface_training.nn.emoface import EmoFace
+from emoface_training.nn.motion_decoder import MotionOutputs
+from emoface_training.nn.talking_model import TalkingModel
 from emoface_training.options import OptionsError, StageBOptions
 from emoface_training.schedules import ground_truth_probability, mix
+from emoface_training.split import BatchRows, row_index, share_dropout
+from emoface_training.stage_b_batch import Draw, StageBBatch, padded, swapped_content
 
 ENCODE_BATCH = 8
 
 
 @dataclass(frozen=True)
 class Features:
-    """Encoder outputs of one whole clip at frame rate: content, emotion [T, D]."""
+    """Encoder outputs of one whole clip at frame rate [T, D]: content, and emotion where the model has that stream."""
 
     content: Tensor
-    emotion: Tensor
+    emotion: Tensor | None = None
 
 
 @dataclass(frozen=True)
 class Rows:
     """One decoder batch: self rows first, then the cross rows (swapped content) with the same targets.
 
-    motion: the targets' codes (`MotionTargets.window`), [B, T, width].
+    motion: the targets' codes (`MotionTargets.window`), [B, T, width]. labels int64 [own] and pooled [own, D]: classes
+    and mean emotion features for L_cls, None without that stream. Where these are a part of a batch: index, their rows among all `total` of it,
+    and totals, its `StageBBatch.totals()`.
     """
 
     content: Tensor
-    emotion: Tensor
+    emotion: Tensor | None
     mask: Tensor
     frame_weights: Tensor
     motion: Tensor
     given: Conditions
     own: int
+    labels: Tensor
+    pooled: Tensor | None
+    index: Tensor | None = None
+    total: int = 0
+    totals: dict[str, tuple[float, float]] | None = None
+
+    @property
+    def streams(self) -> dict[str, Tensor]:
+        """Features by stream."""
+        return {"content": self.content} | ({} if self.emotion is None else {"emotion": self.emotion})
 
 
 class StageB:
-    """The task that `loop.run` drives: batches, equation 9, validation, and what is saved."""
+    """The task that `loop.run` drives: batches, the family's losses, validation, and what is saved."""
 
     name = "stage_b"
     extra = None
 
     def __init__(
         self,
-        model: EmoFace,
+        model: TalkingModel,
         train: ClipStore,
         validation: ClipStore,
         rig: Face,
@@ -71,6 +80,8 @@ class StageB:
         seed: int,
     ) -> None:
         self.model, self.train, self.validation, self.rig = model, train, validation, rig
+        self.family = family_of(model.config)
+        options = self.family.effective(options)
         self.options, self.seed = options, seed
         self._check_data(train)
         self.targets = motion_targets(rig, train, model.decoder.basis)
@@ -79,6 +90,10 @@ class StageB:
         )
         vertices = model.config.vertices
         self.vertex_weights = losses.region_weights(vertices, rig.masks, options.loss_regions)
+        self.buckets = None
+        if options.length_buckets > 1:
+            self.buckets = LengthBuckets([clip.frames for clip in train.clips], options.length_buckets)
+        self.dropout_rows: BatchRows | None = None
         self.cache: list[Features] | None = None
         self.frozen = False
         for name in options.frame_gains:
@@ -108,12 +123,12 @@ class StageB:
 
     @property
     def _encoders(self) -> tuple:
-        return self.model.content_encoder.encoder, self.model.emotion_encoder.encoder
+        return tuple(self.model.encoders.values())
 
     def _freeze(self) -> None:
         self.frozen = True
-        self.model.content_encoder.requires_grad_(False)
-        self.model.emotion_encoder.encoder.requires_grad_(False)
+        for encoder in self._encoders:
+            encoder.requires_grad_(False)
 
     def _unfreeze(self) -> None:
         self.cache, self.frozen = None, False
@@ -125,7 +140,8 @@ class StageB:
         """Encoders at their own rate; their frozen front ends in neither group."""
         fixed = {id(p) for e in self._encoders for p in e.feature_extractor.parameters()}
         encoders = [p for e in self._encoders for p in e.parameters() if id(p) not in fixed]
-        fusion = list(self.model.mesh_attention.parameters())
+        fusing = self.model.stages.get("mesh_attention")
+        fusion = [] if fusing is None else list(fusing.parameters())
         known = fixed | {id(p) for p in [*encoders, *fusion]}
         others = [p for p in self.model.parameters() if id(p) not in known]
         return [
@@ -141,16 +157,27 @@ class StageB:
 
     # -- features ---------------------------------------------------------------------------------------------
 
-    def _encode(self, clips: list[int]) -> list[Features]:
-        """Whole clips through both encoders; zero padding behind a clip is the silence a flush would feed."""
+    @property
+    def device(self) -> torch.device:
+        return self.model.decoder.positions.device
+
+    def _encode(self, clips: list[int], samples: int, loaded: dict[int, Tensor]) -> list[Features]:
+        """Whole clips through the encoders; zero padding behind a clip is the silence a flush would feed.
+
+        loaded: waveforms that are in memory already; samples: length that all are padded to.
+        """
         stored = [self.train.clips[i] for i in clips]
-        audio = torch.zeros(len(stored), max(len(clip.audio) for clip in stored))
-        for row, clip in enumerate(stored):
-            audio[row, : len(clip.audio)] = torch.from_numpy(clip.waveform())
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.options.bfloat16):
-            content, emotion, _ = self.model.encode(audio)
-        content, emotion = content.float(), emotion.float()
-        return [Features(content[r, : c.frames], emotion[r, : c.frames]) for r, c in enumerate(stored)]
+        audio = torch.zeros(len(stored), samples)
+        for row, (index, clip) in enumerate(zip(clips, stored, strict=True)):
+            audio[row, : len(clip.audio)] = loaded[index] if index in loaded else torch.from_numpy(clip.waveform())
+        half = torch.float16 if self.options.float16 else torch.bfloat16
+        enabled = self.options.bfloat16 or self.options.float16
+        with torch.autocast(self.device.type, half, enabled=enabled):
+            streams = self.model.encode_streams(audio.to(self.device), [len(clip.audio) for clip in stored])
+        return [
+            Features(**{name: rows[r, : clip.frames].float() for name, rows in streams.items()})
+            for r, clip in enumerate(stored)
+        ]
 
     @torch.no_grad()
     def fill_cache(self) -> None:
@@ -159,131 +186,110 @@ class StageB:
         self.model.eval()
         ends = np.cumsum([clip.frames for clip in self.train.clips])
         # One block for all clips: many small ones between large temporaries would fragment the heap by gigabytes
-        memory = torch.empty(2, int(ends[-1]), self.model.config.width, dtype=torch.float16)
+        memory = {
+            name: torch.empty(int(ends[-1]), width, dtype=torch.float16)
+            for name, width in self.model.stream_widths.items()
+        }
         self.cache = [
-            Features(memory[0, end - clip.frames : end], memory[1, end - clip.frames : end])
+            Features(**{name: rows[end - clip.frames : end] for name, rows in memory.items()})
             for clip, end in zip(self.train.clips, ends.tolist(), strict=True)
         ]
         order = sorted(range(len(self.cache)), key=lambda i: -self.train.clips[i].frames)
         for first in range(0, len(order), ENCODE_BATCH):
             rows = order[first : first + ENCODE_BATCH]
-            for i, features in zip(rows, self._encode(rows), strict=True):
-                self.cache[i].content.copy_(features.content)
-                self.cache[i].emotion.copy_(features.emotion)
+            longest = max(len(self.train.clips[i].audio) for i in rows)
+            for i, features in zip(rows, self._encode(rows, longest, {}), strict=True):
+                for name in memory:
+                    getattr(self.cache[i], name).copy_(getattr(features, name))
         self.model.train(training)
 
-    def features(self, clips: list[int], progress: float) -> dict[int, Features]:
+    def features(self, clips: list[int], progress: float, batch: StageBBatch) -> dict[int, Features]:
         """Features of whole clips by index, from the cache while the encoders are frozen."""
         wanted = sorted(set(clips), key=lambda i: self.train.clips[i].frames)
         if progress < self.options.freeze_encoders_for:
             if self.cache is None:
                 self.prepare()
-            return {i: Features(self.cache[i].content.float(), self.cache[i].emotion.float()) for i in wanted}
+            names = self.model.streams
+            return {
+                i: Features(**{name: getattr(self.cache[i], name).to(self.device).float() for name in names})
+                for i in wanted
+            }
         if self.frozen:
             self._unfreeze()
-        return dict(zip(wanted, self._encode(wanted), strict=True))
+        return dict(zip(wanted, self._encode(wanted, batch.samples, batch.audio), strict=True))
 
     # -- one step ---------------------------------------------------------------------------------------------
 
-    def rows(self, generator: np.random.Generator, progress: float) -> Rows:
-        """Draw clips, their pseudo partners, a window of each, and the conditions."""
-        o = self.options
-        clips = [int(i) for i in self.train.draw(generator, o.batch_size)]
-        partners = [
-            int(generator.choice(self.train.partners[i])) if o.pairs and self.train.partners[i] else -1 for i in clips
-        ]
-        takes = self._neutral_takes(clips, generator.spawn(1)[0])
-        features = self.features([*clips, *(p for p in partners if p >= 0), *takes.values()], progress)
-        means = {clip: features[take].emotion.mean(0) for clip, take in takes.items()}
-        for clip, mean in means.items():
+    def load(self, step: int, rows: range | None = None) -> StageBBatch:
+        """The batch of a step, with sound and motion for its `rows` (default: all)."""
+        draw = Draw.make(self.train, self.options, step_generator(self.seed, self.name, step), self.buckets)
+        rows = range(len(draw.clips)) if rows is None else rows
+        return StageBBatch.load(draw, rows, self.train, self.targets, self.options.frame_gains, not self.frozen)
+
+    def rows(self, batch: StageBBatch, progress: float, rows: range | None = None) -> Rows:
+        """Decoder inputs and targets of a batch, or of some of its rows."""
+        draw, store = batch.draw, self.train
+        own = batch.rows if rows is None else rows
+        cross, takes, longest = draw.cross(own), draw.takes, batch.mask.shape[1]
+        features = self.features(draw.wanted(own, store), progress, batch)
+        for clip in sorted({draw.clips[row] for row in own} & set(takes)):
+            mean = features[takes[clip]].emotion.mean(0)
             features[clip] = Features(features[clip].content, features[clip].emotion - mean)
-        frames = [min(o.max_frames, self.train.clips[i].frames) for i in clips]
-        rooms = [self.train.clips[i].frames - n + 1 for i, n in zip(clips, frames, strict=True)]
-        starts = [int(generator.integers(0, room)) for room in rooms]
-        cross = [row for row, partner in enumerate(partners) if partner >= 0]
-        total, longest = len(clips) + len(cross), max(frames)
-        width = self.model.config.width
-        content, emotion = torch.zeros(total, longest, width), torch.zeros(total, longest, width)
-        motion = torch.zeros(total, longest, self.targets.width)
-        mask = torch.zeros(total, longest, dtype=torch.bool)
-        frame_weights = torch.zeros(total, longest)
-        chosen = [self.train.clips[i] for i in clips]
-        given = conditions(self.train, chosen, generator, o.emotion_dropped, o.style_dropped)
-        content, emotion = list(content), list(emotion)
-        for row in range(total):
-            item = row if row < len(clips) else cross[row - len(clips)]
-            clip, start, n = clips[item], starts[item], frames[item]
-            window = slice(start, start + n)
-            source = features[clip].content[window]
-            if row >= len(clips):
-                source = self._swapped(clip, partners[item], features[partners[item]].content)[window]
-            pad = (0, 0, 0, longest - n)
-            content[row] = torch.nn.functional.pad(source, pad)
-            emotion[row] = torch.nn.functional.pad(features[clip].emotion[window], pad)
-            motion[row, :n] = self.targets.window(clip, start, start + n)
-            mask[row, :n] = True
-            frame_weights[row, :n] = self._frame_weights(clip, window)
-        index = torch.tensor(list(range(len(clips))) + cross)
-        given = Conditions(given.style[index], given.level[index], given.emotion_class[index])
-        self._labels = torch.tensor([clip.emotion for clip in chosen])
-        self._pooled = torch.stack([features[i].emotion.mean(0) for i in clips])
-        return Rows(torch.stack(content), torch.stack(emotion), mask, frame_weights, motion, given, len(clips))
-
-    def _neutral_takes(self, clips: list[int], generator: np.random.Generator) -> dict[int, int]:
-        """For some of the clips another one with neutral speech of the same voice."""
-        chosen = [i for i in sorted(set(clips)) if generator.random() < self.options.calibrated]
-        takes = self.train.neutral_takes
-        return {i: int(generator.choice(takes[i])) for i in chosen if takes[i]}
-
-    def _frame_weights(self, clip: int, window: slice) -> Tensor:
-        """1 + sum of gain x parameter for the frames of a window, [n]."""
-        parameters = torch.from_numpy(self.train.clips[clip].parameters[window].astype(np.float32))
-        gains = torch.zeros(parameters.shape[1])
-        for name, gain in self.options.frame_gains.items():
-            gains[RIG_PARAMETERS.index(name)] = gain
-        return 1.0 + parameters.clamp(0.0, 1.0) @ gains
-
-    def _swapped(self, clip: int, partner: int, content: Tensor) -> Tensor:
-        """The partner's content resampled to the clip's length (by phoneme boundaries where both takes match)."""
-        own, other = self.train.clips[clip], self.train.clips[partner]
-        time = np.linspace(0.0, other.frames - 1.0, own.frames)
-        if self.options.pair_alignment == "phonemes":
-            same = [p[0] for p in own.phonemes] == [p[0] for p in other.phonemes]
-            if same and own.phonemes:
-                here = [s for _, s, _ in own.phonemes] + [own.phonemes[-1][2]]
-                there = [s for _, s, _ in other.phonemes] + [other.phonemes[-1][2]]
-                fps = self.train.fps
-                time = np.interp(np.arange(own.frames) / fps, here, there) * fps
-        time = np.clip(time, 0.0, other.frames - 1.0)
-        before = torch.from_numpy(np.minimum(time.astype(np.int64), max(0, other.frames - 2)))
-        share = (torch.from_numpy(time) - before).float()[:, None]
-        after = (before + 1).clamp(max=other.frames - 1)
-        return content[before] * (1 - share) + content[after] * share
+        content, emotion, motion = [], [], []
+        for place, row in enumerate([*own, *cross]):
+            clip, partner, window = draw.clips[row], draw.partners[row], draw.window(row)
+            source = features[clip].content
+            if place >= len(own):
+                source = swapped_content(store, clip, partner, features[partner].content, self.options.pair_alignment)
+            content.append(source[window])
+            if features[clip].emotion is not None:
+                emotion.append(features[clip].emotion[window])
+            motion.append(batch.motion[row])
+        items = torch.tensor([*own, *cross])
+        given = Conditions(*(part[items].to(self.device) for part in vars(draw.given).values()))
+        part = {}
+        if len(own) < len(draw.clips):
+            index = torch.tensor(row_index(own, draw.partners))
+            part = {"index": index, "total": len(draw.clips) + len(draw.cross(range(len(draw.clips))))}
+            part |= {"totals": batch.totals()}
+        return Rows(
+            padded(content, longest),
+            padded(emotion, longest) if emotion else None,
+            batch.mask[items].to(self.device),
+            batch.frame_weights[items].to(self.device),
+            padded(motion, longest).to(self.device),
+            given,
+            len(own),
+            torch.tensor([store.clips[draw.clips[row]].emotion for row in own], device=self.device),
+            torch.stack([features[draw.clips[row]].emotion.mean(0) for row in own]) if emotion else None,
+            **part,
+        )
 
     def _vertices(self, generator: torch.Generator) -> Tensor | None:
         """A weighted sample of vertices for this step's losses, None for all."""
         count = self.options.loss_vertices
         if not count or count >= len(self.vertex_weights) or self.targets.to_basis is None:
             return None
-        return torch.multinomial(self.vertex_weights, count, generator=generator)
+        return torch.multinomial(self.vertex_weights.cpu(), count, generator=generator).to(self.device)
 
-    def _fusion_weight(self, rows: Rows, vertices: Tensor | None, progress: float) -> Tensor:
-        """Mesh Attention's w_e [B, T, V or S]; one half everywhere before `fusion_from`."""
-        if progress < self.options.fusion_from and not self.model.mesh_attention.adds:
-            count = self.model.config.vertices if vertices is None else len(vertices)
-            return rows.content.new_full((*rows.content.shape[:2], count), 0.5)
-        return self.model.mesh_attention.whole(rows.content, rows.emotion, vertices)
+    def inputs(self, rows: Rows, vertices: Tensor | None, progress: float) -> dict[str, Tensor]:
+        """What the decoder reads; the fusion rests before `fusion_from`.
 
-    def decode(self, rows: Rows, weight: Tensor, fed: Tensor, vertices: Tensor | None) -> MotionOutputs:
-        g = rows.given
-        return self.model.decode_given(
-            rows.content, rows.emotion, weight, fed, g.style, g.level, g.emotion_class, vertices
-        )
+        The fusion depends on audio alone: one evaluation serves all passes of a step.
+        """
+        fused = self.model.fuse(rows.streams, vertices, resting=progress < self.options.fusion_from)
+        return rows.streams | fused | vars(rows.given)
 
-    def loss(self, step: int, progress: float) -> tuple[Tensor, dict[str, float]]:
-        """Equation 9 for one step, and its parts for the log."""
+    def loss(
+        self, step: int, progress: float, batch: StageBBatch | None = None, rows: range | None = None
+    ) -> tuple[Tensor, dict[str, Tensor | float]]:
+        """The loss of one step (EmoFace: equation 9), or what `rows` of its batch add to it, and its parts."""
         generator = seed_step(self.seed, self.name, step)
-        rows = self.rows(step_generator(self.seed, self.name, step), progress)
+        rows = self.rows(self.load(step, rows) if batch is None else batch, progress, rows)
+        if rows.index is not None and self.dropout_rows is None:
+            self.dropout_rows = share_dropout(self.model)
+        if self.dropout_rows is not None:
+            self.dropout_rows.index, self.dropout_rows.total = rows.index, rows.total
         vertices = self._vertices(generator)
         target = self.targets.offsets(rows.motion, vertices)
         truth = target.flatten(2) if self.targets.to_basis is None else rows.motion @ self.targets.to_basis
@@ -291,50 +297,59 @@ class StageB:
         late = scheme == "self-growing" and progress >= self.options.rollout_from
         rollout = late or scheme == "autoregressive"
         probability = 0.0 if rollout else ground_truth_probability(progress, scheme)
-        # The weights depend on audio alone: one evaluation serves both passes
-        weight = self._fusion_weight(rows, vertices, progress)
-        fed = truth
-        if probability < 1.0:
-            fed = mix(truth, self._predicted_codes(rows, weight, truth, vertices, rollout), probability, generator)
-        outputs = self.decode(rows, weight, fed, vertices)
+        inputs = self.inputs(rows, vertices, progress)
+        if rollout and self._rollout_gradient:
+            outputs, _ = self.model.decoder.rollout(inputs, vertices)
+        else:
+            fed = truth
+            if probability < 1.0:
+                predicted = self._predicted_codes(inputs, truth, vertices, rollout)
+                fed = mix(truth, predicted, probability, generator, rows.index, rows.total)
+            outputs = self.model.decoder.given(inputs, fed, vertices)
         weights = self.vertex_weights if vertices is None and self.options.loss_regions else None
         terms, parts = self._terms(outputs, target, rows, weights)
         total = losses.total(terms, self.weights)
-        parts |= {name: float(value.detach()) for name, value in terms.items()}
-        return total, parts | {"ground_truth": probability}
+        return total, parts | terms | {"ground_truth": probability}
+
+    @property
+    def _rollout_gradient(self) -> bool:
+        """Whether gradients flow through what a rollout feeds back."""
+        chosen = self.options.rollout_gradient
+        return self.family.rollout_gradient if chosen is None else chosen
 
     @torch.no_grad()
     def _predicted_codes(
-        self, rows: Rows, weight: Tensor, truth: Tensor, vertices: Tensor | None, rollout: bool
+        self, inputs: dict[str, Tensor], truth: Tensor, vertices: Tensor | None, rollout: bool
     ) -> Tensor:
         """P of equation 4: pass 1 on ground truth, or the model's own rollout."""
-        if not rollout:
-            return self.model.decoder.motion_code(self.decode(rows, weight, truth, vertices).fused, vertices)
-        g = rows.given
-        inputs = {"content": rows.content, "emotion": rows.emotion, "emotion_weight": weight}
-        inputs |= {"style": g.style, "level": g.level, "emotion_class": g.emotion_class}
-        return self.model.decoder.rollout_codes(inputs, vertices)
+        decoder = self.model.decoder
+        if rollout:
+            return decoder.rollout_codes(inputs, vertices)
+        return decoder.motion_code(decoder.given(inputs, truth, vertices).fused, vertices)
 
     def _terms(
         self, outputs: MotionOutputs, target: Tensor, rows: Rows, weights: Tensor | None
-    ) -> tuple[dict[str, Tensor], dict[str, float]]:
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         own, parts, terms = rows.own, {}, {}
-        groups = {"self": slice(0, own)}
-        if target.shape[0] > own:
-            groups["cross"] = slice(own, None)
-        speed = target.new_zeros(())
-        for name, rows_of in groups.items():
+        groups = {"self": slice(0, own), "cross": slice(own, None)}
+        totals = rows.totals or dict.fromkeys(groups if target.shape[0] > own else ["self"], (None, None))
+        speed, (unit, factor) = target.new_zeros(()), self.family.unit
+        for name, (frames, changes) in totals.items():
+            rows_of = groups[name]
             mask = rows.mask[rows_of]
             counted = rows.frame_weights[rows_of]
-            branches = losses.reconstruction(*(o[rows_of] for o in outputs), target[rows_of], counted, weights)
+            some = MotionOutputs(*(None if o is None else o[rows_of] for o in outputs))
+            branches = self.family.reconstruction(some, target[rows_of], counted, weights, frames)
             terms[name] = sum(branches.values())
-            parts |= {f"{name}_{branch}_mm": 1000.0 * float(value.detach()) for branch, value in branches.items()}
-            speed = speed + losses.velocity(outputs.fused[rows_of], target[rows_of], mask, weights)
-        terms["velocity"] = speed
+            parts |= {f"{name}_{branch}_{unit}": factor * value.detach().double() for branch, value in branches.items()}
+            if self.weights.velocity:
+                speed = speed + losses.velocity(some.fused, target[rows_of], mask, weights, changes)
+        if self.weights.velocity:
+            terms["velocity"] = speed
         if self.options.classification:
-            terms["classification"] = losses.classification(
-                self.model.emotion_encoder.classifier(self._pooled), self._labels
-            )
+            clips = None if rows.index is None else self.options.batch_size
+            logits = self.model.emotion_encoder.classifier(rows.pooled)
+            terms["classification"] = losses.classification(logits, rows.labels, clips)
         return terms, parts
 
     # -- the rest of the task -----------------------------------------------------------------------------------
@@ -350,6 +365,10 @@ class StageB:
 
     def set_train(self, training: bool) -> None:
         self.model.train(training)
+
+    def data_size(self) -> dict[str, int]:
+        """What a checkpoint remembers of its training data."""
+        return self.train.size
 
     def finish(self) -> None:
         """Nothing to do: all that was trained lies in the model."""
