@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
+import torch
 from torch import nn
 
 from emoface.package import DEFAULT, Package
@@ -43,10 +44,13 @@ class EvaluatedModel(Protocol):
         """Raise OptionsError unless the model animates this face at this rate."""
         ...
 
-    def animate(self, clips: list[StoredClip], emotion: Emotion) -> Iterator[tuple[int, np.ndarray]]:
+    def animate(
+        self, clips: list[StoredClip], emotion: Emotion, voices: Sequence[np.ndarray] | None = None
+    ) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (index in clips, offsets float32 [T, V, 3] in the unit of the face that was checked), in any order.
 
-        A clip's `actor_index` is the style it is driven with, -1 the mean of the styles.
+        A clip's `actor_index` is the style it is driven with, -1 the mean of the styles. voices: each clip's
+        `speaker_mean`, from a `voice_measures.Listener` of this model.
         """
         ...
 
@@ -88,9 +92,13 @@ class CheckpointModel:
         if not same:
             raise _other_topology(self.label, len(face.template))
 
-    def animate(self, clips: list[StoredClip], emotion: Emotion) -> Iterator[tuple[int, np.ndarray]]:
+    def animate(
+        self, clips: list[StoredClip], emotion: Emotion, voices: Sequence[np.ndarray] | None = None
+    ) -> Iterator[tuple[int, np.ndarray]]:
         store = ClipStore(clips, self.fps, len(self.styles))
-        return animate(self.network, store, clips, Rollout(emotion))
+        if voices is None:
+            return animate(self.network, store, clips, Rollout(emotion))
+        return animate(self.network, store, clips, Rollout(emotion), torch.from_numpy(np.stack(voices)))
 
 
 class PackageModel:
@@ -128,11 +136,15 @@ class PackageModel:
             raise _other_topology(self.label, len(own.template))
         self._scale = own.unit_in_metres / getattr(face, "unit_in_metres", 1.0)
 
-    def animate(self, clips: list[StoredClip], emotion: Emotion) -> Iterator[tuple[int, np.ndarray]]:
+    def animate(
+        self, clips: list[StoredClip], emotion: Emotion, voices: Sequence[np.ndarray] | None = None
+    ) -> Iterator[tuple[int, np.ndarray]]:
         for index, clip in enumerate(clips):
-            yield index, self.speak(clip, emotion)[0]
+            yield index, self.speak(clip, emotion, None if voices is None else voices[index])[0]
 
-    def speak(self, clip: StoredClip, emotion: Emotion) -> tuple[np.ndarray, np.ndarray]:
+    def speak(
+        self, clip: StoredClip, emotion: Emotion, voice: np.ndarray | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Offsets float32 [T, V, 3] in the checked face's unit, and the emotion branch's weights [T, V] ([T, 0])."""
         from emoface.animation import animate as animate_sound
 
@@ -145,7 +157,14 @@ class PackageModel:
         # A family without a condition is not asked for it
         conditions = {name: value for name, value in wanted.items() if name in self.package.manifest.conditions}
         moved = animate_sound(
-            clip.waveform(), SAMPLE_RATE, self.package, backend=self.backend, precision=self.precision, **conditions
+            clip.waveform(),
+            SAMPLE_RATE,
+            self.package,
+            backend=self.backend,
+            precision=self.precision,
+            speaker_mean=voice,
+            blinks=False,  # they follow no sound, and no ground truth has them
+            **conditions,
         )
         offsets = (moved.vertices[: clip.frames] - self.package.face.template) * np.float32(self._scale)
         return offsets, moved.emotion_weight[: clip.frames]
