@@ -26,6 +26,8 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     train.add_argument("--threads", type=int, default=1, metavar="N")
     train.add_argument("--max-minutes", type=float, metavar="M", help="replaces each stage's own limits")
     train.add_argument("--max-steps", type=int, metavar="N", help="replaces each stage's own limits")
+    train.add_argument("--max-epochs", type=float, metavar="N", help="replaces each stage's own limits")
+    train.add_argument("--cpu", action="store_true", help="leave a GPU unused")
     train.add_argument("--scheme", choices=("self-growing", "teacher-forcing", "autoregressive"))
     train.add_argument("--fusion", choices=("mesh-attention", "add"))
     train.set_defaults(run=_train)
@@ -43,12 +45,14 @@ def _add_dataset_options(parser: argparse.ArgumentParser) -> None:
 def _train(args: argparse.Namespace) -> int:
     from emoface_training import options, training_run
     from emoface_training.data.opening import open_for_training
+    from emoface_training.processes import Processes
 
     def job() -> int:
         chosen = training_run.with_overrides(
-            options.load(args.config), args.max_minutes, args.max_steps, args.scheme, args.fusion
+            options.load(args.config), args.max_minutes, args.max_steps, args.scheme, args.fusion, args.max_epochs
         )
         dataset, face = open_for_training(args.data, args.kind, args.masks, args.partial)
+        processes = Processes.start(args.cpu)
         summary = training_run.train(
             chosen,
             dataset,
@@ -59,9 +63,11 @@ def _train(args: argparse.Namespace) -> int:
             args.threads,
             args.encoders,
             args.model,
-            _bar("reading clips"),
+            _bar("reading clips") if processes.main else lambda clips: clips,
+            processes,
         )
-        print(json.dumps({k: v for k, v in summary.items() if k != "model"}, indent=1))
+        if processes.main:
+            print(json.dumps({k: v for k, v in summary.items() if k != "model"}, indent=1))
         return 0
 
     return guarded(job)
@@ -71,11 +77,16 @@ def guarded(job) -> int:  # type: ignore[no-untyped-def]
     """Deliberate errors become one line on stderr and their exit code."""
     from emoface_training.checkpoint import CheckpointError
     from emoface_training.data.synthetic.errors import CorpusError
+    from emoface_training.interruption import TrainingInterrupted
+    from emoface_training.loop import DivergedError
     from emoface_training.options import OptionsError
 
     try:
         return job()
-    except (OptionsError, CheckpointError, CorpusError) as error:
+    except TrainingInterrupted as stopped:
+        print(f"emoface: {stopped}", file=sys.stderr)
+        return stopped.exit_code
+    except (OptionsError, CheckpointError, CorpusError, DivergedError) as error:
         print(f"emoface: error: {error}", file=sys.stderr)
         return getattr(error, "exit_code", 2)
 

@@ -17,7 +17,7 @@ from emoface_training import checkpoint
 from emoface_training.data.sample import DatasetFace
 from emoface_training.interruption import Interruption, TrainingInterrupted
 from emoface_training.loading import AHEAD, Loader
-from emoface_training.nn.emoface import EmoFace
+from emoface_training.nn.talking_model import TalkingModel
 from emoface_training.options import StageOptions
 from emoface_training.processes import Processes
 from emoface_training.schedules import one_cycle
@@ -33,7 +33,7 @@ class Task(Protocol):
     """
 
     name: str
-    model: EmoFace
+    model: TalkingModel
     options: StageOptions
 
     def parameter_groups(self) -> list[dict]: ...
@@ -300,12 +300,9 @@ def _has_checkpoint(stage: StageRun) -> bool:
 def _restore(stage: StageRun) -> dict[str, Any] | None:
     """Take up the checkpoint; returns the totals of a stage that is complete."""
     task = stage.task
-    tensors, config = checkpoint.load_weights(stage.place)
+    checkpoint.load_into(task.model, stage.place)
+    state = checkpoint.load_state(stage.place)
     try:
-        if config.family != task.model.config.family:
-            raise ValueError(f"its family is {config.family!r}, not {task.model.config.family!r}")
-        task.model.load_state_dict(tensors, strict=True)
-        state = checkpoint.load_state(stage.place)
         data = state.get("data", task.data_size())
         if data != task.data_size():
             raise ValueError(f"it was trained on {data}, this is {task.data_size()}")
@@ -315,8 +312,6 @@ def _restore(stage: StageRun) -> dict[str, Any] | None:
         if "scaler" in state:
             stage.scaler.load_state_dict(state["scaler"])
     except (RuntimeError, KeyError, ValueError) as error:
-        if isinstance(error, checkpoint.CheckpointError):
-            raise
         raise checkpoint.CheckpointError(
             f"got a checkpoint in {stage.place} that does not fit this configuration ({error}): resume with the "
             "configuration and the data that started the run"

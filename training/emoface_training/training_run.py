@@ -7,37 +7,32 @@ RUN holds `config.yaml` (what was asked, resolved), `stage_a/` and `stage_b/` (c
 from __future__ import annotations
 
 import dataclasses
-import json
-import os
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-import yaml
 from torch import Tensor
 
 from emoface_training import checkpoint, loop, pretrained_model
 from emoface_training.batches import ClipStore
-from emoface_training.config import EmoFaceConfig
+from emoface_training.families import family_of
 from emoface_training.motion_targets import Face, face_basis
-from emoface_training.nn.emoface import EmoFace
-from emoface_training.nn.spiral import build_spirals
 from emoface_training.nn.stage import Stage
+from emoface_training.nn.talking_model import TalkingModel
 from emoface_training.options import OptionsError, StageOptions, TrainingOptions
+from emoface_training.processes import Processes
+from emoface_training.run_folder import CONFIG as CONFIG
+from emoface_training.run_folder import RunExistsError as RunExistsError
+from emoface_training.run_folder import claim, write_summary
+from emoface_training.split import Split
 from emoface_training.stage_a import StageA
 from emoface_training.trainer import StageB
 
-CONFIG, SUMMARY = "config.yaml", "summary.json"
 STAGES = ("a", "b", "all")
 LAYER_KEY = re.compile(r"encoder\.encoder\.layers\.(\d+)\.")
 OUTPUT_KEY = re.compile(r"(attention\.out_proj|feed_forward\.output_dense)\.(weight|bias)$")
-
-
-class RunExistsError(OptionsError):
-    """A run is never overwritten."""
 
 
 def train(
@@ -51,6 +46,7 @@ def train(
     start_from: Path | None = None,
     model_from: Path | None = None,
     progress: Callable[[Iterable], Iterable] = lambda items: items,
+    processes: Processes | None = None,
 ) -> dict[str, Any]:
     """Train one or both stages; returns what is written to `summary.json`.
 
@@ -58,7 +54,8 @@ def train(
     dataset's face; may be None for stage "a", which touches no vertex.
     stage: "a", "b" or "all". start_from: a checkpoint folder whose encoders the first of these stages begins with
     (stage A also takes its heads; default for stage B: this run's stage A, where there is one); model_from: one whose
-    every weight stage B begins with.
+    every weight stage B begins with. processes: where to compute (default: this process, on the CPU); all processes
+    see the same corpus and the same `out`.
     Raises RunExistsError for an existing run without resume, OptionsError for what cannot be trained.
     """
     if stage not in STAGES:
@@ -71,17 +68,20 @@ def train(
     if options.stage_a is None and options.stage_b is None:
         raise OptionsError("got a config with neither stage_a nor stage_b, expected at least one of them")
     if options.stage_a is not None and stage in ("a", "all"):
-        pretrained_model.refuse_stage_a(pretrained_model.resolve(options.model)[1])
-    out = Path(out)
+        pretrained_model.refuse_stage_a(*pretrained_model.resolve(options.model))
+    out, processes = Path(out), processes or Processes()
+    _check_processes(options, stage, processes)
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)  # silence produces denormal activations, which are slow and mean nothing
-    _claim(out, options, stage, resume)
+    if processes.main:
+        claim(out, options, stage, resume)
+    processes.wait()
     styles = tuple(corpus.actors)
     stores = [
         ClipStore.load(progress(corpus.clips(split)), corpus_fps(corpus), len(styles))
         for split in (options.train_split, options.validation_split)
     ]
-    model = new_model(options, styles, rig, stores[0])
+    model = new_model(options, styles, rig, stores[0]).to(processes.device)
     summary: dict[str, Any] = {
         "seed": options.seed,
         "train_clips": len(stores[0].clips),
@@ -94,8 +94,9 @@ def train(
             load_encoders(model, Path(start_from))
             load_heads(task, Path(start_from))
             summary["stage_a_from"] = Path(start_from).name
-        summary["stage_a"] = loop.run(task, out, threads, resume)
-        _write_summary(out, summary)
+        summary["stage_a"] = loop.run(task, out, threads, resume, processes)
+        if processes.main:
+            write_summary(out, summary)
     if options.stage_b is not None and stage in ("b", "all"):
         fresh = not (resume and (out / "stage_b" / checkpoint.CONFIG).is_file())
         source = Path(start_from) if start_from and stage == "b" else out / "stage_a"
@@ -106,9 +107,23 @@ def train(
             load_encoders(model, source)
             summary["encoders_from"] = source.name
         task = StageB(model, *stores, rig, options.stage_b, options.seed)
-        summary["stage_b"] = loop.run(task, out, threads, resume)
-        _write_summary(out, summary)
+        summary["stage_b"] = loop.run(task, out, threads, resume, processes)
+        if processes.main:
+            write_summary(out, summary)
     return summary
+
+
+def _check_processes(options: TrainingOptions, stage: str, processes: Processes) -> None:
+    """Raises OptionsError for stages that these processes or this device cannot compute."""
+    for name in ("stage_a", "stage_b"):
+        chosen: StageOptions | None = getattr(options, name)
+        if chosen is None or stage not in ("all", name[-1]):
+            continue
+        Split(chosen.batch_size, processes.count, processes.rank, chosen.accumulate)
+        if chosen.float16 and processes.device.type == "cpu":
+            raise OptionsError(
+                f"got {name}.float16 on a CPU, expected a GPU: set bfloat16 instead, which needs no loss scaling"
+            )
 
 
 def corpus_fps(corpus: Any) -> int:
@@ -117,42 +132,39 @@ def corpus_fps(corpus: Any) -> int:
     return int(description["fps"] if description else corpus.fps)
 
 
-def new_model(options: TrainingOptions, styles: tuple[str, ...], rig: Face | None, train: ClipStore) -> EmoFace:
+def new_model(options: TrainingOptions, styles: tuple[str, ...], rig: Face | None, train: ClipStore) -> TalkingModel:
     """The untrained model for a rig and a corpus; its weights depend on the seed alone."""
     section, folders = pretrained_model.resolve(options.model)
     data = section | {"styles": styles, "fps": train.fps}
     if rig is not None:
         data["vertices"] = len(rig.template)
     try:
-        config = EmoFaceConfig.from_dict(data)
+        config = pretrained_model.wanted_class(section).from_dict(data)
     except (TypeError, ValueError) as error:
         raise OptionsError(f"got a model section that does not fit ({error}): correct the config") from error
-    if rig is None:
-        torch.manual_seed(options.seed)
-        return _with_encoders(EmoFace(config), folders)
-    mesh = config.mesh_attention
-    spiral = build_spirals(rig.template, rig.faces, mesh.kernel, mesh.dilation)
     basis = None
-    if config.decoder.motion_rank is not None:
+    if rig is not None and config.decoder.motion_rank is not None:
         basis = torch.from_numpy(face_basis(rig, train, config.decoder.motion_rank, options.seed))
     torch.manual_seed(options.seed)
-    return _with_encoders(EmoFace(config, torch.as_tensor(np.asarray(spiral)), basis), folders)
-
-
-def _with_encoders(model: EmoFace, folders: dict[str, Path]) -> EmoFace:
+    try:
+        model = family_of(config).new(config, rig, basis)
+    except ValueError as error:
+        raise OptionsError(f"got a model section that does not fit ({error}): correct the config") from error
     pretrained_model.load(model, folders)
     return model
 
 
-def load_encoders(model: EmoFace, folder: Path) -> None:
-    """Copy both encoders and the classifier of a checkpoint into the model.
+def load_encoders(model: TalkingModel, folder: Path) -> None:
+    """Copy the encoders that the model has, and the classifier, of a checkpoint of any family into the model.
 
     A deeper encoder than the checkpoint's begins as the same function: its further layers add nothing at first.
     """
     tensors, config = checkpoint.load_weights(folder)
     try:
-        for name in ("content_encoder", "emotion_encoder"):
-            prefix, stage = f"{name}.", getattr(model, name)
+        for name in model.encoders:
+            prefix, stage = f"{name}.", model.stages[name]
+            if not hasattr(config, name):
+                raise RuntimeError(f"a checkpoint of family {config.family!r} has no {name}")
             part = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
             layers = getattr(config, name).num_hidden_layers
             stage.load_state_dict(_further_layers(stage, layers) | part, strict=True)
@@ -189,40 +201,9 @@ def load_heads(task: StageA, folder: Path) -> None:
         ) from error
 
 
-def load_model(model: EmoFace, folder: Path) -> None:
-    """Copy every weight of a checkpoint of the same configuration into the model, its motion basis included."""
-    tensors, _ = checkpoint.load_weights(folder)
-    try:
-        model.load_state_dict(tensors, strict=True)
-    except RuntimeError as error:
-        raise checkpoint.CheckpointError(
-            f"got weights in {folder} that do not fit this configuration ({error}): use the run's own config"
-        ) from error
-
-
-def _claim(out: Path, options: TrainingOptions, stage: str, resume: bool) -> None:
-    """Write the resolved configuration, or refuse a folder that already holds this stage."""
-    begun = [name for name in ("stage_a", "stage_b") if stage in ("all", name[-1]) and (out / name).exists()]
-    if begun and not resume:
-        raise RunExistsError(
-            f"got {out}, which already holds {' and '.join(begun)}; expected a new folder: "
-            "continue it with --resume, or give another --out"
-        )
-    out.mkdir(parents=True, exist_ok=True)
-    text = yaml.safe_dump(json.loads(json.dumps(options.to_dict())), sort_keys=False)
-    _write(out / CONFIG, text)
-
-
-def _write_summary(out: Path, summary: dict[str, Any]) -> None:
-    path = out / SUMMARY
-    before = json.loads(path.read_text()) if path.is_file() else {}
-    _write(path, json.dumps(before | summary, indent=1) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    fresh = path.with_name(path.name + ".tmp")
-    fresh.write_text(text)
-    os.replace(fresh, path)
+def load_model(model: TalkingModel, folder: Path) -> None:
+    """Copy every weight of a checkpoint of the same family and shapes into the model, its motion basis included."""
+    checkpoint.load_into(model, folder)
 
 
 def with_overrides(
@@ -231,6 +212,7 @@ def with_overrides(
     max_steps: int | None = None,
     scheme: str | None = None,
     fusion: str | None = None,
+    max_epochs: float | None = None,
 ) -> TrainingOptions:
     """The options with what the command line changes; a given limit replaces the stage's own limits."""
     changes: dict[str, Any] = {}
@@ -239,8 +221,8 @@ def with_overrides(
         if stage is None:
             continue
         values: dict[str, Any] = {}
-        if max_minutes is not None or max_steps is not None:
-            values |= {"max_minutes": max_minutes, "max_steps": max_steps}
+        if (max_minutes, max_steps, max_epochs) != (None, None, None):
+            values |= {"max_minutes": max_minutes, "max_steps": max_steps, "max_epochs": max_epochs}
         if scheme is not None and name == "stage_b":
             values["scheme"] = scheme
         changes[name] = dataclasses.replace(stage, **values)
