@@ -105,7 +105,7 @@ def test_decoder_layer_equals_faceformers_while_the_window_is_not_full():
     state = decoder.initial_state(2, cache=0)
     nothing = torch.zeros(2, 2, 16)
     with torch.no_grad():
-        hidden, _ = decoder._hidden(tokens, features, features, nothing, state)
+        hidden, _ = decoder._hidden(tokens, (features, features), nothing, state)
         position = decoder.positions[torch.arange(40) % period]
         for index, branch in enumerate(decoder.branches):
             memory = branch.audio_feature_map(features)
@@ -122,8 +122,8 @@ def test_self_attention_forgets_beyond_its_window():
     with torch.no_grad():
         state = decoder.initial_state(1, cache=0)
         nothing = torch.zeros(1, 2, 16)
-        before = decoder._hidden(tokens, features, features, nothing, state)[0][0]
-        after = decoder._hidden(changed, features, features, nothing, state)[0][0]
+        before = decoder._hidden(tokens, (features, features), nothing, state)[0][0]
+        after = decoder._hidden(changed, (features, features), nothing, state)[0][0]
     assert torch.equal(before[:, 11], after[:, 11])
     assert not torch.equal(before[:, 10], after[:, 10])
 

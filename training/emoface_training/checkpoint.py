@@ -18,9 +18,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from emoface_training.config import EmoFaceConfig
+from emoface_training.config import ModelConfig, load_config
 from emoface_training.data.sample import DatasetFace
-from emoface_training.nn.emoface import EmoFace
+from emoface_training.families import family_of
+from emoface_training.nn.talking_model import TalkingModel
 
 CONFIG, WEIGHTS, STATE, FACE = "config.json", "model.safetensors", "training_state.pt", "face.npz"
 
@@ -37,7 +38,7 @@ class SaveError(CheckpointError):
 
 def save(
     folder: Path,
-    model: EmoFace,
+    model: TalkingModel,
     state: dict[str, Any] | None = None,
     extra: nn.Module | None = None,
     face: DatasetFace | None = None,
@@ -96,7 +97,7 @@ def recover(folder: Path) -> None:
         old.rename(folder)
 
 
-def load_weights(folder: Path) -> tuple[dict[str, Tensor], EmoFaceConfig]:
+def load_weights(folder: Path) -> tuple[dict[str, Tensor], ModelConfig]:
     """Tensors by name and the model's configuration. Raises CheckpointError for a missing or broken folder."""
     folder = Path(folder)
     recover(folder)
@@ -107,18 +108,54 @@ def load_weights(folder: Path) -> tuple[dict[str, Tensor], EmoFaceConfig]:
                 "give the folder that `emoface train` wrote, for example RUN/stage_b"
             )
     try:
-        return load_file(str(folder / WEIGHTS)), EmoFaceConfig.load(folder / CONFIG)
+        return load_file(str(folder / WEIGHTS)), load_config(folder / CONFIG)
     except Exception as error:
         raise CheckpointError(f"got an unreadable checkpoint in {folder} ({error}): train or copy it again") from error
 
 
-def load(folder: Path) -> tuple[EmoFace, EmoFaceConfig]:
-    """The model in evaluation mode and its configuration."""
-    tensors, config = load_weights(folder)
-    model = EmoFace(config, spiral=tensors.get("spiral"), basis=tensors.get("decoder.basis"))
+def load_into(model: TalkingModel, folder: Path) -> None:
+    """Copy every weight of a checkpoint of the model's family into it.
+
+    Raises CheckpointError for another family, and for weights that do not fit, naming what differs in the
+    configurations.
+    """
+    tensors, found = load_weights(folder)
+    wanted = model.config
+    if found.family != wanted.family:
+        raise CheckpointError(
+            f"got {folder}, a checkpoint of family {found.family!r}; expected one of family {wanted.family!r}: give "
+            "another checkpoint, or correct model.family in the config"
+        )
     try:
         model.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
+        differing = differences(found.to_dict(), wanted.to_dict())
+        listed = "; ".join(f"{name} {a!r} instead of {b!r}" for name, (a, b) in list(differing.items())[:4])
+        raise CheckpointError(
+            f"got {folder}, a checkpoint of another config ({listed or error}); expected weights that fit this one: "
+            "give another checkpoint, or correct the model section"
+        ) from error
+
+
+def differences(found: dict[str, Any], wanted: dict[str, Any], prefix: str = "") -> dict[str, tuple[Any, Any]]:
+    """Fields, dotted, with their two values, in which two configurations differ."""
+    listed: dict[str, tuple[Any, Any]] = {}
+    for name in [*found, *(name for name in wanted if name not in found)]:
+        a, b = found.get(name), wanted.get(name)
+        if isinstance(a, dict) and isinstance(b, dict):
+            listed |= differences(a, b, f"{prefix}{name}.")
+        elif a != b:
+            listed[prefix + name] = (a, b)
+    return listed
+
+
+def load(folder: Path) -> tuple[TalkingModel, ModelConfig]:
+    """The model in evaluation mode and its configuration."""
+    tensors, config = load_weights(folder)
+    try:
+        model = family_of(config).saved(config, tensors)
+        model.load_state_dict(tensors, strict=True)
+    except (RuntimeError, ValueError) as error:
         raise CheckpointError(
             f"got weights in {folder} that do not fit its config.json ({error}): the folder mixes two runs"
         ) from error

@@ -6,7 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal, Self, get_args
 
 EMOTION_CLASSES = 8
 
@@ -24,6 +24,9 @@ class EncoderConfig:
 
     `num_buckets` and `max_bucket_distance` are WavLM's relative position bias (`num_buckets=None`: there is none).
     `input_gain` multiplies the audio, in place of a normaliser that would need the whole utterance.
+    `rate`: rows per second that the transformer sees, 50 (the convolutions' own) or FaceFormer's 30 for VOCASET, for
+    which features are interpolated between convolutions and transformer; `left`, `right` and `position_right` then
+    count rows of 1 / `rate` s, while windows still count features of 20 ms.
     """
 
     hidden_size: int = 192
@@ -49,15 +52,21 @@ class EncoderConfig:
     window: int | None = None
     window_right: int = 0
     window_block: int = 5
+    rate: int = 50
 
     @property
     def look_ahead(self) -> int:
-        """R: features of future context, the delay of the streamed output."""
+        """R: features of future context, the delay of the streamed output (rows of 1 / `rate` s in band mode)."""
         if self.window is not None:
             return self.window_right
         if self.left is None or self.right is None or self.position_right is None:
             raise ValueError("an unlimited band has no finite look-ahead; give left, right and position_right")
         return self.position_right + sum(self.right)
+
+    @property
+    def delay_features(self) -> int:
+        """The look-ahead in features of 20 ms, whatever the rate."""
+        return self.look_ahead if self.window is not None else self.look_ahead * 50 // self.rate
 
     @property
     def streams(self) -> bool:
@@ -93,8 +102,35 @@ class DecoderConfig:
     motion_rank: int | None = None
 
 
+class _Saved:
+    """What every family's configuration does: plain data in and out, in a checkpoint's `config.json`."""
+
+    _nested: ClassVar[dict[str, type]]
+    # Whether an encoder that cannot stream may serve, with every clip heard as a whole
+    hears_whole_clips: ClassVar[bool] = False
+
+    def to_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)  # type: ignore[call-overload]
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Build from nested plain data. Raises `ValueError` naming the first unknown field."""
+        values: dict[str, Any] = {}
+        for key, value in _known_fields(cls, data).items():
+            nested = cls._nested.get(key)
+            values[key] = value if nested is None else nested(**_known_fields(nested, value))
+        return cls(**values)
+
+    def save(self, path: Path) -> None:
+        path.write_text(json.dumps(self.to_dict(), indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        return cls.from_dict(json.loads(path.read_text()))
+
+
 @dataclass(frozen=True)
-class EmoFaceConfig:
+class EmoFaceConfig(_Saved):
     """The whole two-stream model. Shapes: V vertices, n styles, D = encoder width, d = decoder width."""
 
     vertices: int = 5023
@@ -107,12 +143,21 @@ class EmoFaceConfig:
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     family: str = "emoface"
 
+    _nested: ClassVar[dict[str, type]] = {
+        "content_encoder": EncoderConfig,
+        "emotion_encoder": EncoderConfig,
+        "mesh_attention": MeshAttentionConfig,
+        "decoder": DecoderConfig,
+    }
+
     def __post_init__(self) -> None:
         if self.content_encoder.hidden_size != self.emotion_encoder.hidden_size:
             raise ValueError(
                 f"both encoders must have one width, got {self.content_encoder.hidden_size} (content) and "
                 f"{self.emotion_encoder.hidden_size} (emotion)"
             )
+        if {self.content_encoder.rate, self.emotion_encoder.rate} != {50}:
+            raise ValueError("both encoders must have rate 50: frames are interpolated behind them")
         if self.width % 16:
             raise ValueError(f"the encoder width must be a multiple of 16 (C/16 of Mesh Attention), got {self.width}")
         if not self.styles:
@@ -122,29 +167,76 @@ class EmoFaceConfig:
     def width(self) -> int:
         return self.content_encoder.hidden_size
 
-    def to_dict(self) -> dict[str, Any]:
-        return dataclasses.asdict(self)
 
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> EmoFaceConfig:
-        """Build from nested plain data. Raises `ValueError` naming the first unknown field."""
-        nested = {
-            "content_encoder": EncoderConfig,
-            "emotion_encoder": EncoderConfig,
-            "mesh_attention": MeshAttentionConfig,
-            "decoder": DecoderConfig,
-        }
-        values: dict[str, Any] = {}
-        for key, value in _known_fields(cls, data).items():
-            values[key] = nested[key](**_known_fields(nested[key], value)) if key in nested else value
-        return cls(**values)
+Resampling = Literal["before-transformer", "after-transformer", "none"]
 
-    def save(self, path: Path) -> None:
-        path.write_text(json.dumps(self.to_dict(), indent=1) + "\n")
 
-    @classmethod
-    def load(cls, path: Path) -> EmoFaceConfig:
-        return cls.from_dict(json.loads(path.read_text()))
+@dataclass(frozen=True)
+class FaceFormerConfig(_Saved):
+    """FaceFormer: one encoder, one decoder. Shapes: V vertices, n styles, D = encoder width, d = decoder width.
+
+    resampling says how 50 features per second become frames:
+    - before-transformer: features are interpolated between the encoder's convolutions and its transformer (VOCASET),
+      one key per frame; `content_encoder.rate` is then fps;
+    - none: two features per frame, both of them keys of its cross-attention (BIWI at 25 fps);
+    - after-transformer: the encoder's outputs are interpolated (ours, as EmoFace does it), one key per frame; an
+      encoder trained for EmoFace serves as it is.
+    """
+
+    vertices: int = 5023
+    styles: tuple[str, ...] = ("default",)
+    fps: int = 30
+    sample_rate: int = 16000
+    content_encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    resampling: Resampling = "after-transformer"
+    family: str = "faceformer"
+
+    _nested: ClassVar[dict[str, type]] = {"content_encoder": EncoderConfig, "decoder": DecoderConfig}
+    hears_whole_clips: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if self.resampling not in get_args(Resampling):
+            raise ValueError(f"resampling must be one of {get_args(Resampling)}, got {self.resampling!r}")
+        rate = self.fps if self.resampling == "before-transformer" else 50
+        if self.content_encoder.rate != rate:
+            raise ValueError(
+                f"content_encoder.rate must be {rate} for resampling {self.resampling} at {self.fps} fps, "
+                f"got {self.content_encoder.rate}"
+            )
+        if self.resampling == "none" and self.fps != 25:
+            raise ValueError(f"resampling none takes two of 50 features per frame, so fps must be 25, got {self.fps}")
+        if not self.styles:
+            raise ValueError("at least one style is needed")
+
+    @property
+    def width(self) -> int:
+        return self.content_encoder.hidden_size
+
+    @property
+    def keys(self) -> int:
+        """Features that a frame's cross-attention sees."""
+        return 2 if self.resampling == "none" else 1
+
+
+ModelConfig = EmoFaceConfig | FaceFormerConfig
+CONFIGS: dict[str, type[EmoFaceConfig] | type[FaceFormerConfig]] = {
+    "emoface": EmoFaceConfig,
+    "faceformer": FaceFormerConfig,
+}
+
+
+def config_class(family: Any) -> type[EmoFaceConfig] | type[FaceFormerConfig]:
+    """The configuration of a family. Raises `ValueError` for a name that is none."""
+    if family not in CONFIGS:
+        raise ValueError(f"family must be one of {', '.join(CONFIGS)}, got {family!r}")
+    return CONFIGS[family]
+
+
+def load_config(path: Path) -> ModelConfig:
+    """The configuration in a checkpoint's `config.json`, of whichever family it is."""
+    data = json.loads(path.read_text())
+    return config_class(data.get("family", EmoFaceConfig.family)).from_dict(data)
 
 
 def _known_fields(cls: type, data: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from emoface_training.batches import UNKNOWN_EMOTION, ClipStore, StoredClip, conditions
-from emoface_training.nn.emoface import EmoFace
+from emoface_training.nn.talking_model import TalkingModel
 
 BATCH = 8
 
@@ -25,9 +25,16 @@ class Rollout:
 
 @torch.no_grad()
 def animate(
-    model: EmoFace, store: ClipStore, clips: list[StoredClip], rollout: Rollout
+    model: TalkingModel,
+    store: ClipStore,
+    clips: list[StoredClip],
+    rollout: Rollout,
+    speaker_means: torch.Tensor | None = None,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (index in clips, offsets float32 [T, V, 3] in metres), each frame fed with the model's previous one."""
+    """Yield (index in clips, offsets float32 [T, V, 3] in metres), each frame fed with the model's previous one.
+
+    speaker_means [clips, D]: what calibration found of each clip's voice; it is taken off the emotion features.
+    """
     order = sorted(range(len(clips)), key=lambda i: clips[i].frames)
     for first in range(0, len(order), BATCH):
         indices = order[first : first + BATCH]
@@ -40,8 +47,10 @@ def animate(
         if rollout.emotion == "auto":
             emotion_class = torch.zeros_like(emotion_class)
             emotion_class[:, UNKNOWN_EMOTION] = 1.0
-        content, emotion, _ = model.encode(audio)
-        weight = model.mesh_attention.whole(content, emotion)
-        offsets = model.decode_autoregressive(content, emotion, weight, given.style, given.level, emotion_class)
+        streams = model.encode_streams(audio, [len(clip.audio) for clip in some])
+        if speaker_means is not None:
+            streams = streams | {"emotion": streams["emotion"] - speaker_means[indices][:, None]}
+        steered = {"style": given.style, "level": given.level, "emotion_class": emotion_class}
+        offsets = model.decoder.autoregressive(streams | model.fuse(streams) | steered)
         for row, index in enumerate(indices):
             yield index, offsets[row, : clips[index].frames].numpy()

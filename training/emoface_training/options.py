@@ -106,8 +106,8 @@ class StageBOptions(StageOptions):
     that many vertices per step, drawn by those weights (0 = all vertices, the paper's). frame_gains: by rig
     parameter, how much more a frame counts in L_self and L_cross where that parameter is 1 (short closures would
     otherwise drown in open frames), a declared deviation. rollout_gradient: whether, where the model's own rollout is
-    fed back, gradients flow through it (FaceFormer's training; costs a step's memory per frame) or only through the last
-    pass; None: as the family's paper.
+    fed back, gradients flow through it (FaceFormer's training; costs a step's memory per frame) or only through the
+    last pass; None: as the family's paper.
     """
 
     learning_rate: float = 1e-4

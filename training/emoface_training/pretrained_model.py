@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from emoface_training.config import EmoFaceConfig, FaceFormerConfig, config_class
 from emoface_training.encoder_errors import CalibrationError
-from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.pretrained import load_weights, normalises_input, read_config
+from emoface_training.nn.talking_model import TalkingModel
 from emoface_training.options import OptionsError
 
 ENCODERS = ("content_encoder", "emotion_encoder")
@@ -20,9 +21,11 @@ def resolve(model: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
 
     Fields beside `pretrained` choose the mode (left, right, position_right, or window, window_right, window_block)
     and `input_gain`.
-    Raises EncoderError for a folder that cannot be used, that cannot stream in this mode, or that needs a gain.
+    Raises EncoderError for a folder that cannot be used, that cannot stream in this mode (where the family needs that),
+    or that needs a gain; OptionsError for an unknown family.
     """
     data, folders = dict(model), {}
+    whole_clips = wanted_class(data).hears_whole_clips
     for name in ENCODERS:
         section = dict(data.get(name) or {})
         if "pretrained" not in section:
@@ -35,6 +38,9 @@ def resolve(model: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
             config = dataclasses.replace(read_config(folders[name]), **section)
         except TypeError as error:
             raise OptionsError(f"got model.{name} with a wrong field ({error}): correct the config") from None
+        if not config.streams and whole_clips:
+            data[name] = dataclasses.asdict(config)
+            continue
         if not config.streams:
             raise CalibrationError(
                 f"model.{name} from {folders[name]}, which cannot stream: its band is unlimited or its group norm "
@@ -55,14 +61,31 @@ def resolve(model: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
     return data, folders
 
 
-def load(model: EmoFace, folders: Mapping[str, Path]) -> None:
+def wanted_class(model: Mapping[str, Any]) -> type[EmoFaceConfig] | type[FaceFormerConfig]:
+    """The configuration class that a `model` section asks for. Raises OptionsError for an unknown family."""
+    try:
+        return config_class(model.get("family", EmoFaceConfig.family))
+    except ValueError as error:
+        raise OptionsError(f"got a model section that does not fit ({error}): correct model.family") from None
+
+
+def load(model: TalkingModel, folders: Mapping[str, Path]) -> None:
     """Copy the folders' weights into the model's encoders."""
     for name, folder in folders.items():
-        load_weights(getattr(model, name).encoder, folder)
+        load_weights(model.encoders[name], folder)
 
 
-def refuse_stage_a(folders: Mapping[str, Path]) -> None:
-    """Stage A trains both encoders from nothing over one shared front end, which would undo pretraining."""
+def refuse_stage_a(model: Mapping[str, Any], folders: Mapping[str, Path]) -> None:
+    """Stage A trains both encoders from nothing over one shared front end, which would undo pretraining.
+
+    model: the section as `resolve` returns it. Raises OptionsError for pretrained folders, and for a family of one
+    encoder.
+    """
+    if not issubclass(wanted_class(model), EmoFaceConfig):
+        raise OptionsError(
+            f"got a stage A for family {model['family']!r}, expected family emoface, which has the two encoders that "
+            "it trains: train those first, and give them to this family's stage B with --encoders RUN/stage_a"
+        )
     if folders:
         raise OptionsError(
             f"got pretrained encoders ({', '.join(sorted(folders))}) and a stage A, expected one of them: remove the "

@@ -41,8 +41,8 @@ class Rows:
     """One decoder batch: self rows first, then the cross rows (swapped content) with the same targets.
 
     motion: the targets' codes (`MotionTargets.window`), [B, T, width]. labels int64 [own] and pooled [own, D]: classes
-    and mean emotion features for L_cls, None without that stream. Where these are a part of a batch: index, their rows among all `total` of it,
-    and totals, its `StageBBatch.totals()`.
+    and mean emotion features for L_cls, None without that stream. Where these are a part of a batch: index, their rows
+    among all `total` of it, and totals, its `StageBBatch.totals()`.
     """
 
     content: Tensor

@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from emoface_training.config import EMOTION_CLASSES, EncoderConfig
+from emoface_training.nn.interpolation import features_needed
 from emoface_training.nn.stage import Stage, State
+from emoface_training.nn.wav2vec2 import HOP, OVERLAP
 from emoface_training.nn.windowed import make_encoder
+
+
+def pad_to_features(audio: Tensor, frames: int, fps: int, multiple: int = 1) -> Tensor:
+    """Zero-pad audio [B, N] to whole features, a multiple of `multiple`, for `frames` frames.
+
+    Sound behind the last frame's features is kept: it is the look-ahead that a stream would give them.
+    """
+    samples = audio.shape[1]
+    held = -(-max(0, samples - OVERLAP) // HOP)
+    count = -(-max(features_needed(frames, fps), held) // multiple) * multiple
+    return F.pad(audio, (0, count * HOP + OVERLAP - samples))
 
 
 class ContentEncoder(Stage):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from emoface_training.config import EmoFaceConfig
-from emoface_training.nn.audio_stages import ContentEncoder, EmotionEncoder
-from emoface_training.nn.decoder import MotionOutputs, TwoBranchDecoder
-from emoface_training.nn.interpolation import features_needed, frame_count, interpolate
+from emoface_training.nn.audio_stages import ContentEncoder, EmotionEncoder, pad_to_features
+from emoface_training.nn.decoder import TwoBranchDecoder
+from emoface_training.nn.interpolation import frame_count, interpolate
 from emoface_training.nn.mesh_attention import MeshAttention
+from emoface_training.nn.motion_decoder import MotionOutputs
 from emoface_training.nn.stage import Stage
-from emoface_training.nn.wav2vec2 import HOP, OVERLAP
+from emoface_training.nn.wav2vec2 import StreamingWav2Vec2
 
 
 class EmoFace(nn.Module):
@@ -56,14 +58,22 @@ class EmoFace(nn.Module):
             "decoder": self.decoder,
         }
 
+    @property
+    def encoders(self) -> dict[str, StreamingWav2Vec2]:
+        """Encoders by stage."""
+        return {
+            "content_encoder": self.content_encoder.encoder,
+            "emotion_encoder": self.emotion_encoder.encoder,
+        }
+
+    @property
+    def stream_widths(self) -> dict[str, int]:
+        return dict.fromkeys(self.streams, self.config.width)
+
     def pad_audio(self, audio: Tensor) -> tuple[Tensor, int]:
         """Zero-pad audio [B, N] to whole features; returns it and the number of frames floor(N fps / rate)."""
-        samples = audio.shape[1]
-        frames = frame_count(samples, self.config.fps, self.config.sample_rate)
-        # Sound behind the last frame's features is kept: it is the look-ahead that a stream would give them
-        held = -(-max(0, samples - OVERLAP) // HOP)
-        count = max(features_needed(frames, self.config.fps), held)
-        return F.pad(audio, (0, count * HOP + OVERLAP - samples)), frames
+        frames = frame_count(audio.shape[1], self.config.fps, self.config.sample_rate)
+        return pad_to_features(audio, frames, self.config.fps), frames
 
     def encode(self, audio: Tensor, speaker_mean: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         """audio [B, N] at 16 kHz -> content, emotion [B, M, D] at frame rate, emotion class logits [B, 8]."""
@@ -78,6 +88,24 @@ class EmoFace(nn.Module):
             interpolate(emotion, frames, self.config.fps),
             logits,
         )
+
+    def encode_streams(self, audio: Tensor, lengths: Sequence[int] | None = None) -> dict[str, Tensor]:
+        """audio [B, N] at 16 kHz -> content and emotion [B, M, D] at frame rate; silence follows a clip's end."""
+        content, emotion, _ = self.encode(audio)
+        return {"content": content, "emotion": emotion}
+
+    def fuse(
+        self, streams: dict[str, Tensor], vertices: Tensor | None = None, resting: bool = False
+    ) -> dict[str, Tensor]:
+        """Mesh Attention's w_e of frame features: {"emotion_weight": [B, T, V or S]}.
+
+        It depends on audio alone: computed once, outside the autoregressive loop. resting: one half everywhere.
+        """
+        content, emotion = streams["content"], streams["emotion"]
+        if resting and not self.mesh_attention.adds:
+            count = self.config.vertices if vertices is None else len(vertices)
+            return {"emotion_weight": content.new_full((*content.shape[:2], count), 0.5)}
+        return {"emotion_weight": self.mesh_attention.whole(content, emotion, vertices)}
 
     def decode_given(
         self,

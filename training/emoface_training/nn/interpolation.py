@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -29,3 +31,28 @@ def interpolate(features: Tensor, frames: int, fps: int) -> Tensor:
     before = features[:, index]
     after = features[:, (index + 1).clamp(max=features.shape[1] - 1)]
     return before + (after - before) * fraction
+
+
+def hold(rows: Tensor, rate: int) -> Tensor:
+    """Rows at `rate` Hz [B, R, C] -> 50 Hz [B, 50 R / rate, C], from which `interpolate` reads the same rows again.
+
+    Both features that a frame lies between hold that frame's row, so a + (b - a) w gives it exactly. R must be whole
+    groups (3 rows for 5 features at 30 Hz); see `can_hold` for the rates.
+    """
+    if rate == FEATURE_RATE:
+        return rows
+    index = ((torch.arange(rows.shape[1] * FEATURE_RATE // rate, device=rows.device) + 1) * rate - 1) // FEATURE_RATE
+    return rows[:, index]
+
+
+def group(rate: int) -> tuple[int, int]:
+    """(features, rows): the least numbers of both that last equally long, 5 and 3 at 30 Hz."""
+    common = math.gcd(FEATURE_RATE, rate)
+    return FEATURE_RATE // common, rate // common
+
+
+def can_hold(rate: int) -> bool:
+    """Whether no feature of 50 Hz is read by two rows at `rate` Hz: true up to 25 Hz, at 30 Hz and at 50 Hz."""
+    features, rows = group(rate)
+    read = [{FEATURE_RATE * row // rate, -(-FEATURE_RATE * row // rate)} for row in range(rows)]
+    return sum(map(len, read)) == len(set().union(*read)) <= features

@@ -18,6 +18,7 @@ from emoface_training.config import EncoderConfig
 from emoface_training.encoder_errors import BandError, CalibrationError
 from emoface_training.nn.attention import Attention, relative_bias
 from emoface_training.nn.front_end import FeatureExtractor, FeatureProjection
+from emoface_training.nn.interpolation import FEATURE_RATE, can_hold, group, interpolate
 from emoface_training.nn.stage import State
 from emoface_training.nn.step_ops import delay, grouped_conv
 
@@ -155,9 +156,17 @@ class StreamingWav2Vec2(nn.Module):
         return self.config.hidden_size // self.config.num_attention_heads
 
     def local_features(self, audio: Tensor) -> Tensor:
-        """The convolutional front end. audio [B, 320 n + 80] -> [B, n, conv_dim[-1]]."""
-        gain = self.config.input_gain
-        return self.feature_extractor(audio if gain == 1.0 else audio * gain)
+        """The convolutional front end. audio [B, 320 n + 80] -> [B, rows of n features, conv_dim[-1]].
+
+        At another rate than 50 Hz, n is a whole number of groups (5 features at 30 Hz) and rows are interpolated.
+        """
+        gain, rate = self.config.input_gain, self.config.rate
+        local = self.feature_extractor(audio if gain == 1.0 else audio * gain)
+        return local if rate == FEATURE_RATE else interpolate(local, self.rows(local.shape[1]), rate)
+
+    def rows(self, features: int) -> int:
+        """Rows at the transformer's rate that `features` features of 20 ms make."""
+        return features * self.config.rate // FEATURE_RATE
 
     def step(self, audio: Tensor, state: State) -> tuple[Tensor, State]:
         """audio [B, 320 n + 80] -> features [B, n, D] of the indices position - R ... position - R + n - 1.
@@ -231,7 +240,7 @@ class StreamingWav2Vec2(nn.Module):
 
         The end is padded with silence, as a stream's flush does.
         """
-        tail = audio.new_zeros(audio.shape[0], HOP * self.config.look_ahead)
+        tail = audio.new_zeros(audio.shape[0], HOP * self.config.delay_features)
         return self.whole_local(self.local_features(torch.cat([audio, tail], 1)))
 
     def whole_local(self, local: Tensor) -> Tensor:
@@ -244,8 +253,12 @@ class StreamingWav2Vec2(nn.Module):
 
         T = (S - 400) // 320 + 1. Only for models without a band (equality with the original, distillation teachers).
         """
+        return self.transform(self.local_features(audio))
+
+    def transform(self, local: Tensor) -> Tensor:
+        """The transformer with unlimited attention: the front end's output [B, T, conv_dim[-1]] -> [B, T, D]."""
         encoder = self.encoder
-        x = self.feature_projection(self.local_features(audio))
+        x = self.feature_projection(local)
         position_conv = encoder.pos_conv_embed
         x = x + position_conv(F.pad(x, (0, 0, position_conv.left, position_conv.right)))
         if not self.config.do_stable_layer_norm:
@@ -260,6 +273,8 @@ class StreamingWav2Vec2(nn.Module):
 def check_band(config: EncoderConfig) -> None:
     """Raise `BandError` for a band that does not fit the encoder or is wider than a stream may hold."""
     c = config
+    if not can_hold(c.rate):
+        raise BandError(f"rate {c.rate}", "50, 30 or at most 25 rows per second", "Correct the configuration.")
     given = {"left": c.left, "right": c.right, "position_right": c.position_right}
     missing = [name for name, value in given.items() if value is None]
     if len(missing) == len(given):
@@ -281,4 +296,10 @@ def check_band(config: EncoderConfig) -> None:
             f"right {c.right} and position_right {c.position_right}",
             f"no negative number, and a look-ahead of at most {LONGEST_LOOK_AHEAD} features of 20 ms in sum",
             "Choose a narrower band.",
+        )
+    if c.look_ahead % group(c.rate)[1]:
+        raise BandError(
+            f"a look-ahead of {c.look_ahead} rows at {c.rate} Hz",
+            f"a multiple of {group(c.rate)[1]}, which is whole features of 20 ms",
+            "Change position_right or `right`.",
         )

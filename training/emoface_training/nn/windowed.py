@@ -15,6 +15,7 @@ from torch import Tensor
 
 from emoface_training.config import EncoderConfig
 from emoface_training.encoder_errors import BandError
+from emoface_training.nn.interpolation import group
 from emoface_training.nn.stage import State
 from emoface_training.nn.wav2vec2 import HOP, OVERLAP, StreamingWav2Vec2
 
@@ -46,7 +47,7 @@ class WindowedWav2Vec2(StreamingWav2Vec2):
         # narrow states the lengths, which an exporter with symbolic n could not derive
         features = self(joined.narrow(1, HOP * (n - 1), HOP * c.window + OVERLAP))
         new_state = {"audio": joined.narrow(1, HOP * n, past), "position": state["position"] + n}
-        return features.narrow(1, c.window - c.window_right - n, n), new_state
+        return features.narrow(1, self.rows(c.window - c.window_right - n), self.rows(n)), new_state
 
     def step_local(self, local: Tensor, state: State) -> tuple[Tensor, State]:
         raise _needs_audio()
@@ -62,10 +63,10 @@ class WindowedWav2Vec2(StreamingWav2Vec2):
         left = HOP * (c.window - c.window_block)
         padded = F.pad(audio, (left, HOP * (blocks * c.window_block - features)))
         windows = padded.unfold(1, HOP * c.window + OVERLAP, HOP * c.window_block).flatten(0, 1)
-        end = c.window - c.window_right
-        parts = [self(some)[:, end - c.window_block : end] for some in windows.split(_WINDOWS_AT_ONCE)]
+        end, first = self.rows(c.window - c.window_right), self.rows(c.window_right)
+        parts = [self(some)[:, end - self.rows(c.window_block) : end] for some in windows.split(_WINDOWS_AT_ONCE)]
         out = torch.cat(parts).unflatten(0, (batch, blocks)).flatten(1, 2)
-        return out[:, c.window_right : c.window_right + features]
+        return out[:, first : first + self.rows(features)]
 
 
 def make_encoder(config: EncoderConfig) -> StreamingWav2Vec2:
@@ -85,6 +86,13 @@ def check_window(config: EncoderConfig) -> None:
     if c.window_block < 1 or c.window_right < 0:
         raise BandError(
             f"window_block {c.window_block}, window_right {c.window_right}", "at least 1 and 0", "Correct them."
+        )
+    size = group(c.rate)[0]
+    if c.window % size or c.window_right % size or c.window_block % size:
+        raise BandError(
+            f"window {c.window}, window_right {c.window_right}, window_block {c.window_block} at {c.rate} Hz",
+            f"multiples of {size} features, which are whole rows",
+            "Choose such numbers; 100, 5 and 5 will do.",
         )
     least = c.window_right + max(NARROWEST, c.window_block)
     if not least <= c.window <= WIDEST:
