@@ -27,6 +27,13 @@ def register(subparsers: argparse._SubParsersAction, add_dataset_options: Callab
     parser.add_argument("--compare", nargs="+", default=[], metavar="MODEL", help="more models of the same topology")
     parser.add_argument("--split", help="default: test_voice, or a recorded dataset's test_unseen")
     parser.add_argument("--emotion", choices=("auto", "given"), default="auto")
+    parser.add_argument(
+        "--calibrate",
+        type=float,
+        default=0.0,
+        metavar="SECONDS",
+        help="calibrate on so much neutral speech of each voice first; the clips it comes from are left out",
+    )
     parser.add_argument("--clips", type=int, metavar="N", help="only N clips, evenly spread over the split")
     parser.add_argument(
         "--styles",
@@ -61,7 +68,17 @@ def _evaluate(args: argparse.Namespace) -> int:
         split = args.split or ("test_unseen" if "test_unseen" in getattr(dataset, "splits", ()) else "test_voice")
         styles = args.styles or ("every" if isinstance(face, DatasetFace) else "mean")
         report = evaluate.evaluate(
-            models[0], dataset, face, split, args.emotion, args.clips, models[1:], styles, watcher, progress
+            models[0],
+            dataset,
+            face,
+            split,
+            args.emotion,
+            args.clips,
+            models[1:],
+            styles,
+            watcher,
+            progress,
+            args.calibrate,
         )
         if watcher is not None:
             watcher.write(report, face, not args.no_video, progress)
@@ -79,7 +96,7 @@ def _watcher(args: argparse.Namespace) -> Any:
     from emoface_training.report.write import ReportWriter
 
     check_folder(args.report, args.overwrite)
-    return ReportWriter(args.report, args.overwrite, args.report_clips, args.emotion)
+    return ReportWriter(args.report_clips, folder=args.report, overwrite=args.overwrite, emotion=args.emotion)
 
 
 def progress(label: str, items: Iterable, total: int) -> Iterator:

@@ -17,7 +17,9 @@ from emoface_training.batches import ClipStore, StoredClip
 from emoface_training.data.corpus import FPS
 from emoface_training.data.sample import DatasetFace
 from emoface_training.data.synthetic.parameters import EMOTIONS, LEVELS
+from emoface_training.emotion_recognition import calibration, learn_voices, listener, recognition
 from emoface_training.evaluated import CheckpointModel, Emotion, EvaluatedModel, in_own_style, in_styles
+from emoface_training.expression_measures import ExpressionMeasures, ExpressionReference
 from emoface_training.metrics import VertexMetrics, mask_hash
 from emoface_training.motion_targets import Face, clip_offsets, codes_to_offsets
 from emoface_training.options import OptionsError
@@ -39,7 +41,7 @@ Progress = Callable[[str, Iterable, int], Iterable]
 
 
 class Watcher(Protocol):
-    """Sees every predicted clip, for what the tables do not hold."""
+    """Sees every clip that a model or a baseline predicts, for what the tables do not hold."""
 
     def begin(self, clips: list[StoredClip], models: dict[str, EvaluatedModel]) -> None:
         """The clips that will be measured and the models by row."""
@@ -51,21 +53,26 @@ class Watcher(Protocol):
 
 
 class _Row:
-    """All measures of one predictor over some clips; speech measures need a rig's gauge."""
+    """All measures of one predictor over some clips; speech measures need a rig's gauge, expression ones a mask."""
 
-    def __init__(self, face: Face, gauge: MouthGauge | None, fps: int) -> None:
+    def __init__(self, face: Face, gauge: MouthGauge | None, fps: int, expression: ExpressionReference | None) -> None:
         self.clips = 0
         self.vertices = VertexMetrics.of(face)
         self.speech = None if gauge is None else SpeechMeasures(gauge, fps)
+        self.expression = None if expression is None else ExpressionMeasures(expression)
 
     def add(self, clip: StoredClip, offsets: np.ndarray, target: np.ndarray) -> None:
         self.clips += 1
         self.vertices.add(offsets, target)
-        if self.speech is not None:
-            self.speech.add(clip, offsets, target)
+        for measures in (self.speech, self.expression):
+            if measures is not None:
+                measures.add(clip, offsets, target)
 
     def figures(self) -> dict[str, Any]:
-        return self.vertices.figures() | ({} if self.speech is None else self.speech.figures())
+        figures = self.vertices.figures()
+        for measures in (self.speech, self.expression):
+            figures |= {} if measures is None else measures.figures()
+        return figures
 
 
 class _Breakdown:
@@ -97,13 +104,15 @@ def evaluate(
     styles: Styles = "mean",
     watcher: Watcher | None = None,
     progress: Progress = _plain,
+    calibrate: float = 0.0,
 ) -> dict[str, Any]:
     """Figures of the models, of both baselines, and of the ground truth itself under the speech measures.
 
     model: an `EvaluatedModel`, or the network of a checkpoint. corpus: as `Corpus` and every dataset class offer it.
     rig: its rig, or a dataset's face (then without speech measures, which need phonemes, and without LVE or EVE where
     the face has no such mask). clips: at most that many, evenly spread. styles: "every" also drives the clips of
-    unseen subjects with each training style in turn. Returns the report of docs/evaluation.md.
+    unseen subjects with each training style in turn. calibrate: seconds of neutral speech that each voice is first
+    calibrated on, from clips that are then left out. Returns the report of docs/evaluation.md.
 
     Raises OptionsError for an empty split, and when the face or the frame rate is not a model's.
     """
@@ -119,24 +128,38 @@ def evaluate(
             "dataset, or choose another --split and a larger --clips"
         )
     store = ClipStore.load(progress("reading", references, len(references)), fps, len(first.styles))
+    sounds, left = calibration(store.clips, calibrate)
+    if not left:
+        raise OptionsError(
+            f"got no clips in split {split!r} beside those to calibrate on, expected at least one: calibrate on fewer "
+            f"seconds than {calibrate:g}, or choose another --split"
+        )
+    store = ClipStore(left, fps, len(first.styles))
     chosen = store.spread(clips) if clips is not None else store.clips
+    train = _training_clips(corpus, fps, progress)
     gauge = None if isinstance(rig, DatasetFace) else MouthGauge(rig)
+    expression = ExpressionReference.of(rig, train)
 
     def new_row() -> _Row:
-        return _Row(rig, gauge, fps)
+        return _Row(rig, gauge, fps, expression)
 
     rows = {name: _Breakdown(new_row) for name in (*models, *BASELINES, TRUTH)}
     if watcher is not None:
         watcher.begin(chosen, models)
+    heard = {name: each for name, one in models.items() if (each := listener(one)) is not None}
+    voices = {name: learn_voices(each, chosen, sounds) for name, each in heard.items()} if calibrate else {}
     for name, one in models.items():
         own = in_own_style(chosen, one.styles)
-        for index, offsets in progress(one.label, one.animate(own, emotion), len(own)):
+        told = {"voices": voices[name]} if name in voices else {}
+        for index, offsets in progress(one.label, one.animate(own, emotion, **told), len(own)):
             target = clip_offsets(rig, chosen[index])
             rows[name].add(chosen[index], offsets, target)
             if watcher is not None:
                 watcher.see(name, index, offsets, target)
-    for name, clip, offsets, target in _baseline_predictions(rig, corpus, fps, chosen, progress):
-        rows[name].add(clip, offsets, target)
+    for name, index, offsets, target in _baseline_predictions(rig, train, fps, chosen, progress):
+        rows[name].add(chosen[index], offsets, target)
+        if watcher is not None and name in BASELINES:
+            watcher.see(name, index, offsets, target)
     limits = {}
     if gauge is not None:
         limits = {"closed_below_mm": 1000.0 * gauge.closed_below, "tucked_below_mm": 1000.0 * gauge.tucked_below}
@@ -149,6 +172,8 @@ def evaluate(
         "schema": SCHEMA,
         "dataset": _dataset_facts(corpus, rig),
         "models": {name: one.facts() for name, one in models.items()},
+        "calibrated_seconds": calibrate,
+        "emotion_recognition": {name: recognition(each, chosen, voices.get(name)) for name, each in heard.items()},
         **{kind: _groups(rows, kind) for kind in ("emotions", "levels")},
         "styles": {
             name: _style_figures(one, chosen, rig, new_row, emotion, styles, progress) for name, one in models.items()
@@ -170,19 +195,23 @@ def _named(first: EvaluatedModel, others: Sequence[EvaluatedModel]) -> dict[str,
     return models
 
 
-def _baseline_predictions(
-    face: Face, corpus: Any, fps: int, clips: list[StoredClip], progress: Progress
-) -> Iterator[tuple[str, StoredClip, np.ndarray, np.ndarray]]:
-    """(row, clip, offsets, target) of the baselines and of the ground truth under its own measures."""
+def _training_clips(corpus: Any, fps: int, progress: Progress) -> list[StoredClip]:
+    """Some hundred clips of the training split, evenly spread."""
     references = corpus.clips("train")
     references = references[:: max(1, len(references) // BASELINE_CLIPS)]
-    train = ClipStore.load(progress("reading training clips", references, len(references)), fps, 1).clips
+    return ClipStore.load(progress("reading training clips", references, len(references)), fps, 1).clips
+
+
+def _baseline_predictions(
+    face: Face, train: list[StoredClip], fps: int, clips: list[StoredClip], progress: Progress
+) -> Iterator[tuple[str, int, np.ndarray, np.ndarray]]:
+    """(row, index of the clip, offsets, target) of the baselines and of the ground truth under its own measures."""
     baselines = {"mean": MeanBaseline(face, train), "energy": EnergyBaseline(face, train, fps)}
-    for clip in progress("baselines", clips, len(clips)):
+    for index, clip in enumerate(progress("baselines", clips, len(clips))):
         target = clip_offsets(face, clip)
-        yield TRUTH, clip, target, target
+        yield TRUTH, index, target, target
         for name, baseline in baselines.items():
-            yield name, clip, codes_to_offsets(face, baseline.predict(clip)), target
+            yield name, index, codes_to_offsets(face, baseline.predict(clip)), target
 
 
 def _dataset_facts(corpus: Any, face: Face) -> dict[str, Any]:

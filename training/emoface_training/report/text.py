@@ -32,6 +32,7 @@ def table(report: dict[str, Any]) -> str:
         or "no masks: LVE and EVE need them (--masks)",
         *_rows("", columns(model), report["rows"].items()),
     ]
+    lines += [_heard(name, heard) for name, heard in report.get("emotion_recognition", {}).items()]
     brief = [column for column in columns(model) if column.key in BRIEF]
     for kind in ("emotions", "levels"):
         groups = report.get(kind, {})
@@ -50,6 +51,17 @@ def _rows(corner: str, shown: list[Column], rows: Iterable[tuple[str, dict[str, 
     cells += [[name, *(column.cell(row) for column in shown)] for name, row in rows]
     first = max(WIDTH, *(len(line[0]) for line in cells))
     return [" ".join([f"{line[0]:>{first}}", *(f"{cell:>{WIDTH}}" for cell in line[1:])]) for line in cells]
+
+
+def _heard(name: str, heard: dict[str, Any]) -> str:
+    """How often a model hears the right emotion, without and with calibration."""
+    text = f"{name} hears the emotion of {100 * heard['emotion_accuracy']:.1f} % of {heard['clips']} clips"
+    if "calibrated_clips" in heard:
+        text += (
+            f"; calibrated {100 * heard['emotion_accuracy_calibrated']:.1f} % of {heard['calibrated_clips']} "
+            f"(before {100 * heard['emotion_accuracy_before']:.1f} %)"
+        )
+    return text
 
 
 def _spread(name: str, styles: dict[str, Any], shown: list[Column]) -> list[str]:
