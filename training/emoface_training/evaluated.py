@@ -50,7 +50,7 @@ class EvaluatedModel(Protocol):
         """Yield (index in clips, offsets float32 [T, V, 3] in the unit of the face that was checked), in any order.
 
         A clip's `actor_index` is the style it is driven with, -1 the mean of the styles. voices: each clip's
-        `speaker_mean`, from a `voice_measures.Listener` of this model.
+        `speaker_mean`, from a `emotion_recognition.Listener` of this model.
         """
         ...
 
