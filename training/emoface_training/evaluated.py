@@ -67,7 +67,7 @@ class CheckpointModel:
         facts = {
             "kind": "checkpoint",
             "label": self.label,
-            "family": type(self.network).__name__,
+            "family": self.network.family,
             "styles": len(self.styles),
             "precision": "fp32",
         }

@@ -12,7 +12,7 @@ from emoface.render.renderer import Renderer
 
 BACKGROUND = (226, 230, 236)
 # Above 255: so bright that the corners, which are darker, are white too
-PAPER = (320, 320, 320)
+PAPER = (360, 360, 360)
 
 # How strongly a region reflects the lights as a sharp spot.
 _GLOSS = {"lips": 0.10, "tongue": 0.12, "teeth_upper": 0.25, "teeth_lower": 0.25, "eyeballs": 0.75}

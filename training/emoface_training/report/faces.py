@@ -11,7 +11,7 @@ from emoface.render.portrait import PAPER
 from emoface_training.batches import StoredClip
 from emoface_training.motion_targets import Face
 
-TILE = (240, 292)
+TILE = (200, 292)
 # Soft and nearly from the front, so that a colour on the face is the colour of the bar beside it
 FLAT = Lighting(
     lights=(Light((0.0, 0.35, 1.0), (0.42, 0.42, 0.42)),),

@@ -35,12 +35,12 @@ def face_grid(
     with figure(INCHES * len(moments) + 0.35, height * len(rows) + 0.35) as drawn:
         drawn.get_layout_engine().set(w_pad=0.005, h_pad=0.005, wspace=0, hspace=0)
         places = drawn.subplots(len(rows), len(moments), squeeze=False)
-        for line, title, images in zip(places, rows, tiles, strict=True):
+        for number, (line, title, images) in enumerate(zip(places, rows, tiles, strict=True)):
             for place, moment, image in zip(line, moments, images, strict=True):
                 place.imshow(image, interpolation="lanczos")
                 place.set(xticks=[], yticks=[])
                 place.spines[:].set_visible(False)
-                if line is places[0]:
+                if number == 0:
                     sound = f"/{moment.phoneme.lower()}/  " if moment.phoneme not in ("", "SIL") else ""
                     pause = "pause  " if moment.phoneme == "SIL" else ""
                     place.set_title(f"{sound}{pause}{moment.frame / fps:.2f} s", loc="center", fontsize=8)

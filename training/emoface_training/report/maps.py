@@ -38,7 +38,7 @@ def weight_map(face: Face, weights: dict[str, np.ndarray]) -> Picture:
         for place, (title, values) in zip(places, weights.items(), strict=True):
             scale = _scale(float(values.min()), float(values.max()))
             _face(place, face, values, scale, title)
-            drawn.colorbar(scale, ax=place, shrink=0.7, pad=0.02, label="w_e")
+            drawn.colorbar(scale, ax=place, shrink=0.7, pad=0.02, label="$w_e$")
         return finish(drawn, "weight_map", caption)
 
 
@@ -47,12 +47,12 @@ def _grid(
 ) -> Picture:
     with figure(1.9 * len(titles) + 1.0, 2.35 * len(rows) + 0.25) as drawn:
         places = np.atleast_2d(drawn.subplots(len(rows), len(titles), squeeze=False))
-        for line, (label, columns) in zip(places, rows, strict=True):
+        for number, (line, (label, columns)) in enumerate(zip(places, rows, strict=True)):
             every = np.concatenate(columns)
             low = 0.0 if from_zero else float(every.min())
             scale = _scale(low, float(np.quantile(every, WHOLE_SCALE)))
             for place, values, title in zip(line, columns, titles, strict=True):
-                _face(place, face, values, scale, title if line is places[0] else "")
+                _face(place, face, values, scale, title if number == 0 else "")
             drawn.colorbar(scale, ax=list(line), shrink=0.85, pad=0.015, label=label, extend="max")
         return finish(drawn, name, caption)
 

@@ -41,8 +41,8 @@ class Table:
     best: set[tuple[int, int]] = field(default_factory=set)
 
 
-def page(report: dict[str, Any], sections: list[Section]) -> str:
-    """The page as HTML."""
+def page(report: dict[str, Any], sections: list[Section], bars: Picture | None = None) -> str:
+    """The page as HTML. bars: the figures by emotion as a picture."""
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
@@ -51,7 +51,7 @@ def page(report: dict[str, Any], sections: list[Section]) -> str:
     seen = report["styles"]["model"]
     return template.render(
         report=report,
-        title=report["models"]["model"]["label"],
+        labels=[facts["label"] for facts in report["models"].values()],
         frames=model["frames"],
         seconds=model["frames"] / report["dataset"]["fps"],
         unseen=seen["unseen_clips"],
@@ -60,6 +60,7 @@ def page(report: dict[str, Any], sections: list[Section]) -> str:
         styles=over_styles(report),
         models=model_facts(report),
         sections=sections,
+        bars=bars,
         synthetic=report["dataset"]["kind"] == "synthetic",
     )
 

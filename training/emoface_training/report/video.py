@@ -15,7 +15,7 @@ from emoface_training.batches import SAMPLE_RATE, StoredClip
 from emoface_training.motion_targets import Face
 from emoface_training.report.faces import portrait_of, rest_face
 
-TILE = (288, 352)
+TILE = (256, 352)
 TITLE = 28
 
 

@@ -16,7 +16,7 @@ from emoface_training.evaluate import Progress
 from emoface_training.evaluated import Emotion
 from emoface_training.motion_targets import Face
 from emoface_training.options import OptionsError
-from emoface_training.report.curves import branch_curves, clip_title, lip_curves
+from emoface_training.report.curves import branch_curves, clip_title, emotion_bars, lip_curves
 from emoface_training.report.folder import FIGURES, PAGE, PICTURES, appearing
 from emoface_training.report.gather import Gathered
 from emoface_training.report.grid import face_grid
@@ -79,11 +79,13 @@ class ReportWriter(Gathered):
                 sections.append(Section("video", "Side by side", ["Left out (--no-video)."]))
             (fresh / FIGURES).write_text(json.dumps(report, indent=1))
             (fresh / PICTURES).mkdir()
-            for picture in (picture for section in sections for picture in section.pictures):
+            bars = emotion_bars(report, {row: self._label(row) for row in (*self.models, "mean")})
+            drawn = [picture for section in sections for picture in section.pictures]
+            for picture in drawn if bars is None else [bars, *drawn]:
                 (fresh / PICTURES / f"{picture.name}.png").write_bytes(picture.png)
                 if picture.pdf is not None:
                     (fresh / PICTURES / f"{picture.name}.pdf").write_bytes(picture.pdf)
-            (fresh / PAGE).write_text(page(report, sections), encoding="utf-8")
+            (fresh / PAGE).write_text(page(report, sections, bars), encoding="utf-8")
 
     def _label(self, row: str) -> str:
         return self.models[row].label if row in self.models else MEAN_FACE
