@@ -24,6 +24,9 @@ class EmoFace(nn.Module):
     `basis` [rank, 3V] of the low-rank option.
     """
 
+    family = "emoface"
+    streams = ("content", "emotion")
+
     def __init__(self, config: EmoFaceConfig, spiral: Tensor | None = None, basis: Tensor | None = None) -> None:
         super().__init__()
         self.config = config
