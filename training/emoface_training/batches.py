@@ -254,6 +254,12 @@ class CropBatch:
         tensors = (self.audio, self.parameters, self.mask, self.phonemes, self.emotion)
         return CropBatch(*(tensor[rows] for tensor in tensors), given, places)
 
+    def first(self, count: int) -> CropBatch:
+        """The first rows, whose `neutral` keeps its numbers."""
+        given = Conditions(*(field[:count] for field in vars(self.conditions).values()))
+        tensors = (self.audio, self.parameters, self.mask, self.phonemes, self.emotion)
+        return CropBatch(*(tensor[:count] for tensor in tensors), given, self.neutral[:count])
+
     def to(self, device: torch.device) -> CropBatch:
         """The batch on a device (itself where it is there already)."""
         if self.audio.device == device:

@@ -39,6 +39,7 @@ from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.interpolation import interpolate
 from emoface_training.nn.wav2vec2 import HOP
 from emoface_training.options import OptionsError, StageAOptions
+from emoface_training.precision import encoder_precision
 
 SPEECH = len(SPEECH_PARAMETERS)
 # What viewers notice: the jaw, closed lips, the tucked lip of /f v/
@@ -129,9 +130,7 @@ class StageA:
         """audio [B, 320 T + 80] -> content, emotion [B, frames, D] at frame rate and emotion features [B, T, D]."""
         content_encoder = self.model.content_encoder.encoder
         emotion_encoder = self.model.emotion_encoder.encoder
-        half = torch.float16 if self.options.float16 else torch.bfloat16
-        enabled = self.options.bfloat16 or self.options.float16
-        with torch.autocast(audio.device.type, half, enabled=enabled):
+        with encoder_precision(self.options, audio.device):
             tail = audio.new_zeros(audio.shape[0], HOP * content_encoder.config.look_ahead)
             local = content_encoder.local_features(torch.cat([audio, tail], 1))
             content = content_encoder.whole_local(local)
@@ -174,7 +173,7 @@ class StageA:
         content, emotion, _ = self.features(audio, frames)
         emotion = relative_to_neutral(emotion, batch.mask, batch.neutral, o.calibrated, chances.to(self.device))
         if totals is not None:  # the other parts' neutral rows are not scored here
-            batch, content, emotion = batch.part(range(count)), content[:count], emotion[:count]
+            batch, content, emotion = batch.first(count), content[:count], emotion[:count]
         predicted, phoneme_logits = self.head(content, emotion, batch.conditions)
         parts = self.coefficient_losses(predicted, batch.parameters, batch.mask, totals)
         labels = batch.phonemes.masked_fill(~batch.mask, IGNORED)

@@ -21,6 +21,7 @@ from emoface_training.motion_targets import Face, clip_offsets, motion_targets
 from emoface_training.nn.motion_decoder import MotionOutputs
 from emoface_training.nn.talking_model import TalkingModel
 from emoface_training.options import OptionsError, StageBOptions
+from emoface_training.precision import encoder_precision
 from emoface_training.schedules import ground_truth_probability, mix
 from emoface_training.split import BatchRows, row_index, share_dropout
 from emoface_training.stage_b_batch import Draw, StageBBatch, padded, swapped_content
@@ -170,9 +171,7 @@ class StageB:
         audio = torch.zeros(len(stored), samples)
         for row, (index, clip) in enumerate(zip(clips, stored, strict=True)):
             audio[row, : len(clip.audio)] = loaded[index] if index in loaded else torch.from_numpy(clip.waveform())
-        half = torch.float16 if self.options.float16 else torch.bfloat16
-        enabled = self.options.bfloat16 or self.options.float16
-        with torch.autocast(self.device.type, half, enabled=enabled):
+        with encoder_precision(self.options, self.device):
             streams = self.model.encode_streams(audio.to(self.device), [len(clip.audio) for clip in stored])
         return [
             Features(**{name: rows[r, : clip.frames].float() for name, rows in streams.items()})

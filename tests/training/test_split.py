@@ -1,0 +1,146 @@
+"""However a step's rows are split, its loss, its gradients and its draws are those of the whole batch."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from synthetic_corpus import TinyRig, ToneCorpus
+from tiny_run import run, tiny_options
+from torch import nn
+
+from emoface_training import training_run
+from emoface_training.batches import ClipStore
+from emoface_training.length_buckets import LengthBuckets
+from emoface_training.options import OptionsError
+from emoface_training.split import BatchRows, RowDropout, Split
+from emoface_training.stage_a import StageA
+from emoface_training.trainer import StageB
+
+# Sums in another order, in float32
+TOLERANCE = 2e-5
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def unequal_store() -> ClipStore:
+    """Six clips of 0.5 to 1.75 s with pairs, whose means over frames differ from means over clips."""
+    long = ToneCorpus(seconds=1.75).clips("train")
+    clips = ClipStore.load(long, 30, 2).clips
+    cut = [
+        dataclasses.replace(c, audio=c.audio[: 16000 * n // 30], parameters=c.parameters[:n])
+        for c, n in zip(clips, (15, 22, 30, 37, 45, 52), strict=True)
+    ]
+    return ClipStore([dataclasses.replace(c, speaker=c.actor) for c in cut], 30, 2)
+
+
+def task(stage: str) -> StageA | StageB:
+    """Either stage with six clips per step; calibration, sampled vertices, cross rows, mixtures and dropout are on."""
+    chosen = tiny_options(8, batch_size=6, calibrated=0.5, loss_vertices=18, frame_gains={"lips_close": 2.0})
+    store = unequal_store()
+    model = training_run.new_model(chosen, ("a", "b"), TinyRig(), store)
+    if stage == "b":
+        return StageB(model, store, store, TinyRig(), chosen.stage_b, 3)
+    options = dataclasses.replace(chosen.stage_a, batch_size=6, clips_per_speaker=3)
+    return StageA(model, store, store, options, 3)
+
+
+def gradients(stage: StageA | StageB, parts: list[range | None]) -> tuple[dict[str, float], dict[str, torch.Tensor]]:
+    """Figures and gradients of step 5 at 0.4 of the stage, added up over the parts."""
+    stage.set_train(True)
+    figures: dict[str, float] = {}
+    stage.model.zero_grad()
+    for rows in parts:
+        loss, terms = stage.loss(5, 0.4, stage.load(5, rows), rows)
+        loss.backward()
+        for name, value in (terms | {"loss": loss}).items():
+            before = figures.get(name, 0.0) if isinstance(value, torch.Tensor) else 0.0
+            figures[name] = before + (value.item() if isinstance(value, torch.Tensor) else value)
+    return figures, {n: p.grad.clone() for n, p in stage.model.named_parameters() if p.grad is not None}
+
+
+@pytest.mark.parametrize("stage", ["a", "b"])
+@pytest.mark.parametrize("parts", [(2, 1), (1, 3), (2, 2)])
+def test_parts_add_up_to_the_whole_batch(stage: str, parts: tuple[int, int]) -> None:
+    processes, accumulate = parts
+    whole, expected = gradients(task(stage), [None])
+    rows = [r for rank in range(processes) for r in Split(6, processes, rank, accumulate).micro]
+    figures, found = gradients(task(stage), rows)
+    assert figures.keys() == whole.keys() and expected.keys() == found.keys()
+    assert figures == pytest.approx(whole, rel=TOLERANCE, abs=1e-7)
+    for name, value in expected.items():
+        assert torch.allclose(found[name], value, rtol=1e-3, atol=TOLERANCE * float(value.abs().max() + 1e-3)), name
+
+
+def curve(out: Path) -> list[float]:
+    rows = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
+    return [row["loss"] for row in rows if row["kind"] == "train"]
+
+
+def test_accumulation_has_the_loss_curve_of_one_large_batch(tmp_path: Path) -> None:
+    for accumulate in (1, 3):
+        run(tmp_path / str(accumulate), tiny_options(6, batch_size=6, accumulate=accumulate), stage="b")
+    assert curve(tmp_path / "3") == pytest.approx(curve(tmp_path / "1"), rel=1e-4)
+
+
+def test_a_part_without_clips_is_refused() -> None:
+    assert [list(rows) for rows in Split(7, 2, 1, 2).micro] == [[3, 4], [5, 6]]
+    assert list(Split(7, 2, 0, 2).own) == [0, 1, 2]
+    with pytest.raises(OptionsError, match="batch_size 3 for 2 processes with accumulate 2"):
+        Split(3, 2, 0, 2)
+
+
+def test_dropout_of_some_rows_is_that_of_the_whole_batch() -> None:
+    x, index = torch.randn(5, 4, 8), torch.tensor([1, 4])
+    torch.manual_seed(7)
+    whole = nn.functional.dropout(x, 0.5)
+    torch.manual_seed(7)
+    assert torch.equal(RowDropout(0.5, BatchRows(index, 5))(x[index]), whole[index])
+
+
+def test_buckets_draw_similar_lengths_and_every_clip_as_often_as_without() -> None:
+    frames = [30, 31, 33, 60, 62, 65, 120, 125]
+    buckets = LengthBuckets(frames, 3)
+    assert sorted(i for members in buckets.members for i in members) == list(range(8))
+    generator, counts = np.random.default_rng(0), np.zeros(8)
+    for _ in range(4000):
+        drawn = buckets.draw(generator, 4)
+        lengths = [frames[i] for i in drawn]
+        assert max(lengths) <= 1.3 * min(lengths) or any(set(drawn) <= set(m) for m in buckets.members)
+        counts += np.bincount(drawn, minlength=8)
+    assert counts / counts.sum() == pytest.approx(np.array(frames) / sum(frames), abs=0.012)
+
+
+def test_buckets_save_padding_and_depend_on_the_step_alone() -> None:
+    chosen, store = tiny_options(4, batch_size=3, length_buckets=3), unequal_store()
+    model = training_run.new_model(chosen, ("a", "b"), TinyRig(), store)
+    plain = dataclasses.replace(chosen.stage_b, length_buckets=1)
+    padding = {}
+    for name, options in (("buckets", chosen.stage_b), ("plain", plain)):
+        stage = StageB(model, store, store, TinyRig(), dataclasses.replace(options, max_frames=60), 3)
+        masks = [stage.load(step).mask for step in range(30)]
+        padding[name] = 1 - np.mean([float(mask.float().mean()) for mask in masks])
+        assert stage.load(4).draw.clips == stage.load(4).draw.clips != stage.load(5).draw.clips
+    assert padding["buckets"] < 0.7 * padding["plain"]
+
+
+@pytest.mark.parametrize("stage", ["a", "b"])
+def test_every_tensor_of_a_step_lies_on_the_models_device(stage: str) -> None:
+    """On PyTorch's `meta` device, which refuses to mix with the CPU as a GPU does; no GPU is needed."""
+    chosen, store = tiny_options(8, batch_size=4, decoder={"motion_rank": None}), unequal_store()
+    model = training_run.new_model(chosen, ("a", "b"), TinyRig(), store).to("meta")
+    options = dataclasses.replace(chosen.stage_a, batch_size=4, clips_per_speaker=2)
+    made = (
+        StageB(model, store, store, TinyRig(), chosen.stage_b, 3)
+        if stage == "b"
+        else StageA(model, store, store, options, 3)
+    )
+    for rows in (None, range(2, 4)):
+        loss, figures = made.loss(3, 0.4, rows=rows)
+        tensors = [loss, *(v for v in figures.values() if isinstance(v, torch.Tensor))]
+        assert {tensor.device.type for tensor in tensors} == {"meta"}
