@@ -24,12 +24,16 @@ def mask_hash(indices: np.ndarray) -> str:
 
 def region_error(predicted: np.ndarray, target: np.ndarray, region: np.ndarray) -> np.ndarray:
     """Per frame, the largest squared distance in the region. [T, V, 3] metres twice, indices [R] -> [T] in m^2."""
+    _require_equal_shapes(predicted, target)
+    difference = predicted[:, region].astype(np.float64) - target[:, region].astype(np.float64)
+    return (difference**2).sum(-1).max(-1)
+
+
+def _require_equal_shapes(predicted: np.ndarray, target: np.ndarray) -> None:
     if predicted.shape != target.shape:
         raise ValueError(
             f"got predicted {predicted.shape} and target {target.shape}, expected equal shapes: cut both to one length"
         )
-    difference = predicted[:, region].astype(np.float64) - target[:, region].astype(np.float64)
-    return (difference**2).sum(-1).max(-1)
 
 
 def face_dynamics_deviation(predicted: np.ndarray, target: np.ndarray, region: np.ndarray) -> float:
@@ -70,15 +74,16 @@ class VertexMetrics:
 
     def add(self, predicted: np.ndarray, target: np.ndarray) -> None:
         """Add one clip. Raises ValueError when the shapes differ."""
-        if self.unit_in_metres != 1.0:
-            predicted, target = predicted * self.unit_in_metres, target * self.unit_in_metres
+        _require_equal_shapes(predicted, target)
+        # Before anything is computed: float32 would lose the error between two large offsets
+        predicted = predicted.astype(np.float64) * self.unit_in_metres
+        target = target.astype(np.float64) * self.unit_in_metres
         if self.lips is not None:
             self._lip_sum += float(region_error(predicted, target, self.lips).sum())
         if self.eyes_forehead is not None:
             self._eye_sum += float(region_error(predicted, target, self.eyes_forehead).sum())
             self._dynamics.append(face_dynamics_deviation(predicted, target, self.eyes_forehead))
-        difference = predicted - target
-        self._all_sum += float(np.einsum("tvc,tvc->", difference, difference, dtype=np.float64)) / target.shape[1]
+        self._all_sum += float(((predicted - target) ** 2).sum()) / target.shape[1]
         self._frames += len(target)
 
     def figures(self) -> dict[str, float | str | int]:
