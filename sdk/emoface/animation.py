@@ -54,11 +54,12 @@ def animate(
         piece = max(1, int(_PIECE_S * animator.sample_rate))
         batches = []
         started = time.perf_counter()
-        for start in range(0, len(mono), piece):
+        streams = loaded.manifest.streams
+        for start in range(0, len(mono) if streams else 0, piece):
             batches.append(animator.step(whole[start : start + piece]))
             if on_progress is not None:
                 on_progress(min(1.0, (start + piece) / len(mono)))
-        batches.append(animator.flush(tail_s))
+        batches.append(animator.flush(tail_s) if streams else animator.whole(whole, tail_s))
         elapsed = time.perf_counter() - started
         frames = FrameBatch.concat(batches)
         # A file's frames lie at m / fps: the clip moves, not its clock.

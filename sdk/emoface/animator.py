@@ -168,8 +168,28 @@ class Animator:
             AudioError, AudioFormatError: the chunk is refused; the stream's state is untouched.
             StreamEndedError, ClosedError, ConcurrentUseError, RuntimeFailure.
         """
+        self._check_streams("step()")
         with self._use():
             return run_alone(self._stepping(*self._accepted(chunk, sample_rate)))
+
+    def whole(self, audio: npt.ArrayLike, tail_s: float = 0.0) -> FrameBatch:
+        """All frames of a whole clip, as `step` and `flush` give them; the only way where a package cannot stream.
+
+        Arguments and errors: as of `step` and `flush`.
+        """
+        with self._use():
+            tail = self._tail_frames(tail_s)
+            fed = run_alone(self._stepping(*self._accepted(audio, None)))
+            return FrameBatch.concat([fed, run_alone(self._flushing(tail))])
+
+    def _check_streams(self, call: str) -> None:
+        if not self.package.manifest.streams:
+            raise UsageError(
+                f"{call} with package {self.package.manifest.name!r}, which hears clips as a whole",
+                "a package that streams",
+                "Animate whole clips with `emoface.animate` or `Animator.whole`, or export the model with a band or a "
+                "window.",
+            )
 
     def _accepted(self, chunk: npt.ArrayLike, sample_rate: int | None) -> tuple[Floats, int | None]:
         """The chunk as mono samples, and the stream's channels after it; refuses what does not fit the stream."""
@@ -195,6 +215,7 @@ class Animator:
         Args:
             tail_s: seconds of further frames in which the face returns to the template, 0 to 60.
         """
+        self._check_streams("flush()")
         with self._use():
             return run_alone(self._flushing(self._tail_frames(tail_s)))
 

@@ -8,6 +8,7 @@ Cadences:
     block   n = block_features new features from `hop n + overlap` samples (for a stage that reads audio)
     frames  any number n >= 1 of new frames at once
     frame   exactly one frame per call (autoregressive)
+    clip    once, over all n samples of a clip; gives m rows, one per frame. Such a package cannot stream
 
 Sources of an input: `audio`, `condition.<name>` or `<earlier stage>.<output>`. A block stage's output read by a
 frames or frame stage is interpolated from the feature rate to fps; the first `delay_features` outputs of every block
@@ -43,7 +44,7 @@ MANIFEST_NAME = "manifest.json"
 MAX_MANIFEST_BYTES = 4 << 20
 MAX_FILE_BYTES = 4 << 30
 MAX_VERTICES = 1 << 20
-CADENCES = ("block", "frames", "frame")
+CADENCES = ("clip", "block", "frames", "frame")
 PRECISIONS = ("fp32", "fp16", "int8")
 DTYPES = ("float32", "float16", "int64", "int32")
 REEXPORT = "Export the package again with `emoface export`, or fetch an undamaged copy."
@@ -157,6 +158,11 @@ class Manifest:
 
     def __post_init__(self) -> None:
         _check(self)
+
+    @property
+    def streams(self) -> bool:
+        """Whether frames come while the audio is fed; False where a stage hears whole clips."""
+        return all(stage.cadence != "clip" for stage in self.stages)
 
     def stage(self, name: str) -> StageSpec:
         """The stage called `name`."""

@@ -18,6 +18,7 @@ _OUTPUTS = ("offsets", "emotion", "emotion_weight")
 def check_manifest(manifest: m.Manifest) -> None:
     """Raise ManifestError for the first inconsistency."""
     _check_clock(manifest)
+    _check_lengths(manifest)
     _check_conditions(manifest)
     _check_stages(manifest)
     _check_outputs(manifest)
@@ -38,6 +39,9 @@ def _check_clock(manifest: m.Manifest) -> None:
         raise fault("block_features", str(manifest.block_features), f"{low} to {high} (allowed_block_features)")
     if high > 1000:
         raise fault("allowed_block_features[1]", str(high), "at most 1000")
+    if not manifest.streams:
+        _check_whole_clips(manifest)
+        return
     latency = declared_latency_samples(
         manifest.block_features,
         manifest.delay_features,
@@ -48,6 +52,19 @@ def _check_clock(manifest: m.Manifest) -> None:
     )
     if manifest.latency_samples != latency:
         raise fault("latency_samples", str(manifest.latency_samples), f"{latency} (emoface.manifest's formula)")
+
+
+def _check_whole_clips(manifest: m.Manifest) -> None:
+    """Without a stream there are no blocks and no latency to declare."""
+    for name, expected in (("block_features", 1), ("delay_features", 0), ("latency_samples", 0)):
+        if getattr(manifest, name) != expected:
+            raise fault(name, str(getattr(manifest, name)), f"{expected}: the package hears whole clips")
+    for index, stage in enumerate(manifest.stages):
+        if stage.cadence == "block":
+            raise fault(f"stages[{index}].cadence", "'block'", "no block stages in a package that hears whole clips")
+
+
+def _check_lengths(manifest: m.Manifest) -> None:
     if not manifest.unit_in_metres > 0:
         raise fault("unit_in_metres", str(manifest.unit_in_metres), "a positive number")
     if not manifest.motion_range_m > 0:
@@ -127,7 +144,8 @@ def _check_tensors(specs: Iterable[m.InputSpec | m.OutputSpec | m.StateSpec], pa
 
 
 def _check_time_axis(stage: m.StageSpec, shape: m.Shape, field: str) -> None:
-    time: int | str = 1 if stage.cadence == "frame" else "n"
+    special: dict[str, int | str] = {"frame": 1, "clip": "m"}
+    time = special.get(stage.cadence, "n")
     if len(shape) < 2 or shape[0] != "B" or shape[1] != time:
         raise fault(field, str(list(shape)), f'["B", {time!r}, ...]: batch first, then time')
     if any(isinstance(extent, str) for extent in shape[2:]):
@@ -140,8 +158,9 @@ def _check_source(
     field = f"{path}.source"
     if item.source == "audio":
         samples = f"{manifest.hop}*n+{manifest.overlap}" if manifest.overlap else f"{manifest.hop}*n"
-        if stage.cadence != "block":
-            raise fault(field, "'audio'", "a block stage: only block stages read audio")
+        samples = "n" if stage.cadence == "clip" else samples
+        if stage.cadence not in ("block", "clip"):
+            raise fault(field, "'audio'", "a block or clip stage: others read no audio")
         if item.shape != ("B", samples) or item.dtype != "float32":
             raise fault(f"{path}.shape", f"{list(item.shape)} {item.dtype}", f'["B", "{samples}"] float32')
         return

@@ -124,8 +124,8 @@ class Reader:
         for index, value in enumerate(values):
             field = f"{self._field(key)}[{index}]"
             if isinstance(value, str):
-                if value != "B" and not _EXTENT.fullmatch(value):
-                    raise fault(field, repr(value), 'an int, "B", "n" or "a*n+b"')
+                if value not in ("B", "m") and not _EXTENT.fullmatch(value):
+                    raise fault(field, repr(value), 'an int, "B", "n", "a*n+b", or "m" of a clip stage')
             else:
                 self._integer(value, field, 1, 1 << 31)
         return tuple(values)

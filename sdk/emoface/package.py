@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emoface.errors import (
+    BackendError,
     ManifestError,
     PackageError,
     PackageIntegrityError,
@@ -162,7 +163,7 @@ class Package:
 
     def engine(self, backend: str = "auto", precision: str | None = None, threads: int = 1) -> Engine:
         """The loaded graphs for a backend and precision, made once and shared by all animators of this package."""
-        from emoface.backends import create_engine, engine_precisions, resolve_backend
+        from emoface.backends import WHOLE_CLIP_BACKENDS, create_engine, engine_precisions, resolve_backend
 
         chosen = precision or self.manifest.default_precision
         resolved = resolve_backend(backend)
@@ -172,6 +173,12 @@ class Package:
                 f"precision={precision!r}",
                 f"one of {', '.join(precisions)}",
                 "Choose another, or export the package with it.",
+            )
+        if not self.manifest.streams and resolved not in WHOLE_CLIP_BACKENDS:
+            raise BackendError(
+                f"backend={backend!r} for a package that hears whole clips",
+                f"auto or one of {', '.join(WHOLE_CLIP_BACKENDS)}",
+                "Choose one of these, or export the model with a band or a window.",
             )
         key = (resolved, chosen, threads)
         with self._lock:

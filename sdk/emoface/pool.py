@@ -64,6 +64,12 @@ class AnimatorPool:
         engine: Engine | None = None,
         **options: Any,
     ) -> None:
+        if not package.manifest.streams:
+            raise UsageError(
+                f"a pool of package {package.manifest.name!r}, which hears clips as a whole",
+                "a package that streams",
+                "Animate whole clips with `emoface.animate`, or export the model with a band or a window.",
+            )
         joining = _count("voices", voices, MOST_VOICES)
         self.capacity = _count("capacity", joining if capacity is None else capacity, MOST_VOICES)
         _count("voices", voices, self.capacity)

@@ -65,7 +65,7 @@ def verify_golden(
     with animator:
         for name, vector in golden.conditions.items():
             animator.set_condition(name, vector.reshape(-1), at=0.0)
-        frames = FrameBatch.concat([animator.step(golden.audio), animator.flush()])
+        frames = animator.whole(golden.audio)
         chosen = animator.precision
     checks = []
     for key, expected in golden.outputs.items():
@@ -130,7 +130,12 @@ def stated_limit_mm(manifest: Manifest, precision: str) -> float:
 
 
 def verify_cuts(package: Package, backend: str = "auto", precision: str | None = None, seed: int = 0) -> list[Check]:
-    """Feed the golden audio whole and in random pieces, at four sample rates: values that differ in any bit."""
+    """Feed the golden audio whole and in random pieces, at four sample rates: values that differ in any bit.
+
+    Nothing is checked of a package that hears whole clips.
+    """
+    if not package.manifest.streams:
+        return []
     audio = package.golden().audio
     random = np.random.default_rng(seed)
     checks = []

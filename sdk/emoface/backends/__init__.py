@@ -142,6 +142,7 @@ _GPU = ("ort-cuda", "tensorrt", "tensorrt-rtx")
 # Our kernels first: the same results to rounding, in about half the time. A library that is here and does not load is
 # an error, not a reason to go on without.
 AUTO_ORDER = ("ort-cpu-native", "ort-cpu")
+WHOLE_CLIP_BACKENDS = ("ort-cpu", "ort-cpu-native")
 
 
 def register_backend(name: str, factory: EngineFactory) -> None:

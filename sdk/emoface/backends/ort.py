@@ -93,9 +93,11 @@ class OrtEngine:
         _check_signature(file, stage, session)
         return session
 
-    def open_stage(self, stage: StageSpec) -> OrtStage:
+    def open_stage(self, stage: StageSpec) -> OrtStage | OrtClip:
         """A stage with fresh state."""
         session = self._sessions[stage.name]
+        if stage.cadence == "clip":
+            return OrtClip(session, stage)
         # A graph may list what it likes; two buffers are right for anything.
         return OrtStage(session, stage, in_place=self._in_place(session) & {state.name for state in stage.state})
 
@@ -181,6 +183,31 @@ class OrtStage:
         for name, array in self._states[1 - read].items():
             _bind(binding.bind_output, f"new_state.{name}", array)
         return _Call(binding, inputs, outputs)
+
+
+class OrtClip:
+    """A stage that hears whole clips: no state, and lengths that only the graph knows."""
+
+    def __init__(self, session: Any, stage: StageSpec) -> None:
+        self._session = session
+        self._stage = stage
+        self._names = [output.name for output in stage.outputs]
+
+    def run(self, inputs: Mapping[str, Array], n: int) -> Mapping[str, Array]:
+        try:
+            return dict(zip(self._names, self._session.run(self._names, dict(inputs)), strict=True))
+        except Exception as error:  # onnxruntime's exceptions share no base class but Exception
+            text = str(error).splitlines()[0][:300] if str(error) else type(error).__name__
+            raise BackendError(f"stage {self._stage.name}: {text}", "a graph that runs", _REEXPORT) from None
+
+    def reset(self) -> None:
+        """There is no state."""
+
+    def state(self) -> dict[str, Array]:
+        return {}
+
+    def restore(self, state: Mapping[str, Array]) -> None:
+        """There is no state."""
 
 
 class _Call:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from emoface.cli import options
 
 if TYPE_CHECKING:
+    from emoface.calibration import Calibration
     from emoface.frames import Animation
+    from emoface.package import Package
 
 
 def register(subparsers: Any) -> None:
@@ -24,12 +26,21 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--style", metavar="S", help="style, or weights: anna=0.5,ben=0.5 (default: mean of all)")
     parser.add_argument("--emotion", default="auto", metavar="E", help="emotion, weights, or auto (follow the voice)")
     parser.add_argument("--level", default="normal", metavar="L", help="normal or strong")
+    parser.add_argument(
+        "--calibrate",
+        metavar="F",
+        help="neutral speech of the voice, about 10 s: emotions of a voice unknown to the model are told better; or a "
+        "calibration saved as .json",
+    )
     parser.add_argument("--template", metavar="F", help="your own neutral face: .ply, .obj or .npz, same topology")
     parser.add_argument("--tail", type=float, default=0.0, metavar="S", help="seconds in which the face comes to rest")
     parser.add_argument("--block-ms", type=float, metavar="MS", help="audio per encoder step (default: the package's)")
     parser.add_argument(
         "--on-bad-audio", choices=("error", "silence"), default="error", help="NaN, Inf: refuse or mute"
     )
+    blinks = parser.add_mutually_exclusive_group()
+    blinks.add_argument("--no-blinks", action="store_true", help="eyes as the model moves them")
+    blinks.add_argument("--blink-seed", type=int, metavar="N", help="another pattern of blinks")
     group = parser.add_argument_group("blendshapes and controls")
     group.add_argument(
         "--blendshapes",
@@ -55,15 +66,17 @@ def register(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Animate, write, report."""
     from emoface.animation import animate_file
+    from emoface.package import Package
     from emoface.rig import RigControls
 
     check_outputs(args.out)
     controls = RigControls(
         args.upper_strength, args.lower_strength, args.upper_smoothing, args.lower_smoothing, args.sync_offset
     )
+    package = Package.load(args.package)
     animation = animate_file(
         args.input,
-        args.package,
+        package,
         tail_s=args.tail,
         style=options.weights("style", args.style),
         emotion=options.weights("emotion", args.emotion),
@@ -75,10 +88,25 @@ def run(args: argparse.Namespace) -> int:
         on_bad_audio=args.on_bad_audio,
         blendshapes=args.blendshapes or any(Path(path).suffix.lower() == ".csv" for path in args.out),
         controls=controls,
+        calibration=calibration(package, args),
+        blinks=False if args.no_blinks else args.blink_seed,
     )
     write_outputs(args.out, animation)
     report(animation, args.out, args.json)
     return 0
+
+
+def calibration(package: Package, args: argparse.Namespace) -> Calibration | str | None:
+    """What --calibrate names, learned where it is a sound file."""
+    if args.calibrate is None or args.calibrate.lower().endswith(".json"):
+        given: str | None = args.calibrate
+        return given
+    from emoface.audio.files import read_sound
+
+    speech = read_sound(args.calibrate)
+    options = {"block_ms": args.block_ms, "backend": args.backend, "precision": args.precision}
+    with package.animator(**options, blinks=False) as animator:
+        return animator.calibrate(speech.samples, speech.rate)
 
 
 def check_outputs(paths: list[str]) -> None:
@@ -115,7 +143,10 @@ def report(animation: Animation, paths: list[str], as_json: bool) -> None:
         print(json.dumps(result))
         return
     print(f"frames            {result['frames']} ({result['seconds']:.2f} s of sound at {animation.fps} fps)")
-    print(f"latency           {result['latency_ms']:.1f} ms declared")
+    if result["latency_ms"]:
+        print(f"latency           {result['latency_ms']:.1f} ms declared")
+    else:
+        print("latency           the whole clip: this package does not stream")
     print(f"real-time factor  {result['real_time_factor']:.3f} ({about['backend']}, {about['precision']})")
     for path in paths:
         print(f"wrote             {path}")

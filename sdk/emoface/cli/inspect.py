@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from emoface.cli import options
+from emoface.errors import RigError
 
 if TYPE_CHECKING:
     from emoface.package import Package
@@ -28,7 +29,8 @@ def run(args: argparse.Namespace) -> int:
 
     package = Package.load(args.package)
     if args.json:
-        print(json.dumps({**package.manifest.to_json(), "sha256": package.digest}))
+        blinks = _blinks(package) is None
+        print(json.dumps({**package.manifest.to_json(), "sha256": package.digest, "blinks": blinks}))
     else:
         print("\n".join(describe(package)))
     return 0
@@ -38,17 +40,19 @@ def describe(package: Package) -> list[str]:
     """The package as lines of text."""
     m = package.manifest
     block = 1000 * m.block_features / m.feature_rate
+    streaming = f"block        {block:g} ms, latency {1000 * m.latency_samples / m.sample_rate:.1f} ms"
     lines = [
         f"{m.name}  (family {m.family}, format {m.format}, licence {m.licence})",
         f"SHA-256      {package.digest}",
         f"size         {sum(entry.bytes for entry in m.files.values()) / 1e6:.2f} MB in {len(m.files)} files",
         f"rates        {m.fps} fps from {m.sample_rate} Hz, {m.feature_rate} features per second",
-        f"block        {block:g} ms, latency {1000 * m.latency_samples / m.sample_rate:.1f} ms",
+        streaming if m.streams else "streaming    no: hears clips as a whole",
         f"precisions   {', '.join(m.precisions())} (default {m.default_precision})",
         f"face         {m.vertices} vertices, {len(package.face.faces)} triangles",
         f"geometry     {m.axes}, unit {m.unit_in_metres:g} m",
         f"masks        {', '.join(sorted(package.face.masks)) or 'none'}",
         f"blendshapes  {_names(package.blendshapes.names) if package.blendshapes else 'none'}",
+        f"blinks       {'none: ' + missing if (missing := _blinks(package)) else 'about 15 a minute, by default'}",
         f"motion       up to {1000 * m.motion_range_m:.1f} mm",
     ]
     for name in m.conditions:
@@ -62,6 +66,15 @@ def describe(package: Package) -> list[str]:
     for title, content in (("provenance", m.provenance), ("verification", m.verification)):
         lines.extend(f"{title:<12} {key}: {json.dumps(value)}" for key, value in content.items())
     return lines
+
+
+def _blinks(package: Package) -> str | None:
+    """Why the face cannot blink, or None."""
+    try:
+        package.lids  # noqa: B018 -- found on the first look
+    except RigError as error:
+        return error.got
+    return None
 
 
 def _names(names: tuple[str, ...]) -> str:

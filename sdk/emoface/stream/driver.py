@@ -120,6 +120,11 @@ def open_driver(
     manifest: Manifest, engine: Engine, clock: Clock, rate: int, timeline: ConditionTimeline, probe: Probe | None = None
 ) -> StreamDriver:
     """A stream on `engine`, run by the engine itself where it can; arguments as of `Driver`."""
+    if not manifest.streams:
+        # Imported here: few packages need it, and it is built on this module.
+        from emoface.stream.clip import ClipDriver
+
+        return ClipDriver(manifest, engine, clock, rate, timeline, probe)
     if isinstance(engine, DrivingEngine):
         return engine.open_driver(manifest, clock, rate, timeline, probe)
     return Driver(manifest, engine, clock, rate, timeline, probe)
@@ -271,6 +276,10 @@ class Driver:
         values: dict[str, npt.NDArray[np.generic]] = {
             key: interpolation.apply(track) for key, track in self.tracks.items()
         }
+        yield from self._run_frame_values(first, last, values, motion)
+
+    def _run_frame_values(self, first: int, last: int, values: dict[str, Array], motion: Motion) -> Calls[None]:
+        """The same from what earlier stages gave for these frames, (1, last - first, ...) by "stage.output"."""
         for stage in self.plan.frames:
             yield from self._run_frames_stage(stage, first, last, values)
         begin = first - motion.first

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from emoface.backends import Engine, StageStream
-from emoface.manifest import Manifest, StageSpec
+from emoface.manifest import CADENCES, Manifest, StageSpec
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,12 @@ class Plan:
     """All stages of one stream.
 
     Attributes:
-        block, frames, frame: stages by cadence, in the manifest's order.
+        clip, block, frames, frame: stages by cadence, in the manifest's order.
         interpolated: block outputs ("stage.output") that stages of a frame cadence, or the caller, read.
         results: output role ("offsets", "emotion", "emotion_weight") -> "stage.output".
     """
 
+    clip: tuple[PlannedStage, ...]
     block: tuple[PlannedStage, ...]
     frames: tuple[PlannedStage, ...]
     frame: tuple[PlannedStage, ...]
@@ -48,7 +49,7 @@ class Plan:
     @property
     def stages(self) -> tuple[PlannedStage, ...]:
         """Every stage."""
-        return (*self.block, *self.frames, *self.frame)
+        return (*self.clip, *self.block, *self.frames, *self.frame)
 
     def reads_in_blocks(self, condition: str) -> bool:
         """Whether a block stage reads this condition."""
@@ -61,13 +62,14 @@ class Plan:
 
 def make_plan(manifest: Manifest, engine: Engine) -> Plan:
     """Open every stage on `engine` and resolve sources."""
-    groups: dict[str, list[PlannedStage]] = {"block": [], "frames": [], "frame": []}
+    groups: dict[str, list[PlannedStage]] = {cadence: [] for cadence in CADENCES}
     for stage in manifest.stages:
         groups[stage.cadence].append(_planned(stage, engine))
     of_blocks = {key for stage in groups["block"] for _, key in stage.outputs}
     wanted = [key for stage in (*groups["frames"], *groups["frame"]) for _, key in stage.links]
     wanted += list(manifest.outputs.values())
     return Plan(
+        clip=tuple(groups["clip"]),
         block=tuple(groups["block"]),
         frames=tuple(groups["frames"]),
         frame=tuple(groups["frame"]),

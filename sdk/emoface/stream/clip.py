@@ -1,0 +1,86 @@
+"""Packages that cannot stream: their first stage hears a clip as a whole, and everything runs at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emoface.backends import Array
+from emoface.errors import RuntimeFailure
+from emoface.stream.driver import RESULTS, Calls, Driver, Motion, StageCall
+from emoface.stream.features import Floats
+
+# Shorter clips are padded with silence: an encoder needs two features (720 samples at 16 kHz) for a frame.
+_SHORTEST = 800
+
+
+class ClipDriver(Driver):
+    """A "stream" that gives all of its frames at once: `feed` gathers, `finish` runs."""
+
+    def feed(self, samples: Floats) -> Calls[Motion]:
+        """Keep mono samples; no frames yet."""
+        self.resampler.append(samples)
+        self.fed += len(samples)
+        return self._motion(0)
+        yield  # a generator, as everywhere
+
+    def finish(self, extra_frames: int = 0) -> Calls[Motion]:
+        """Run the stages over the whole clip; frames beyond a clip stage's last row read that row again."""
+        resampler, clock = self.resampler, self.clock
+        promised = clock.frames_of(self.fed, resampler.rate)
+        motion = self._motion(promised + extra_frames)
+        if not len(motion.offsets):
+            return motion
+        count = self.fed * clock.sample_rate // resampler.rate
+        resampler.append_silence(max(0, resampler.needed(count) - resampler.received))
+        audio = resampler.read(count)
+        audio = np.concatenate((audio, np.zeros(max(0, _SHORTEST - count), np.float32)))[None]
+        values: dict[str, Array] = {}
+        for stage in self.plan.clip:
+            inputs: dict[str, Array] = {name: audio for name in stage.audio}
+            for name, condition in stage.conditions:
+                inputs[name] = self.timeline.value(condition, 0.0)[None]
+            for name, key in stage.links:
+                inputs[name] = values[key]
+            outputs = yield StageCall(stage, inputs, audio.shape[1], 0)
+            self._report(stage, outputs, 0, 0)
+            values.update((key, outputs[name].copy()) for name, key in stage.outputs)
+        for key, rows in values.items():
+            values[key] = rows[:, np.minimum(np.arange(len(motion.offsets)), rows.shape[1] - 1)]
+        yield from self._run_frame_values(0, len(motion.offsets), values, motion)
+        self.frames = len(motion.offsets)
+        if not np.isfinite(motion.offsets).all():
+            raise RuntimeFailure(
+                "NaN or infinite vertex offsets from the graphs",
+                "finite offsets",
+                "Verify the package with `emoface verify`.",
+            )
+        return motion
+
+    @property
+    def latency(self) -> int:
+        """No latency can be declared: nothing comes before the clip has ended."""
+        return 0
+
+    def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+        """Whole clips have no state between calls."""
+        raise self._no_stream("a snapshot")
+
+    def restore(self, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """As `state`."""
+        raise self._no_stream("a snapshot")
+
+    @staticmethod
+    def _no_stream(got: str) -> RuntimeFailure:
+        return RuntimeFailure(
+            f"{got} of a package that hears whole clips",
+            "a package that streams",
+            "Export the model with a band or a window.",
+        )
+
+    def _motion(self, count: int) -> Motion:
+        results = {role: np.empty((count, *self._shapes[role]), np.float32) for role in RESULTS}
+        return Motion(0, **results)
