@@ -7,7 +7,7 @@ EXTRAS ?=
 # More than one thread per process only slows small tensors down.
 export OMP_NUM_THREADS := 1
 
-.PHONY: demo test lint reference clean
+.PHONY: demo test lint reference model clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/emoface demo --out out
@@ -22,6 +22,17 @@ lint: $(VENV)/.dev
 
 reference: $(VENV)/.dev
 	$(BIN)/python docs/build_reference.py
+
+# The bundled model from nothing, in build/: hours. Interrupted, the same command goes on.
+RUNS := build/runs
+train = $(BIN)/emoface train configs/$(1).yaml --data build/corpus --out $(RUNS)/$(1) $(if $(wildcard $(RUNS)/$(1)),--resume)
+model: $(VENV)/.dev
+	$(BIN)/emoface data synth --out build/corpus --hours 7.2 --seed 1 --workers 2
+	$(call train,default)
+	$(call train,default_polish) --stage b --model $(RUNS)/default/stage_b
+	$(call train,default_polish_closures) --stage b --model $(RUNS)/default_polish/stage_b
+	$(BIN)/emoface export $(RUNS)/default_polish_closures/stage_b --out build/default.emoface --precisions int8 \
+		--name default --force
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

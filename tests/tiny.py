@@ -132,7 +132,9 @@ def tiny_config(rank: int | None = None, subdivisions: int = 1, **changes: objec
         "content_encoder": ENCODER,
         "emotion_encoder": EMOTION_ENCODER,
         "mesh_attention": MeshAttentionConfig(kernel=5, dilation=1, delta=3),
-        "decoder": DecoderConfig(width=16, heads=2, period=7, window=20, motion_rank=rank),
+        "decoder": DecoderConfig(
+            width=16, heads=2, period=7, window=20, motion_rank=rank, emotional_content=rank is not None
+        ),
     }
     return EmoFaceConfig(**(values | changes))  # type: ignore[arg-type]
 

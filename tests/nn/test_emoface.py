@@ -31,7 +31,7 @@ def model(rank: int | None = None, fusion: str = "mesh-attention", window: int =
         content_encoder=ENCODER,
         emotion_encoder=ENCODER,
         mesh_attention=MeshAttentionConfig(kernel=5, dilation=1, fusion=fusion),
-        decoder=DecoderConfig(width=16, window=window, motion_rank=rank, period=7),
+        decoder=DecoderConfig(width=16, window=window, motion_rank=rank, period=7, emotional_content=rank is not None),
     )
     basis = None if rank is None else torch.randn(rank, 90) * 0.01
     net = EmoFace(config, torch.randint(0, 30, (30, 5)), basis).eval()

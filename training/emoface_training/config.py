@@ -92,6 +92,8 @@ class DecoderConfig:
 
     `motion_rank=None` is the papers' dense head (d -> 3V); an integer lets heads and feedback share one basis
     [rank, 3V], a declared deviation.
+    `emotional_content=True` gives level and emotion class to EmoFace's content branch too, since they decide how wide
+    one articulates; in the paper the emotion branch alone has the level. A declared deviation.
     """
 
     width: int = 64
@@ -100,6 +102,7 @@ class DecoderConfig:
     window: int = 300
     dropout: float = 0.1
     motion_rank: int | None = None
+    emotional_content: bool = False
 
 
 class _Saved:

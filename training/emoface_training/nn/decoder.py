@@ -26,18 +26,14 @@ class TwoBranchDecoder(MotionDecoder):
         super().__init__(config, basis)
         self.adds = config.mesh_attention.fusion == "add"
         self.emotion_branch = BranchDecoder(config, self.motion_size, with_emotion=True)
-        self.content_branch = BranchDecoder(config, self.motion_size, with_emotion=False)
+        self.content_branch = BranchDecoder(config, self.motion_size, config.decoder.emotional_content)
 
     def _exported_step(self, inputs: State, state: State) -> tuple[State, State]:
         d = self.config.decoder
         # Both branches' conditions, and later both feedbacks, are one product
         conditions = torch.cat([inputs["style"], inputs["level"], inputs["emotion_class"]], -1)
-        emotion = self.emotion_branch
-        embeddings = (emotion.style_embedding, emotion.level_embedding, emotion.emotion_embedding)
-        by_emotion = torch.cat([embedding.weight for embedding in embeddings], 1)
-        by_style = self.content_branch.style_embedding.weight
-        by_content = F.pad(by_style, (0, by_emotion.shape[1] - by_style.shape[1]))
-        embedded = F.linear(conditions, torch.cat([by_emotion, by_content])).unflatten(-1, (2, d.width))
+        maps = [_condition_weight(branch, conditions.shape[1]) for branch in self.branches]
+        embedded = F.linear(conditions, torch.cat(maps)).unflatten(-1, (2, d.width))
         tokens = state["feedback"] + embedded + self.positions[state["frame"] % d.period][:, None]
         table = self._attention_table()
         hidden, new_state = [], {}
@@ -71,3 +67,12 @@ class TwoBranchDecoder(MotionDecoder):
         weight = inputs["emotion_weight"]
         fused = emotion + content if self.adds else content + weight[..., None] * (emotion - content)
         return MotionOutputs(fused, emotion, content)
+
+
+def _condition_weight(branch: BranchDecoder, width: int) -> Tensor:
+    """One branch's embeddings of style, level and class side by side, [d, width]; zeros for those that it lacks."""
+    embeddings = [branch.style_embedding]
+    if branch.with_emotion:
+        embeddings += [branch.level_embedding, branch.emotion_embedding]
+    weight = torch.cat([embedding.weight for embedding in embeddings], 1)
+    return F.pad(weight, (0, width - weight.shape[1]))
