@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from emoface_training.augmentation import AS_RECORDED, RecordingConditions
+from emoface_training.data.errors import EmptySplitError
 from emoface_training.data.sample import ClipReference, VertexMotion
 from emoface_training.data.synthetic.parameters import EMOTIONS, LEVELS
 from emoface_training.data.synthetic.phonemes import PHONEME_INDEX
@@ -72,7 +73,7 @@ class ClipStore:
         styles: int,
         progress: Callable[[Iterable], Iterable] = lambda items: items,
     ) -> ClipStore:
-        """Read the clips of a dataset. Raises ValueError when there are none."""
+        """Read the clips of a dataset. Raises EmptySplitError when there are none."""
         clips = []
         for reference in progress(references):
             clip = reference.load()
@@ -92,7 +93,7 @@ class ClipStore:
                 )
             )
         if not clips:
-            raise ValueError(
+            raise EmptySplitError(
                 "got no clips, expected at least one: generate the corpus first (`emoface data synth`), or see what "
                 "`emoface data check` says of the dataset"
             )
