@@ -40,7 +40,8 @@ class Calibration:
 
     def __post_init__(self) -> None:
         try:
-            mean = np.array(self.speaker_mean, np.float32)
+            with np.errstate(over="ignore"):
+                mean = np.array(self.speaker_mean, np.float32)
             seconds = float(self.seconds)
         except (TypeError, ValueError):
             raise CalibrationError("values that are no numbers", "a vector and seconds", _REMEDY) from None

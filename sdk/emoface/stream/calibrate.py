@@ -50,7 +50,7 @@ def calibrated_output(manifest: Manifest) -> tuple[StageSpec, str]:
         for stage in manifest.stages:
             if stage.cadence == "block" and any(item.source == f"condition.{CONDITION}" for item in stage.inputs):
                 for output in stage.outputs:
-                    if output.shape == shape:
+                    if output.shape == shape and output.dtype == "float32":
                         return stage, output.name
     raise PackageError(
         f"the package {manifest.name!r}, whose model has no emotion stage that takes {CONDITION}",
