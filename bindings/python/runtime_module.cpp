@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "calibrate.h"
 #include "engine.h"
 #include "failure.h"
 #include "package.h"
@@ -182,6 +183,21 @@ PYBIND11_MODULE(_runtime, module) {
                  return package.engine(resolve_backend(""), precision, threads)->backend();
              },
              py::arg("precision"), py::arg("threads"), "Load the graphs; returns ort-cpu-native or ort-cpu.");
+    module.def(
+        "mean_feature",
+        [](Package& package, const std::string& precision, int threads, int64_t block_features, int64_t rate, const Floats& samples) {
+            const float* values = samples.data();
+            const int64_t count = samples.size();
+            VoiceMean mean;
+            {
+                const py::gil_scoped_release release;
+                const auto engine = package.engine(resolve_backend(""), precision, threads);
+                mean = mean_feature(package.manifest(), *engine, block_features, rate, values, count);
+            }
+            return py::make_tuple(mean.values, mean.features);
+        },
+        py::arg("package"), py::arg("precision"), py::arg("threads"), py::arg("block_features"), py::arg("rate"),
+        py::arg("samples"), "Mean emotion feature of mono samples, and how many features it is the mean of.");
     py::class_<PythonStream>(module, "Stream", "One stream: mono samples in, offsets out.")
         .def(py::init<std::shared_ptr<Package>, const std::string&, int, int64_t, int64_t,
                       const std::vector<std::vector<float>>&>(),

@@ -315,6 +315,12 @@ typedef struct emoface_animator_config {
     const float* template_vertices; /* another neutral face of the same topology, float [V, 3]; NULL = the package's */
     int64_t template_count;         /* number of its vertices: V, or 0 */
     const emoface_controls* controls; /* strength, smoothing, shift in time; NULL = the defaults */
+    int32_t blinks;      /* gentle blinks, after the controls and before blendshape weights are solved: 0 = where the
+                            package can blink, 1 = EMOFACE_ERROR_PACKAGE where it cannot, -1 = none. None for a caller
+                            whose struct_size ends before this field */
+    uint32_t blink_seed; /* when they come is a function of it and of the frame's index; characters that are seen together
+                            need different ones */
+    double blink_rate;   /* about so many per minute, 4 to 40; 0 = 15 */
 } emoface_animator_config;
 
 /* Fill a configuration with the defaults; `struct_size` is sizeof(emoface_animator_config) in the caller's program. */
@@ -417,6 +423,29 @@ EMOFACE_API emoface_status emoface_set_level(emoface_animator* animator, const c
  *   values  float [count], finite; NULL with count = 0 is the package's default */
 EMOFACE_API emoface_status emoface_set_condition(emoface_animator* animator, const char* condition,
                                                  const float* values, int64_t count, double at);
+
+/* What emoface_calibrate() found out. Set struct_size = sizeof(emoface_calibration), and speaker_mean to an array or NULL. */
+typedef struct emoface_calibration {
+    uint32_t struct_size;
+    int32_t capacity;    /* floats that `speaker_mean` has room for */
+    float* speaker_mean; /* receives the condition "speaker_mean", to be kept with EMOFACE_TEXT_DIGEST: another package's
+                            means nothing. emoface_set_condition() and `conditions` of the configuration take it */
+    int64_t count;       /* receives its length, also with EMOFACE_ERROR_BUFFER_TOO_SMALL; then nothing was computed */
+    double seconds;      /* receives the seconds of speech that were used */
+} emoface_calibration;
+
+/* Calibrate on a voice that the model was not trained on: the mean emotion feature of its neutral speech becomes the
+ * condition "speaker_mean", until emoface_reset(). The stream is not disturbed. Takes a few percent of the speech's length;
+ * in real time the worker goes on meanwhile.
+ *
+ *   samples      mono, -1 to 1: about 10 s of the voice speaking calmly, 2 to 120 s (EMOFACE_ERROR_AUDIO for less audible
+ *                speech, silence or NaN)
+ *   sample_rate  of `samples`; 0 = the animator's
+ *   at           as emoface_set_condition()
+ *   result       may be NULL
+ *   returns      EMOFACE_ERROR_PACKAGE where the model has no emotion stage that can be calibrated */
+EMOFACE_API emoface_status emoface_calibrate(emoface_animator* animator, const float* samples, int64_t count,
+                                             int32_t sample_rate, double at, emoface_calibration* result);
 
 /* ---- Real time --------------------------------------------------------------------------------------------------- */
 

@@ -12,10 +12,13 @@ namespace {
 // Samples of one call: a day of audio; more is a wrong argument.
 constexpr int64_t kMostSamples = int64_t(1) << 32;
 
-// Sizes of the configuration: without and with `controls`.
+// Sizes of the configuration: without `controls`, with them, and with `blinks`.
 constexpr uint32_t kFirstConfig = offsetof(emoface_animator_config, controls);
+constexpr uint32_t kControlsConfig = offsetof(emoface_animator_config, blinks);
 
-bool known_config(uint32_t size) { return size == kFirstConfig || size == sizeof(emoface_animator_config); }
+bool known_config(uint32_t size) {
+    return size == kFirstConfig || size == kControlsConfig || size == sizeof(emoface_animator_config);
+}
 
 [[noreturn]] void refuse_config(uint32_t size) {
     fail(EMOFACE_ERROR_ARGUMENT, "emoface_animator_config.struct_size = " + std::to_string(size),
@@ -170,6 +173,8 @@ StreamOptions stream_options(const Package& package, const emoface_animator_conf
         require_struct(given, "emoface_animator_config", kFirstConfig);
         if (!known_config(given->struct_size)) refuse_config(given->struct_size);
         config = whole(given);
+        // A program made before there were blinks gets the frames that it got then.
+        if (given->struct_size <= kControlsConfig) config.blinks = -1;
     }
     const Manifest& manifest = package.manifest();
     StreamOptions options;
@@ -185,6 +190,7 @@ StreamOptions stream_options(const Package& package, const emoface_animator_conf
     options.conditions = initial_conditions(manifest, config);
     options.vertices = neutral_face(manifest, config);
     options.controls = read_controls(config.controls);
+    options.blinks = read_blinks(config, package);
     return options;
 }
 

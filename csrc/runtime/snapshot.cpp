@@ -50,6 +50,7 @@ Json identity_json(const Identity& identity) {
                  {"sample_rate", identity.sample_rate},
                  {"block_features", identity.block_features}};
     if (!identity.controls.empty()) json["controls"] = identity.controls;
+    if (!identity.blinks.empty()) json["blinks"] = identity.blinks;
     return json;
 }
 

@@ -15,6 +15,7 @@ struct Identity {
     std::string package, backend, precision;
     int64_t sample_rate = 0, block_features = 0;
     std::vector<double> controls;  // none where they are the defaults
+    std::vector<double> blinks;    // seed and rate; none without blinks
 };
 
 struct SnapshotExtra {

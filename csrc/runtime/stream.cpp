@@ -20,6 +20,7 @@ Stream::Stream(std::shared_ptr<Package> package, StreamOptions options)
     sizes_.weight = manifest.outputs.count("emotion_weight") ? size_t(manifest.vertices) : 0;
     offsets_.resize(sizes_.vertices);
     vertices_.resize(sizes_.vertices);
+    if (options_.blinks.on) blinks_ = std::make_unique<EyeBlinks>(options_.blinks, *package_);
     if (options_.controls.moves()) filter_ = std::make_unique<ControlFilter>(options_.controls, *package_);
     if (!options_.blendshapes) return;
     solver_ = make_solver(*package_, 0, nullptr, BlendshapeSolver::kDefaultSparsity, BlendshapeSolver::kDefaultSmoothness);
@@ -85,16 +86,18 @@ void Stream::finish(int64_t tail, FrameReceiver& receiver) {
 
 void Stream::frame(const RawFrame& raw) {
     const float* offsets = raw.offsets;
+    float share = 1.0f;
     if (fade_from_ >= 0 && raw.index >= fade_from_ && fade_count_ > 0) {
         // A smooth step to zero; the last frame is the template.
         const double t = double(raw.index - fade_from_ + 1) / double(fade_count_);
-        const float share = float(1.0 - t * t * (3.0 - 2.0 * t));
+        share = float(1.0 - t * t * (3.0 - 2.0 * t));
         for (size_t i = 0; i < sizes_.vertices; ++i) offsets_[i] = raw.offsets[i] * share;
         offsets = offsets_.data();
     }
-    if (filter_) {
+    if (filter_ || blinks_) {
         if (offsets != offsets_.data()) std::memcpy(offsets_.data(), offsets, sizes_.vertices * sizeof(float));
-        filter_->apply(offsets_.data());
+        if (filter_) filter_->apply(offsets_.data());
+        if (blinks_) blinks_->add(raw.index, share, offsets_.data());
         offsets = offsets_.data();
     }
     const float* neutral = options_.vertices.data();
@@ -125,11 +128,12 @@ void Stream::set_condition(const std::string& name, std::vector<float> value, do
 }
 
 Identity Stream::identity() const {
-    Identity identity{package_->digest(), backend(), precision(), options_.rate, options_.block_features, {}};
+    Identity identity{package_->digest(), backend(), precision(), options_.rate, options_.block_features, {}, {}};
     if (!options_.controls.plain()) {
         const auto values = options_.controls.values();
         identity.controls.assign(values.begin(), values.end());
     }
+    if (options_.blinks.on) identity.blinks = {double(options_.blinks.seed), options_.blinks.rate};
     return identity;
 }
 

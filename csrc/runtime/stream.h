@@ -7,6 +7,8 @@
 
 #include "audio_input.h"
 #include "blendshape_solver.h"
+#include "blinks.h"
+#include "calibrate.h"
 #include "controls.h"
 #include "driver.h"
 #include "package.h"
@@ -25,6 +27,7 @@ struct StreamOptions {
     int threads = 1;
     bool blendshapes = false;
     RigControls controls;
+    Blinks blinks;
     std::vector<std::vector<float>> conditions;  // per condition of the manifest
     std::vector<float> vertices;                 // the neutral face; none: the package's
 };
@@ -75,6 +78,11 @@ public:
     // Let a condition hold from `at` on (negative: the audio fed so far); Failure (CONDITION).
     void set_condition(const std::string& name, std::vector<float> value, double at);
 
+    // Beside the stream, whose state is not touched.
+    VoiceMean mean_feature(int64_t rate, const float* samples, int64_t count) const {
+        return runtime::mean_feature(package_->manifest(), *engine_, options_.block_features, rate, samples, count);
+    }
+
     Bytes snapshot() const;
     void restore(const void* data, size_t size);
     // A call after a failed step must wait for reset or restore.
@@ -90,6 +98,7 @@ private:
     Driver driver_;
     FrameSizes sizes_;
     std::unique_ptr<ControlFilter> filter_;
+    std::unique_ptr<EyeBlinks> blinks_;
     std::unique_ptr<BlendshapeSolver> solver_;
     std::vector<float> offsets_, vertices_, weights_;
     FrameReceiver* receiver_ = nullptr;

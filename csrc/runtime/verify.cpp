@@ -64,6 +64,7 @@ void verify_golden(const std::shared_ptr<Package>& package, StreamOptions option
     options.format = {};
     options.vertices.clear();
     options.controls = {};
+    options.blinks = {};
     options.blendshapes = false;
     for (const auto& [name, value] : golden.conditions)
         options.conditions[require_condition(manifest, name)] = weighted_condition(manifest, name, value.data(), int64_t(value.size()));

@@ -39,6 +39,9 @@ class AnimatorConfig(Sized):
         ("template_vertices", c_void_p),
         ("template_count", c_int64),
         ("controls", c_void_p),
+        ("blinks", c_int32),
+        ("blink_seed", c_uint32),
+        ("blink_rate", c_double),
     ]
 
 
@@ -71,6 +74,16 @@ class PackageInfo(Sized):
         *[(name, c_int32) for name in ("least_block_ms", "longest_block_ms", "reserved")],
         ("unit_in_metres", c_double),
         ("motion_range", c_double),
+    ]
+
+
+class Calibration(Sized):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("capacity", c_int32),
+        ("speaker_mean", c_void_p),
+        ("count", c_int64),
+        ("seconds", c_double),
     ]
 
 
@@ -138,6 +151,7 @@ def load(path: Path = LIBRARY) -> ctypes.CDLL:
     for name in ("style", "emotion", "level"):
         getattr(library, f"emoface_set_{name}").argtypes = [pointer, c_char_p, c_double]
     library.emoface_set_condition.argtypes = [pointer, c_char_p, pointer, count, c_double]
+    library.emoface_calibrate.argtypes = [pointer, pointer, count, c_int32, c_double, pointer]
     library.emoface_solver_solve.argtypes = [pointer, pointer, pointer]
     return library
 

@@ -1,0 +1,74 @@
+// Procedural blinks: when the eyes close is a function of a seed and the frame's index alone. As emoface.rig.blinks, with
+// the same integers and the same sums in the same order.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "emoface.h"
+
+namespace emoface::runtime {
+
+class Package;
+struct Face;
+
+struct Blinks {
+    bool on = false;
+    uint32_t seed = 0;
+    double rate = 15.0;  // per minute
+};
+
+// Checked; blinks that are not asked for are on where the package can blink. Failure (ARGUMENT, PACKAGE).
+Blinks read_blinks(const emoface_animator_config& config, const Package& package);
+
+// How far the lids are closed at a frame.
+class BlinkSchedule {
+public:
+    BlinkSchedule(const Blinks& blinks, int64_t fps) : blinks_(blinks), fps_(fps) {}
+    // 0 (as the model has them) to 4096 (closed).
+    int64_t closure(int64_t frame);
+
+private:
+    void draw(int64_t cell);
+    Blinks blinks_;
+    int64_t fps_, cell_ = -1;
+    // Milliseconds at which blinks of a minute begin: at most one per second, and its double
+    std::array<int64_t, 128> starts_{};
+    size_t count_ = 0;
+};
+
+// One eye: its blink shape, and how much of it closes the eye of a frame.
+class Lid {
+public:
+    // Failure (PACKAGE) where the shape does not close the eye.
+    Lid(const Face& face, size_t shape);
+    // 1 at rest, 0 for closed lids, up to 1.5 for eyes wide open; offsets [V, 3].
+    double opening(const float* offsets) const;
+    void add(float weight, float* offsets) const;
+
+private:
+    struct Pair {
+        size_t upper, lower;
+        double per_unit[3];  // change of the distance, as a part of what the shape closes
+    };
+    std::vector<Pair> pairs_;
+    std::vector<size_t> moving_;
+    std::vector<float> shape_;  // [moving, 3]
+};
+
+// Blinks of one stream.
+class EyeBlinks {
+public:
+    // Failure (PACKAGE) where the package has no shapes that close the eyes.
+    EyeBlinks(const Blinks& blinks, const Package& package);
+    // Close the eyes in a frame with offsets [V, 3], in place; `share` is a factor for a face that returns to rest.
+    void add(int64_t frame, float share, float* offsets);
+
+private:
+    BlinkSchedule schedule_;
+    std::vector<Lid> lids_;
+};
+
+}  // namespace emoface::runtime
