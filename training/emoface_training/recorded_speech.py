@@ -5,9 +5,13 @@ the aligned phonemes, neutral, without any actor's style and without loudness; i
 20 ms. The measures are those of `speech_measures`, with the counts of events beside, since a recording has few of them.
 Correlations take all frames of all recordings together.
 
+Speakers open wider on loud syllables, and so does the corpus. `jaw_correlation_loud` is therefore the correlation with
+the jaw of all rules of the corpus (`expression.motion`, neutral, of a speaker between all): a second figure, since that
+reference is no longer independent of the sound's energy.
+
 Beside the model: "rules", the reference itself under the same measures, and, where a corpus to fit it on is given,
-"energy", the linear map from the sound's energy to motion. `energy_correlation` needs no corpus: the correlation of the
-frames' log energy with the reference's jaw.
+"energy", the linear map from the sound's energy to motion. `energy_correlation` and
+`energy_correlation_loud` need no corpus: the frames' log energy against either jaw.
 """
 
 from __future__ import annotations
@@ -24,6 +28,7 @@ from emoface.audio.files import read_sound
 from emoface_training import speech_alignment
 from emoface_training.baselines import EnergyBaseline, log_energy
 from emoface_training.batches import SAMPLE_RATE, StoredClip
+from emoface_training.data.synthetic import expression
 from emoface_training.data.synthetic.parameters import EMOTIONS, LEVELS, RIG_PARAMETERS, SPEECH_PARAMETERS
 from emoface_training.data.synthetic.visemes import FPS, speech_parameters
 from emoface_training.evaluated import EvaluatedModel, PackageModel
@@ -32,6 +37,7 @@ from emoface_training.motion_targets import clip_offsets, codes_to_offsets
 from emoface_training.options import OptionsError
 from emoface_training.speech_measures import MouthGauge, SpeechMeasures, correlation
 
+BETWEEN_ALL = expression.Style(*[1.0] * len(expression.Style._fields))
 LARGEST_LAG = 4  # frames to each side in which the best lag is sought
 SAME_TEMPLATE_M = 1e-5
 KINDS = {"bilabials": "p b m", "labiodentals": "f v", "open_vowels": "open vowel"}
@@ -105,6 +111,7 @@ def evaluate(
     rows = {name: SpeechMeasures.joined([part[name] for part in parts]) for name in parts[0]}
     levels = np.concatenate([log_energy(clip, FPS) for clip in clips])
     jaw, reference = rows["model"].jaws()
+    loud = np.concatenate([gauge.jaw_drop(rig.offsets(_with_loudness(clip))) for clip in clips])
     return {
         "recordings": [_recording(recording, part) for recording, part in zip(recordings, parts, strict=True)],
         "emotion": emotion,
@@ -112,10 +119,20 @@ def evaluate(
         "closed_below_mm": 1000.0 * gauge.closed_below,
         "tucked_below_mm": 1000.0 * gauge.tucked_below,
         "energy_correlation": correlation(levels, reference),
+        "energy_correlation_loud": correlation(levels, loud),
         "best_lag_frames": best_lag(jaw, reference),
-        "rows": {name: row.figures() for name, row in rows.items()},
+        "rows": {
+            name: row.figures() | {"jaw_correlation_loud": correlation(row.jaws()[0], loud)}
+            for name, row in rows.items()
+        },
         "model": model.facts(),
     }
+
+
+def _with_loudness(clip: StoredClip) -> np.ndarray:
+    """Rig parameters [T, 21] of the corpus' rules for the clip's phonemes and sound."""
+    energy = expression.energy_envelope(clip.waveform(), clip.frames)
+    return expression.motion(clip.phonemes, energy, "neutral", 0, BETWEEN_ALL, np.random.default_rng(0))
 
 
 def _recording(recording: Recording, part: dict[str, SpeechMeasures]) -> dict[str, Any]:
@@ -163,8 +180,11 @@ def table(report: dict[str, Any], events: bool = False) -> str:
             lines += [_event(event) for event in part["events"]]
     lines.append(f"all recordings, emotion {report['emotion']}, level {report['level']}:")
     lines += [_row(name, figures) for name, figures in report["rows"].items()]
+    louder = "; ".join(f"{name} {figures['jaw_correlation_loud']:.2f}" for name, figures in report["rows"].items())
+    lines.append(f"against the jaw of the rules with loudness: {louder}")
     lines.append(
-        f"log energy alone: jaw r {report['energy_correlation']:.2f}; the model agrees best "
+        f"log energy alone: jaw r {report['energy_correlation']:.2f} (with loudness "
+        f"{report['energy_correlation_loud']:.2f}); the model agrees best "
         f"{report['best_lag_frames']:+d} frames late; closed below {report['closed_below_mm']:.2f} mm, tucked below "
         f"{report['tucked_below_mm']:.2f} mm"
     )
