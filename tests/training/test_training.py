@@ -140,6 +140,16 @@ def test_mesh_attention_rests_until_its_share(tmp_path: Path) -> None:
 
 
 @torch.no_grad()
+def test_mesh_attention_rests_at_a_rate_of_zero(tmp_path: Path) -> None:
+    run(tmp_path / "first", tiny_options(1), stage="b")
+    before = checkpoint.load_weights(tmp_path / "first" / "stage_b")[0]
+    later = tiny_options(3, fusion_rate_factor=0.0)
+    run(tmp_path / "later", later, stage="b", model_from=tmp_path / "first" / "stage_b")
+    after = checkpoint.load_weights(tmp_path / "later" / "stage_b")[0]
+    moved = {name.split(".")[0] for name in after if not torch.equal(before[name], after[name])}
+    assert "decoder" in moved and "mesh_attention" not in moved
+
+
 def test_rollout_codes_are_those_of_inference() -> None:
     stage = task(freeze_encoders_for=1.0, decoder={"window": 8})
     stage.model.eval()

@@ -101,7 +101,7 @@ class StageBOptions(StageOptions):
     away from ground truth), a declared deviation; 1 = never. fusion_from:
     share of the stage in which Mesh Attention rests and both branches count half, so that neither is given up before
     it has learned its part (ours; steps without Mesh Attention also cost a fraction); fusion_rate_factor: Mesh
-    Attention's learning rate over the rest's. loss_regions: extra
+    Attention's learning rate over the rest's, 0 = fixed (its gradient is most of a step's time). loss_regions: extra
     weight of named regions, a declared deviation. loss_vertices: with a motion basis, losses on a random sample of
     that many vertices per step, drawn by those weights (0 = all vertices, the paper's). frame_gains: by rig
     parameter, how much more a frame counts in L_self and L_cross where that parameter is 1 (short closures would

@@ -104,6 +104,8 @@ class StageB:
             encoder.feature_extractor.requires_grad_(False)  # the paper keeps wav2vec2's CNN fixed
         if options.freeze_encoders_for > 0:
             self._freeze()
+        if options.fusion_rate_factor == 0 and "mesh_attention" in model.stages:
+            model.stages["mesh_attention"].requires_grad_(False)  # its gradient is most of a step's time
 
     def _check_data(self, train: ClipStore) -> None:
         """Raises OptionsError for options that this data cannot serve."""
