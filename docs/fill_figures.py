@@ -1,6 +1,6 @@
 """Fill the measured figures of docs/figures.md and README.md from what benchmarks printed and the package says.
 
-    for name in stream versus_naive spiral_conv3d full_size c_abi pinvoke blendshape_solver pool; do
+    for name in stream versus_naive spiral_conv3d full_size c_abi pinvoke blendshape_solver pool training; do
         python benchmarks/$name.py --json
     done > figures.jsonl
     python docs/fill_figures.py figures.jsonl [--package default]
@@ -70,6 +70,15 @@ LABELS = {
     "bits_differ": "coordinates in which a voice of a pool differs from the voice alone",
     "solver_ms": "52 blendshape weights of one frame, Python, one core, ms",
     "solver_cpp_ms": "52 blendshape weights of one frame, C++, one core, ms",
+    "train_a_speech_per_second": "training, stage A: seconds of speech per second, one core",
+    "train_a_loading": "training, stage A: share of time for loading",
+    "train_a_peak_mb": "training, stage A: peak memory, MB",
+    "train_b_speech_per_second": "training, stage B with resting encoders: seconds of speech per second, one core",
+    "train_b_loading": "training, stage B with resting encoders: share of time for loading",
+    "train_b_peak_mb": "training, stage B with resting encoders: peak memory, MB",
+    "train_b_live_speech_per_second": "training, stage B, encoders learn too: seconds of speech per second, one core",
+    "train_b_live_loading": "training, stage B, encoders learn too: share of time for loading",
+    "train_b_live_peak_mb": "training, stage B, encoders learn too: peak memory, MB",
     "solver_rms_mm": "root mean square error of the weights' face on the bundled speech, mm",
 }
 # What README.md shows

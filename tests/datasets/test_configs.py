@@ -20,7 +20,9 @@ def test_the_papers_settings(name: str) -> None:
     assert (stage.loss_self, stage.loss_cross, stage.loss_velocity, stage.loss_classification) == (1e3, 1e3, 500, 1e-4)
     assert stage.loss_vertices == 0 and not stage.loss_regions and not stage.frame_gains
     assert stage.learning_rate == 1e-4 and stage.weight_decay == 0.0
-    assert stage.max_steps * stage.batch_size == 100 * TAKES[name]  # 100 epochs
+    assert stage.max_epochs == 100 and stage.max_steps is stage.max_minutes is None
+    assert stage.steps_for(TAKES[name]) * stage.batch_size == 100 * TAKES[name]
+    assert stage.freeze_encoders_for == 0.0 and stage.encoder_rate_factor == 1.0  # transformers fine-tuned
     assert decoder["motion_rank"] is None
     assert (decoder["width"], decoder["period"]) == ((128, 25) if name == "biwi" else (64, 30))
     assert chosen.model["mesh_attention"] == {"kernel": 18, "dilation": 2, "delta": 3}
