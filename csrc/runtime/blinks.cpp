@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <string>
 
 #include "failure.h"
@@ -48,6 +49,7 @@ int64_t curve(int64_t since, int64_t fps) {
     return (share * share * (3 * kOne - 2 * share)) >> 24;
 }
 
+const char* const kNoLids[] = {"eyeballs", "lashes"};  // regions that move with the lids, or lie behind them
 constexpr double kLikeUpper = 0.5;  // of the largest travel: vertices that move more are the upper lid's
 constexpr double kMeets = 0.15;     // of the distance at rest: pairs that come nearer than this meet
 constexpr double kCentral = 0.7;    // of the widest distance at rest: pairs in the corners are left out
@@ -126,19 +128,24 @@ Lid::Lid(const Face& face, size_t index) {
         moving_.push_back(v);
         shape_.insert(shape_.end(), shape + 3 * v, shape + 3 * v + 3);
     }
-    std::vector<char> lower(count);
-    for (size_t v = 0; v < count; ++v) lower[v] = travel[v] < kLikeUpper * largest;
-    const auto eyes = std::find(face.mask_names.begin(), face.mask_names.end(), "eyeballs");
-    if (eyes != face.mask_names.end())
-        for (const int32_t v : face.masks[size_t(eyes - face.mask_names.begin())]) lower[size_t(v)] = 0;
-    std::vector<double> apart_at_rest;
-    double widest = 0.0;
+    std::vector<char> skin(count, 1);
+    for (const char* const region : kNoLids) {
+        const auto mask = std::find(face.mask_names.begin(), face.mask_names.end(), region);
+        if (mask != face.mask_names.end())
+            for (const int32_t v : face.masks[size_t(mask - face.mask_names.begin())]) skin[size_t(v)] = 0;
+    }
+    // By lower vertex: the upper vertex that comes nearest. (Skin near the rim comes near, too.)
+    struct Meeting {
+        double square = 0.0, rest = 0.0;
+        Pair pair{};
+    };
+    std::map<size_t, Meeting> meetings;
     for (size_t v = 0; v < count; ++v) {
-        if (!(travel[v] >= kLikeUpper * largest) || !(travel[v] > 0)) continue;
+        if (!skin[v] || !(travel[v] >= kLikeUpper * largest) || !(travel[v] > 0)) continue;
         double least = std::numeric_limits<double>::infinity();
         size_t nearest = count;
         for (size_t other = 0; other < count; ++other) {
-            if (!lower[other]) continue;
+            if (!skin[other] || travel[other] >= kLikeUpper * largest) continue;
             double gap[3];
             for (size_t i = 0; i < 3; ++i) gap[i] = closed[3 * other + i] - closed[3 * v + i];
             const double square = dot(gap, gap);
@@ -158,18 +165,17 @@ Lid::Lid(const Face& face, size_t index) {
         if (!(std::sqrt(least) <= kMeets * distance)) continue;
         const double change = dot(closing, pair.per_unit);
         for (double& value : pair.per_unit) value /= change;
-        pairs_.push_back(pair);
-        apart_at_rest.push_back(distance);
-        widest = std::max(widest, distance);
+        const auto [held, fresh] = meetings.try_emplace(nearest, Meeting{least, distance, pair});
+        if (!fresh && least < held->second.square) held->second = {least, distance, pair};
     }
-    if (pairs_.empty())
+    if (meetings.empty())
         fail(EMOFACE_ERROR_PACKAGE, "the blendshape '" + face.blendshape_names[index] + "', which does not close the eye",
              "a shape that brings the rims of the lids together",
              "Export the package with a blink shape at its full weight, or set blinks = -1.");
-    size_t kept = 0;
-    for (size_t i = 0; i < pairs_.size(); ++i)
-        if (apart_at_rest[i] >= kCentral * widest) pairs_[kept++] = pairs_[i];
-    pairs_.resize(kept);
+    double widest = 0.0;
+    for (const auto& [vertex, meeting] : meetings) widest = std::max(widest, meeting.rest);
+    for (const auto& [vertex, meeting] : meetings)
+        if (meeting.rest >= kCentral * widest) pairs_.push_back(meeting.pair);
 }
 
 double Lid::opening(const float* offsets) const {

@@ -81,8 +81,8 @@ def test_blinks_have_pythons_bits(voiced, voiced_python, sound, given, blinks):
     np.testing.assert_allclose(got["blendshapes"], expected.blendshape_weights, rtol=0, atol=1e-5)
 
 
-def test_an_hour_of_blinks(voiced, voiced_python, sound):
-    """A long silence at the highest rate: frames far from the start have Python's bits."""
+def test_minutes_of_blinks(voiced, voiced_python, sound):
+    """Near silence at the highest rate, across the borders of minutes."""
     audio = np.zeros(16000 * 130, np.float32)
     audio[::4001] = 0.01
     options = {"blinks": Blinks(SEED, 40)}

@@ -139,6 +139,7 @@ def _curve(since: int, fps: int) -> int:
     return share * share * (3 * _ONE - 2 * share) >> 24
 
 
+_NO_LIDS = ("eyeballs", "lashes")  # regions that move with the lids, or lie behind them
 _LIKE_UPPER = 0.5  # of the largest travel: vertices that move more are the upper lid's
 _MEETS = 0.15  # of the distance at rest: pairs that come nearer than this meet when the eye closes
 _CENTRAL = 0.7  # of the widest distance at rest: pairs in the corners of the eye are left out
@@ -163,31 +164,32 @@ class Lid:
         self.shape: Floats = shape[self.moving]
         offsets = shape.astype(np.float64)
         travel = np.sqrt(_dot(offsets, offsets))
+        skin = np.ones(len(travel), np.bool_)
+        for region in _NO_LIDS:
+            skin[face.masks.get(region, np.zeros(0, np.int32))] = False
         upper = travel >= _LIKE_UPPER * travel.max()
-        lower = ~upper
-        lower[face.masks.get("eyeballs", np.zeros(0, np.int32))] = False
-        uppers, lowers = np.flatnonzero(upper & (travel > 0)), np.flatnonzero(lower)
-        pairs = []
+        uppers, lowers = np.flatnonzero(upper & skin & (travel > 0)), np.flatnonzero(~upper & skin)
+        nearest = dict[int, tuple[float, int, float]]()
         closed = template + offsets
         for vertex in uppers if len(lowers) else ():
             gaps = closed[lowers] - closed[vertex]
             squares = _dot(gaps, gaps)
-            nearest = int(np.argmin(squares))
-            other = int(lowers[nearest])
+            place = int(np.argmin(squares))
+            square, other = float(squares[place]), int(lowers[place])
             apart = template[vertex] - template[other]
             rest = float(np.sqrt(_dot(apart, apart)))
-            if np.sqrt(squares[nearest]) <= _MEETS * rest:
-                pairs.append((int(vertex), other, rest))
-        if not pairs:
+            # Skin near the rim comes near, too: a lower vertex meets one upper vertex.
+            if np.sqrt(square) <= _MEETS * rest and (other not in nearest or square < nearest[other][0]):
+                nearest[other] = (square, int(vertex), rest)
+        if not nearest:
             raise RigError(
                 f"the blendshape {name!r}, which does not close the eye",
                 "a shape that brings the rims of the lids together",
                 "Export the package with a blink shape at its full weight, or pass blinks=False.",
             )
-        widest = max(rest for _, _, rest in pairs)
-        pairs = [pair for pair in pairs if pair[2] >= _CENTRAL * widest]
-        self._upper = np.array([pair[0] for pair in pairs])
-        self._lower = np.array([pair[1] for pair in pairs])
+        widest = max(rest for _, _, rest in nearest.values())
+        pairs = [(upper, lower) for lower, (_, upper, rest) in nearest.items() if rest >= _CENTRAL * widest]
+        self._upper, self._lower = np.array(pairs).T
         apart = template[self._upper] - template[self._lower]
         # Change of a pair's distance, as a part of what the shape closes.
         self._per_unit = apart / _dot(offsets[self._lower] - offsets[self._upper], apart)[:, None]
