@@ -35,6 +35,7 @@ def animate(
 
     speaker_means [clips, D]: what calibration found of each clip's voice; it is taken off the emotion features.
     """
+    device = next(model.parameters()).device
     order = sorted(range(len(clips)), key=lambda i: clips[i].frames)
     for first in range(0, len(order), BATCH):
         indices = order[first : first + BATCH]
@@ -47,10 +48,11 @@ def animate(
         if rollout.emotion == "auto":
             emotion_class = torch.zeros_like(emotion_class)
             emotion_class[:, UNKNOWN_EMOTION] = 1.0
-        streams = model.encode_streams(audio, [len(clip.audio) for clip in some])
+        streams = model.encode_streams(audio.to(device), [len(clip.audio) for clip in some])
         if speaker_means is not None:
-            streams = streams | {"emotion": streams["emotion"] - speaker_means[indices][:, None]}
+            streams = streams | {"emotion": streams["emotion"] - speaker_means[indices][:, None].to(device)}
         steered = {"style": given.style, "level": given.level, "emotion_class": emotion_class}
+        steered = {name: value.to(device) for name, value in steered.items()}
         offsets = model.decoder.autoregressive(streams | model.fuse(streams) | steered)
         for row, index in enumerate(indices):
-            yield index, offsets[row, : clips[index].frames].numpy()
+            yield index, offsets[row, : clips[index].frames].cpu().numpy()

@@ -8,7 +8,7 @@ end), which the later stage keeps frozen as the paper does.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -271,11 +271,12 @@ def predicted_parameters(task: StageA, clips: list[StoredClip], given: Condition
         for row, i in enumerate(rows):
             audio[row, : len(clips[i].audio)] = torch.from_numpy(clips[i].waveform())
             mask[row, : clips[i].frames] = True
-        padded, frames = task.model.pad_audio(audio)
+        padded, frames = task.model.pad_audio(audio.to(task.device))
         content, emotion, _ = task.features(padded, frames)
-        some = Conditions(given.style[rows], given.level[rows], given.emotion_class[rows])
+        some = Conditions(*(field[rows].to(task.device) for field in vars(given).values()))
         parameters, phonemes = task.head(content, emotion, some)
-        parameters = parameters * task.head.deviation + task.head.mean
+        parameters = (parameters * task.head.deviation + task.head.mean).cpu()
+        phonemes, emotion = phonemes.cpu(), emotion.cpu()
         for row, i in enumerate(rows):
             kept = slice(clips[i].frames)
             yield i, parameters[row, kept], phonemes[row, kept], emotion[row][mask[row]].mean(0)
@@ -315,8 +316,12 @@ def coefficient_figures(task: StageA, clips: list[StoredClip]) -> dict[str, floa
             elif name in OPEN_VOWELS and middle < clip.frames:
                 counts["vowels"] += 1
                 counts["false"] += bool(output[middle, close] > FALSELY_CLOSED_ABOVE)
+
+    def classifier(rows: Tensor) -> Tensor:
+        return task.model.emotion_encoder.classifier(rows.to(task.device)).cpu()
+
     error, target, output = np.concatenate(errors), np.concatenate(targets), np.concatenate(outputs)
-    spread = (target - task.head.mean.numpy()) ** 2
+    spread = (target - task.head.mean.cpu().numpy()) ** 2
     return {
         "jaw_correlation": float(np.corrcoef(output[:, 0], target[:, 0])[0, 1]),
         "speech_r2": float(1 - error[:, :SPEECH].mean() / spread[:, :SPEECH].mean()),
@@ -325,11 +330,13 @@ def coefficient_figures(task: StageA, clips: list[StoredClip]) -> dict[str, floa
         "false_closures": counts["false"] / max(1, counts["vowels"]),
         "tucks": counts["tucked"] / max(1, counts["labiodentals"]),
         "phoneme_accuracy": phoneme_hits / max(1, phoneme_total),
-        **emotion_figures(task.model.emotion_encoder.classifier, clips, features),
+        **emotion_figures(classifier, clips, features),
     }
 
 
-def emotion_figures(classifier: nn.Module, clips: list[StoredClip], features: Tensor) -> dict[str, float]:
+def emotion_figures(
+    classifier: Callable[[Tensor], Tensor], clips: list[StoredClip], features: Tensor
+) -> dict[str, float]:
     """Share of clips whose emotion the classifier names, from mean features [N, D], without and with calibration.
 
     Calibrated: less the mean over the other neutral clips of the same speaker, where there are any.
