@@ -191,7 +191,7 @@ class Step:
                 options.register_custom_ops_library(str(library_path()))
             data = (quantize_model(exported.model) if int8 else exported.model).SerializeToString()
             session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-            self.stages.append(OrtStage(session, stage_spec(exported, {})))
+            self.stages.append(OrtStage(session, stage_spec(EmoFaceConfig(), exported, {})))
 
     def at(self, moment: Moment):
         """The next frame from `moment`. Later calls go on from there: a step costs the same at any time."""

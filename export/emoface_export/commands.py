@@ -31,7 +31,12 @@ def register(subparsers: Any) -> None:
     parser.add_argument("--face", metavar="FILE.npz", help="template, faces, colours, mask_<name> (default: found)")
     parser.add_argument("--name", metavar="NAME", help="name in the manifest (default: from --out)")
     parser.add_argument("--licence", default="Apache-2.0", metavar="SPDX", help="licence of the weights")
-    parser.add_argument("--block-ms", type=int, default=40, metavar="MS", help="default block, a multiple of 20")
+    parser.add_argument(
+        "--block-ms",
+        type=int,
+        metavar="MS",
+        help="default block, a multiple of 20 (default: 40, or the only one that fits)",
+    )
     parser.add_argument(
         "--unit-in-metres",
         type=float,
@@ -90,7 +95,8 @@ def _options(args: argparse.Namespace, path: Path) -> Any:
     from emoface_export.wiring import ALLOWED_BLOCKS, PackageFacts
 
     low, high = ALLOWED_BLOCKS
-    if args.block_ms % 20 or not low <= args.block_ms // 20 <= high:
+    block = 0 if args.block_ms is None else args.block_ms // 20
+    if args.block_ms is not None and (args.block_ms % 20 or not low <= block <= high):
         raise UsageError(f"--block-ms {args.block_ms}", f"a multiple of 20 from {20 * low} to {20 * high}", "Try 40.")
     if not 1 <= args.seconds <= 3600:
         raise UsageError(f"--seconds {args.seconds:g}", "1 to 3600", "Use at least 60 for a release.")
@@ -103,7 +109,7 @@ def _options(args: argparse.Namespace, path: Path) -> Any:
     facts = PackageFacts(
         name=args.name or path.name.removesuffix(".emoface"),
         licence=args.licence,
-        block_features=args.block_ms // 20,
+        block_features=block,
         unit_in_metres=_unit(Path(args.checkpoint)) if args.unit_in_metres is None else args.unit_in_metres,
     )
     return ExportOptions(

@@ -26,9 +26,18 @@ from emoface_export.package_writer import file_entries, refuse_existing, write_f
 from emoface_export.quantize import quantize_model
 from emoface_export.step_module import Shape
 from emoface_export.verify import SECONDS, Comparison, compare, make_reference, summary, tolerances_for
-from emoface_export.wiring import PackageFacts, allowed_blocks, build_manifest, check_streams, input_shapes, stage_spec
-from emoface_training.nn.emoface import EmoFace
+from emoface_export.wiring import (
+    PackageFacts,
+    allowed_blocks,
+    build_manifest,
+    check_streams,
+    default_block,
+    input_shapes,
+    stage_spec,
+)
+from emoface_training.config import ModelConfig
 from emoface_training.nn.stage import Stage
+from emoface_training.nn.talking_model import TalkingModel
 
 # Only these pay for 8 bits: the other stages are small, and their errors would go straight into the motion.
 INT8_STAGES = ("content_encoder", "emotion_encoder")
@@ -58,7 +67,7 @@ class ExportReport:
 
 
 def export_package(
-    model: EmoFace,
+    model: TalkingModel,
     face: FaceArrays,
     path: Path,
     options: ExportOptions,
@@ -74,7 +83,7 @@ def export_package(
         raise ExportError(f"precisions {options.precisions}", "some of fp32, fp16, int8", "Give at least one of them.")
     model = model.eval()
     check_streams(model.config)
-    allowed_blocks(model.config, options.facts.block_features)
+    allowed_blocks(model.config, options.facts.block_features or default_block(model.config))
     progress(f"running PyTorch over {options.seconds:g} s of audio")
     reference = make_reference(model, options.seconds, options.audio)
     motion_range = reference.motion_range * options.facts.unit_in_metres
@@ -98,7 +107,7 @@ def export_package(
 
     def assemble(precisions: Iterable[str], measured: Mapping[str, Any]) -> tuple[Manifest, dict[str, bytes]]:
         chosen = tuple(precisions)
-        specs, files = _files(stages, graphs, chosen)
+        specs, files = _files(model.config, stages, graphs, chosen)
         files |= common
         verification = {"tolerances": tolerances_for(chosen, motion_range), **measured}
         entries = file_entries(files)
@@ -142,7 +151,10 @@ def _variants(stage: ExportedStage, precisions: Iterable[str]) -> dict[str, byte
 
 
 def _files(
-    stages: list[ExportedStage], graphs: Mapping[str, Mapping[str, bytes]], precisions: tuple[str, ...]
+    config: ModelConfig,
+    stages: list[ExportedStage],
+    graphs: Mapping[str, Mapping[str, bytes]],
+    precisions: tuple[str, ...],
 ) -> tuple[tuple[StageSpec, ...], dict[str, bytes]]:
     """Stage entries and graph files of the chosen precisions; fp32 where a stage has none of them."""
     specs, files = [], {}
@@ -152,7 +164,7 @@ def _files(
         if not kept or any(p not in graphs[stage.name] for p in precisions):
             kept = list(dict.fromkeys(["fp32", *kept]))
         names = {p: f"{stage.name}.{p}.onnx" for p in kept}
-        specs.append(stage_spec(stage, names))
+        specs.append(stage_spec(config, stage, names))
         files |= {names[p]: graphs[stage.name][p] for p in kept}
     return tuple(specs), files
 
@@ -185,7 +197,7 @@ def _refuse_failures(comparisons: list[Comparison]) -> None:
         )
 
 
-def _provenance(model: EmoFace, given: Mapping[str, Any]) -> dict[str, Any]:
+def _provenance(model: TalkingModel, given: Mapping[str, Any]) -> dict[str, Any]:
     """Where the package comes from: commit, versions, configuration, digest of the weights, and what was given."""
     from emoface import __version__
 

@@ -16,6 +16,7 @@ from emoface.rig import Blendshapes
 from emoface_export.onnx_export import ExportError
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.spiral import build_spirals
+from emoface_training.nn.talking_model import TalkingModel
 
 _GREY = 0.6  # albedo where the source has no colours
 _BLENDSHAPE_STEP = 1e-5  # of the size of the face: about 2 micrometres
@@ -42,14 +43,17 @@ class FaceArrays:
         return deterministic_npz(arrays | {f"mask_{name}": indices for name, indices in self.masks.items()})
 
 
-def find_face(checkpoint: Path, model: EmoFace, given: Path | None) -> FaceArrays:
-    """The face the model was trained on: the given file, the checkpoint's `face.npz`, or the synthetic head.
+def find_face(checkpoint: Path, model: TalkingModel, given: Path | None) -> FaceArrays:
+    """The face the model was trained on: the given file, the checkpoint's `face.npz`, or, where the model's spirals
+    can tell whether it is right, the synthetic head.
 
     A face of the synthetic head's topology that brings no blendshapes gets the 52 made for that head.
 
     Raises `ExportError` when no candidate has the model's topology.
     """
-    candidates = [given] if given else [Path(checkpoint) / "face.npz", _synthetic_head()]
+    candidates = [given] if given else [Path(checkpoint) / "face.npz"]
+    if not given and isinstance(model, EmoFace):
+        candidates.append(_synthetic_head())
     tried = []
     for path in candidates:
         if path.is_file():
@@ -61,7 +65,7 @@ def find_face(checkpoint: Path, model: EmoFace, given: Path | None) -> FaceArray
             tried.append(f"{path} (missing)")
     raise ExportError(
         f"no face for this checkpoint: {', '.join(tried)}",
-        f"template and faces of the {model.config.vertices} vertices whose spirals the checkpoint holds",
+        f"template and faces of the {model.config.vertices} vertices that the checkpoint was trained on",
         "Give it with --face FILE.npz (arrays template, faces, optionally colours and mask_<name>).",
     )
 
@@ -117,10 +121,12 @@ def read_face(path: Path) -> FaceArrays:
     return FaceArrays(template, arrays["faces"].astype(np.int32), colours, masks, shapes)
 
 
-def fits(face: FaceArrays, model: EmoFace) -> bool:
-    """Whether the face's triangles give the spirals stored with the model."""
+def fits(face: FaceArrays, model: TalkingModel) -> bool:
+    """Whether the face has the model's vertices, and its triangles give the spirals stored with one that has any."""
     if len(face.template) != model.config.vertices:
         return False
+    if not isinstance(model, EmoFace):
+        return True
     mesh = model.config.mesh_attention
     spirals = build_spirals(face.template, face.faces, mesh.kernel, mesh.dilation)
     return np.array_equal(spirals, model.spiral.numpy())

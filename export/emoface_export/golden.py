@@ -8,7 +8,7 @@ from emoface_export.face_file import deterministic_npz
 from emoface_export.reference import autoregressive, whole_clip
 from emoface_export.signals import speech_like
 from emoface_export.wiring import default_conditions
-from emoface_training.nn.emoface import EmoFace
+from emoface_training.nn.talking_model import TalkingModel
 
 LARGEST_BYTES = 500_000
 _SECONDS = 0.6
@@ -16,7 +16,7 @@ _SEED = 7
 _MOST_FRAMES = 6
 
 
-def golden_arrays(model: EmoFace) -> dict[str, np.ndarray]:
+def golden_arrays(model: TalkingModel) -> dict[str, np.ndarray]:
     """Arrays of `golden.npz`: audio, frames, condition.<name>, <stage>.<output>.
 
     The conditions differ from the defaults, so that a runtime that ignores them fails. Vertex-sized outputs hold the
@@ -24,9 +24,10 @@ def golden_arrays(model: EmoFace) -> dict[str, np.ndarray]:
     """
     audio = speech_like(_SECONDS, _SEED, model.config.sample_rate)
     conditions = default_conditions(model.config)
-    for name in ("style", "level", "emotion"):
+    for name in conditions.keys() & {"style", "level", "emotion"}:
         conditions[name] = np.roll(np.eye(len(conditions[name]), dtype=np.float32)[-1], 3 if name == "emotion" else 0)
-    conditions["speaker_mean"] = np.linspace(-0.01, 0.01, model.config.width, dtype=np.float32)
+    if "speaker_mean" in conditions:
+        conditions["speaker_mean"] = np.linspace(-0.01, 0.01, model.config.width, dtype=np.float32)
     clip = whole_clip(model, audio, conditions)
     offsets = autoregressive(model, clip, conditions)
     arrays: dict[str, np.ndarray] = {"audio": audio}
@@ -38,10 +39,10 @@ def golden_arrays(model: EmoFace) -> dict[str, np.ndarray]:
     spread = np.linspace(0, len(offsets) - 1, count) if count > 1 else np.array([len(offsets) // 2])
     arrays["frames"] = np.unique(spread.round().astype(np.int64))
     arrays["decoder.offsets"] = offsets[arrays["frames"]]
-    arrays["mesh_attention.emotion_weight"] = clip.frames["mesh_attention.emotion_weight"][arrays["frames"]]
+    arrays |= {name: rows[arrays["frames"]] for name, rows in clip.frames.items()}
     return arrays
 
 
-def golden_file(model: EmoFace) -> bytes:
+def golden_file(model: TalkingModel) -> bytes:
     """`golden.npz`, the same bytes for the same weights."""
     return deterministic_npz(golden_arrays(model))

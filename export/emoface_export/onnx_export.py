@@ -17,13 +17,15 @@ from onnx import numpy_helper
 
 from emoface.errors import EmoFaceError
 from emoface_export import spiral_onnx
-from emoface_export.step_module import Shape, StageSignature, StepModule
+from emoface_export.step_module import Shape, StageSignature, StepModule, probe_items
 from emoface_training.nn.stage import Stage
 
 OPSET = 20  # the first with Gelu as one operator
 IR_VERSION = 10
 # Folded once here instead of at every load; larger results would only swell the file.
 _FOLD_LIMIT = 1 << 26
+# Samples: two features, so that there is a frame
+_SHORTEST_CLIP = 720
 
 
 class ExportError(EmoFaceError):
@@ -56,9 +58,11 @@ def export_stage(name: str, stage: Stage, input_shapes: Mapping[str, Shape]) -> 
 def torch_export(
     module: StepModule, signature: StageSignature, input_shapes: Mapping[str, Shape]
 ) -> torch.onnx.ONNXProgram:
-    frame = module.stage.cadence == "frame"
-    example = module.example(input_shapes, batch=2, n=1 if frame else 4, seed=1)
-    batch, items = torch.export.Dim("B", min=1, max=4096), torch.export.Dim("n", min=1, max=1 << 20)
+    stage = module.stage
+    example = module.example(input_shapes, batch=2, n=probe_items(stage)[0], seed=1)
+    batch = torch.export.Dim("B", min=1, max=4096)
+    items = torch.export.Dim("n", min=_SHORTEST_CLIP if stage.cadence == "clip" else 1, max=1 << 20)
+    items = items if stage.multiple == 1 else stage.multiple * items
     shapes = [*(t.shape for t in signature.inputs), *(t.shape for t in signature.state)]
     dynamic = tuple(_dynamic_axes(shape, batch, items) for shape in shapes)
     with warnings.catch_warnings(), _quiet("torch.onnx"), _quiet("torch.__trace"), torch.no_grad():
@@ -176,9 +180,9 @@ def check_graph(exported: ExportedStage, module: StepModule, input_shapes: Mappi
     A Python number that was frozen while tracing shows here as a wrong shape or a large error. Raises `ExportError`.
     """
     session = cpu_session(exported.model)
-    lengths = (1,) if exported.cadence == "frame" else (1, 2, 5, 9)
+    lengths = {"frame": (1,), "clip": (800, 9001, 16000)}.get(exported.cadence, (1, 2, 5, 9))
     worst = 0.0
-    for seed, (batch, n) in enumerate((b, n) for b in (1, 3) for n in lengths):
+    for seed, (batch, n) in enumerate((b, n * module.stage.multiple) for b in (1, 3) for n in lengths):
         tensors = module.example(input_shapes, batch, n, seed=10 + seed)
         with torch.no_grad():
             expected = [t.numpy() for t in module(*tensors)]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from emoface_training.nn.emoface import EmoFace
+from emoface_training.nn.faceformer import FaceFormer
 from emoface_training.nn.interpolation import features_needed, frame_count, interpolate
+from emoface_training.nn.talking_model import TalkingModel
 
 Floats = NDArray[np.float32]
 # Vertices per call of the fusion: the whole clip of a dense face would take gigabytes at once.
@@ -23,74 +26,95 @@ _CONDITIONS = {"style": "style", "level": "level", "emotion_class": "emotion"}
 class WholeClip:
     """Every stage's output for a clip of M frames and T features, without batch axis.
 
-    features: `content_encoder.content`, `emotion_encoder.emotion` [T, D], `emotion_encoder.probabilities` [T, 8];
-    frames: `mesh_attention.emotion_weight` [M, V].
+    features: block stages' outputs by "<stage>.<output>" [T, ...] (those of a stage that hears whole clips: one row per
+    frame); frames: outputs at frame rate [M, ...], such as `mesh_attention.emotion_weight` [M, V]; inputs: what the
+    decoder reads at every frame [M, ...].
     """
 
     features: dict[str, Floats]
     frames: dict[str, Floats]
+    inputs: dict[str, Floats]
 
 
-def whole_clip(model: EmoFace, audio: Floats, conditions: Mapping[str, Floats]) -> WholeClip:
-    """Both encoders and Mesh Attention, each in one parallel call over the clip (audio float32 [N] at 16 kHz)."""
+def whole_clip(model: TalkingModel, audio: Floats, conditions: Mapping[str, Floats]) -> WholeClip:
+    """All stages but the decoder, each in one parallel call over the clip (audio float32 [N] at 16 kHz)."""
     with torch.no_grad():
-        padded, frames = model.pad_audio(torch.from_numpy(np.asarray(audio, np.float32))[None])
-        content = model.content_encoder.encoder.whole(padded)
-        speaker = torch.from_numpy(np.asarray(conditions["speaker_mean"], np.float32))
-        emotion = model.emotion_encoder.encoder.whole(padded) - speaker
-        running = emotion.cumsum(1) / torch.arange(1, emotion.shape[1] + 1)[:, None]
-        probabilities = torch.softmax(model.emotion_encoder.classifier(running), -1)
-        fps = model.config.fps
-        weight = model.mesh_attention.whole(interpolate(content, frames, fps), interpolate(emotion, frames, fps))
+        return _WHOLE[model.family](model, torch.from_numpy(np.asarray(audio, np.float32))[None], conditions)
+
+
+def _emoface(model: EmoFace, audio: Tensor, conditions: Mapping[str, Floats]) -> WholeClip:
+    padded, frames = model.pad_audio(audio)
+    content = model.content_encoder.encoder.whole(padded)
+    speaker = torch.from_numpy(np.asarray(conditions["speaker_mean"], np.float32))
+    emotion = model.emotion_encoder.encoder.whole(padded) - speaker
+    running = emotion.cumsum(1) / torch.arange(1, emotion.shape[1] + 1)[:, None]
+    probabilities = torch.softmax(model.emotion_encoder.classifier(running), -1)
+    fps = model.config.fps
+    streams = {"content": interpolate(content, frames, fps), "emotion": interpolate(emotion, frames, fps)}
+    inputs = {name: rows[0].numpy() for name, rows in (streams | model.fuse(streams)).items()}
     return WholeClip(
         features={
             "content_encoder.content": content[0].numpy(),
             "emotion_encoder.emotion": emotion[0].numpy(),
             "emotion_encoder.probabilities": probabilities[0].numpy(),
         },
-        frames={"mesh_attention.emotion_weight": weight[0].numpy()},
+        frames={"mesh_attention.emotion_weight": inputs["emotion_weight"]},
+        inputs=inputs,
     )
 
 
-def given_motion(model: EmoFace, clip: WholeClip, conditions: Mapping[str, Floats], motion: Floats) -> Floats:
+def _faceformer(model: FaceFormer, audio: Tensor, conditions: Mapping[str, Floats]) -> WholeClip:
+    inputs = {name: rows[0].numpy() for name, rows in model.encode_streams(audio).items()}
+    encoder = model.content_encoder
+    rows = (
+        encoder.frames(audio)
+        if encoder.cadence == "clip"
+        else encoder.held(encoder.encoder.whole(model.pad_audio(audio)[0]))
+    )
+    return WholeClip({"content_encoder.content": rows[0].numpy()}, {}, inputs)
+
+
+_WHOLE: dict[str, Callable[[Any, Tensor, Mapping[str, Floats]], WholeClip]] = {
+    "emoface": _emoface,
+    "faceformer": _faceformer,
+}
+
+
+def given_motion(model: TalkingModel, clip: WholeClip, conditions: Mapping[str, Floats], motion: Floats) -> Floats:
     """The decoder's parallel call over the whole clip on a given motion, one frame late: offsets [M, V, 3].
 
     Frame t is computed from `motion` [M, V, 3] of the frames before t. A stream whose own motion is given reproduces
     itself.
     """
     decoder = model.decoder
-    inputs = _decoder_inputs(model, clip, conditions)
+    inputs = _decoder_inputs(clip, conditions)
     with torch.no_grad():
         code = decoder.motion_code(torch.from_numpy(motion)[None])
         out = np.empty_like(motion)
-        weight = inputs["emotion_weight"]
+        by_vertex = {name: value for name, value in inputs.items() if name == "emotion_weight"}
         for begin in range(0, motion.shape[1], _VERTICES_AT_ONCE):
             vertices = torch.arange(begin, min(begin + _VERTICES_AT_ONCE, motion.shape[1]))
-            inputs["emotion_weight"] = weight[..., vertices]
-            out[:, vertices.numpy()] = decoder.given(inputs, code, vertices).fused[0].numpy()
+            some = {name: value[..., vertices] for name, value in by_vertex.items()}
+            out[:, vertices.numpy()] = decoder.given(inputs | some, code, vertices).fused[0].numpy()
     return out
 
 
-def autoregressive(model: EmoFace, clip: WholeClip, conditions: Mapping[str, Floats]) -> Floats:
+def autoregressive(model: TalkingModel, clip: WholeClip, conditions: Mapping[str, Floats]) -> Floats:
     """Offsets [M, V, 3] of the decoder fed with its own motion, frame by frame."""
     with torch.no_grad():
-        return model.decoder.autoregressive(_decoder_inputs(model, clip, conditions))[0].numpy()
+        return model.decoder.autoregressive(_decoder_inputs(clip, conditions))[0].numpy()
 
 
-def _decoder_inputs(model: EmoFace, clip: WholeClip, conditions: Mapping[str, Floats]) -> dict[str, Tensor]:
-    frames = len(clip.frames["mesh_attention.emotion_weight"])
-    fps = model.config.fps
+def _decoder_inputs(clip: WholeClip, conditions: Mapping[str, Floats]) -> dict[str, Tensor]:
     inputs = {
         name: torch.from_numpy(np.asarray(conditions[condition], np.float32))[None]
         for name, condition in _CONDITIONS.items()
+        if condition in conditions
     }
-    for name, key in (("content", "content_encoder.content"), ("emotion", "emotion_encoder.emotion")):
-        inputs[name] = interpolate(torch.from_numpy(clip.features[key])[None], frames, fps)
-    inputs["emotion_weight"] = torch.from_numpy(clip.frames["mesh_attention.emotion_weight"])[None]
-    return inputs
+    return inputs | {name: torch.from_numpy(rows)[None] for name, rows in clip.inputs.items()}
 
 
-def clip_size(model: EmoFace, samples: int) -> tuple[int, int]:
+def clip_size(model: TalkingModel, samples: int) -> tuple[int, int]:
     """Frames M and features T of a clip of `samples`."""
     frames = frame_count(samples, model.config.fps, model.config.sample_rate)
     return frames, features_needed(frames, model.config.fps)

@@ -19,6 +19,9 @@ Shape = tuple[int | str, ...]
 # Two different values of an axis tell which extents depend on it.
 _PROBE_BATCH = (2, 3)
 _PROBE_ITEMS = (4, 7)
+# Samples of a stage that hears whole clips, and what its own number of rows is called
+_PROBE_SAMPLES = (4000, 7001)
+_ROWS = "m"
 
 
 @dataclass(frozen=True)
@@ -91,9 +94,9 @@ class StepModule(nn.Module):
 
         Raises `ValueError` when a state changes its size with n, which no stream could carry on.
         """
-        frame = self.stage.cadence == "frame"
+        items = probe_items(self.stage)
         calls = []
-        for batch, n in zip(_PROBE_BATCH, (1, 1) if frame else _PROBE_ITEMS, strict=True):
+        for batch, n in zip(_PROBE_BATCH, items, strict=True):
             tensors = self.example(input_shapes, batch, n, seed=0)
             with torch.no_grad():
                 calls.append((tensors, self(*tensors)))
@@ -104,7 +107,7 @@ class StepModule(nn.Module):
         )
         count_out = len(self.stage.output_names)
         outputs = tuple(
-            TensorSpec(name, _symbolic(calls[0][1][i], calls[1][1][i], frame), _dtype_name(calls[0][1][i]))
+            TensorSpec(name, self._symbolic(calls[0][1][i], calls[1][1][i], items), _dtype_name(calls[0][1][i]))
             for i, name in enumerate(self.stage.output_names)
         )
         state = []
@@ -115,10 +118,33 @@ class StepModule(nn.Module):
                     f"state {name!r} must keep its size and type: got {list(after.shape)} {after.dtype} after "
                     f"{list(before.shape)} {before.dtype}"
                 )
-            state.append(TensorSpec(name, _symbolic(before, calls[1][0][count + i], frame), _dtype_name(before)))
+            state.append(TensorSpec(name, self._symbolic(before, calls[1][0][count + i], items), _dtype_name(before)))
             if any(extent == "n" for extent in state[-1].shape):
                 raise ValueError(f"state {name!r} must have a fixed size, got {state[-1].shape}")
         return StageSignature(inputs, outputs, tuple(state))
+
+    def _symbolic(self, first: Tensor, second: Tensor, items: tuple[int, int]) -> Shape:
+        shape: list[int | str] = []
+        for axis, (a, b) in enumerate(zip(first.shape, second.shape, strict=True)):
+            if a == b:
+                shape.append(a)
+            elif (a, b) == _PROBE_BATCH:
+                shape.append("B")
+            elif (a, b) == items:
+                shape.append("n")
+            elif self.stage.cadence == "clip" and axis == 1:
+                shape.append(_ROWS)
+            else:
+                raise ValueError(f"an extent is neither fixed nor B nor n: {a} and {b} in {list(first.shape)}")
+        return tuple(shape)
+
+
+def probe_items(stage: Stage) -> tuple[int, int]:
+    """Two values of n for which a stage can be called; both 1 where it takes no other."""
+    if stage.cadence == "frame":
+        return 1, 1
+    first, second = _PROBE_SAMPLES if stage.cadence == "clip" else _PROBE_ITEMS
+    return first * stage.multiple, second * stage.multiple
 
 
 def concrete(shape: Shape, batch: int, n: int) -> tuple[int, ...]:
@@ -130,17 +156,3 @@ def concrete(shape: Shape, batch: int, n: int) -> tuple[int, ...]:
 
 def _dtype_name(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
-
-
-def _symbolic(first: Tensor, second: Tensor, frame: bool) -> Shape:
-    shape: list[int | str] = []
-    for a, b in zip(first.shape, second.shape, strict=True):
-        if a == b:
-            shape.append(a)
-        elif (a, b) == _PROBE_BATCH:
-            shape.append("B")
-        elif (a, b) == _PROBE_ITEMS and not frame:
-            shape.append("n")
-        else:
-            raise ValueError(f"an extent is neither fixed nor B nor n: {a} and {b} in {list(first.shape)}")
-    return tuple(shape)

@@ -22,7 +22,7 @@ from emoface.verification import FP32_RELATIVE, Check, reduced_limit_mm, stated_
 from emoface_export.reference import WholeClip, autoregressive, given_motion, whole_clip
 from emoface_export.signals import speech_like
 from emoface_export.wiring import default_conditions
-from emoface_training.nn.emoface import EmoFace
+from emoface_training.nn.talking_model import TalkingModel
 
 Floats = NDArray[np.float32]
 SECONDS = 60.0
@@ -59,7 +59,7 @@ class Reference:
         return float(np.abs(self.motion).max())
 
 
-def make_reference(model: EmoFace, seconds: float = SECONDS, audio: Floats | None = None) -> Reference:
+def make_reference(model: TalkingModel, seconds: float = SECONDS, audio: Floats | None = None) -> Reference:
     """Run PyTorch over `audio` float32 [N] at 16 kHz (repeated to `seconds`), or over a seeded speech-like signal."""
     rate = model.config.sample_rate
     if audio is None or not len(audio):
@@ -89,14 +89,17 @@ def stream(
     with Animator(package, sample_rate=rate, **options) as animator:
         for name, value in reference.conditions.items():
             animator.set_condition(name, value, at=0.0)
-        for begin in range(0, len(reference.audio), chunk):
-            animator.step(reference.audio[begin : begin + chunk])
-        animator.flush()
+        if package.manifest.streams:
+            for begin in range(0, len(reference.audio), chunk):
+                animator.step(reference.audio[begin : begin + chunk])
+            animator.flush()
+        else:
+            animator.whole(reference.audio)
         return {key: np.concatenate(held) for key, held in parts.items()}, animator.precision
 
 
 def compare(
-    package: Package, model: EmoFace, reference: Reference, backend: str = "auto", precision: str | None = None
+    package: Package, model: TalkingModel, reference: Reference, backend: str = "auto", precision: str | None = None
 ) -> list[Comparison]:
     """Compare a stream with the reference, per stage and end to end.
 

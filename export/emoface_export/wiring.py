@@ -17,90 +17,99 @@ from emoface.manifest import (
     StateSpec,
     declared_latency_samples,
 )
+from emoface_export.families import wiring_of
 from emoface_export.onnx_export import ExportedStage, ExportError
 from emoface_export.step_module import Shape
-from emoface_training.config import EmoFaceConfig
-from emoface_training.data.synthetic.parameters import EMOTIONS, LEVELS
-from emoface_training.nn.emoface import EmoFace
+from emoface_training.config import ModelConfig
 from emoface_training.nn.interpolation import FEATURE_RATE
+from emoface_training.nn.talking_model import TalkingModel
 from emoface_training.nn.wav2vec2 import HOP, OVERLAP
 
 ALLOWED_BLOCKS = (1, 50)
+USUAL_BLOCK = 2
 AUDIO: Shape = ("B", f"{HOP}*n+{OVERLAP}")
-SOURCES: dict[str, dict[str, str]] = {
-    "content_encoder": {"audio": "audio"},
-    "emotion_encoder": {"audio": "audio", "speaker_mean": "condition.speaker_mean"},
-    "mesh_attention": {"content": "content_encoder.content", "emotion": "emotion_encoder.emotion"},
-    "decoder": {
-        "content": "content_encoder.content",
-        "emotion": "emotion_encoder.emotion",
-        "emotion_weight": "mesh_attention.emotion_weight",
-        "style": "condition.style",
-        "level": "condition.level",
-        "emotion_class": "condition.emotion",
-    },
-}
-OUTPUTS = {
-    "offsets": "decoder.offsets",
-    "emotion": "emotion_encoder.probabilities",
-    "emotion_weight": "mesh_attention.emotion_weight",
-}
 
 
 @dataclass(frozen=True)
 class PackageFacts:
-    """What the caller decides about a package."""
+    """What the caller decides about a package. block_features 0: the model's only size, or 40 ms."""
 
     name: str
     licence: str = "Apache-2.0"
-    block_features: int = 2
+    block_features: int = 0
     unit_in_metres: float = 1.0
     axes: str = "+Y up, +Z front"
 
 
-def input_shapes(config: EmoFaceConfig, stage: str) -> dict[str, Shape]:
+def input_shapes(config: ModelConfig, stage: str) -> dict[str, Shape]:
     """Symbolic shapes of a stage's inputs."""
-    time: int | str = 1 if stage == "decoder" else "n"
-    sizes: dict[str, Shape] = {
-        "audio": AUDIO,
-        "content": ("B", time, config.width),
-        "emotion": ("B", time, config.width),
-        "emotion_weight": ("B", time, config.vertices),
-        "speaker_mean": ("B", config.width),
-        "style": ("B", len(config.styles)),
-        "level": ("B", len(LEVELS)),
-        "emotion_class": ("B", len(EMOTIONS) + 1),
-    }
-    return {name: sizes[name] for name in SOURCES[stage]}
+    wiring = wiring_of(config)
+    conditions, widths = wiring.conditions(config), wiring.widths(config)
+    shapes: dict[str, Shape] = {}
+    for key, source in wiring.sources[stage].items():
+        if source == "audio":
+            shapes[key] = AUDIO if streams(config) else ("B", "n")
+        elif source.startswith("condition."):
+            shapes[key] = ("B", len(conditions[source.removeprefix("condition.")]))
+        else:
+            shapes[key] = ("B", 1 if stage == "decoder" else "n", widths[key])
+    return shapes
 
 
-def check_streams(config: EmoFaceConfig) -> int:
-    """The look-ahead R that both encoders share; `ExportError` for a model that cannot stream."""
-    for name, encoder in (("content", config.content_encoder), ("emotion", config.emotion_encoder)):
+def streams(config: ModelConfig) -> bool:
+    """Whether the package streams; False where a stage hears whole clips."""
+    return not config.hears_whole_clips or all(encoder.streams for encoder in config.encoders.values())
+
+
+def check_streams(config: ModelConfig) -> int:
+    """The look-ahead R in features that all encoders share, 0 for a model that hears whole clips.
+
+    Raises `ExportError` for a model that can do neither.
+    """
+    if not streams(config):
+        return 0
+    for name, encoder in config.encoders.items():
         if not encoder.streams:
             raise ExportError(
                 f"the {name} encoder has an unlimited band or utterance-level group norm",
                 "a band (left, right, position_right) with fixed statistics for a group norm, or a window",
                 "Distil the encoder with `emoface distill`, or give it a window; see the documentation of encoders.",
             )
-    content, emotion = config.content_encoder.look_ahead, config.emotion_encoder.look_ahead
-    if content != emotion:
+    delays = {name: encoder.delay_features for name, encoder in config.encoders.items()}
+    if len(set(delays.values())) > 1:
         raise ExportError(
-            f"look-ahead {content} (content encoder) and {emotion} (emotion encoder)",
+            "look-ahead " + " and ".join(f"{delay} ({name} encoder)" for name, delay in delays.items()),
             "one look-ahead for both",
             "Give both encoders the same position_right + sum(right).",
         )
-    return content
+    return next(iter(delays.values()))
 
 
-def allowed_blocks(config: EmoFaceConfig, block_features: int) -> tuple[int, int]:
+def default_block(config: ModelConfig) -> int:
+    """Features per block where the caller does not choose: the one size there is, or else the usual 40 ms."""
+    sizes = _only_sizes(config)
+    if not streams(config):
+        return 1
+    return next(iter(sizes)) if len(sizes) == 1 else max(USUAL_BLOCK, wiring_of(config).block_multiple(config))
+
+
+def allowed_blocks(config: ModelConfig, block_features: int) -> tuple[int, int]:
     """Least and most features per block: any for band encoders, one size where an encoder works on windows.
 
-    Raises `ExportError` when `block_features` is not that size.
+    A model whose blocks are groups of features (FaceFormer's) allows one size too, a multiple of the group. Raises
+    `ExportError` when `block_features` is not such a size.
     """
-    sizes = {e.window_block for e in (config.content_encoder, config.emotion_encoder) if e.window is not None}
+    if not streams(config):
+        return 1, 1
+    sizes, multiple = _only_sizes(config), wiring_of(config).block_multiple(config)
+    if block_features % multiple:
+        raise ExportError(
+            f"a block of {20 * block_features} ms",
+            f"a multiple of {20 * multiple} ms, in which whole frames lie",
+            f"Use --block-ms {20 * multiple * -(-block_features // multiple)}.",
+        )
     if not sizes:
-        return ALLOWED_BLOCKS
+        return ALLOWED_BLOCKS if multiple == 1 else (block_features, block_features)
     if sizes != {block_features}:
         raise ExportError(
             f"a block of {20 * block_features} ms",
@@ -110,19 +119,18 @@ def allowed_blocks(config: EmoFaceConfig, block_features: int) -> tuple[int, int
     return block_features, block_features
 
 
-def default_conditions(config: EmoFaceConfig) -> dict[str, np.ndarray]:
-    """Mean of the styles, normal level, emotion from the voice alone, no speaker calibration."""
-    return {
-        "style": np.full(len(config.styles), 1 / len(config.styles), np.float32),
-        "level": np.eye(len(LEVELS), dtype=np.float32)[0],
-        "emotion": np.eye(len(EMOTIONS) + 1, dtype=np.float32)[-1],
-        "speaker_mean": np.zeros(config.width, np.float32),
-    }
+def _only_sizes(config: ModelConfig) -> set[int]:
+    return {encoder.window_block for encoder in config.encoders.values() if encoder.window is not None}
 
 
-def stage_spec(stage: ExportedStage, files: Mapping[str, str]) -> StageSpec:
+def default_conditions(config: ModelConfig) -> dict[str, np.ndarray]:
+    """Vectors of the package's conditions where the caller says nothing."""
+    return wiring_of(config).conditions(config)
+
+
+def stage_spec(config: ModelConfig, stage: ExportedStage, files: Mapping[str, str]) -> StageSpec:
     """The manifest's entry of an exported stage."""
-    signature, sources = stage.signature, SOURCES[stage.name]
+    signature, sources = stage.signature, wiring_of(config).sources[stage.name]
     return StageSpec(
         name=stage.name,
         cadence=stage.cadence,
@@ -134,7 +142,7 @@ def stage_spec(stage: ExportedStage, files: Mapping[str, str]) -> StageSpec:
 
 
 def build_manifest(
-    model: EmoFace,
+    model: TalkingModel,
     facts: PackageFacts,
     stages: tuple[StageSpec, ...],
     files: Mapping[str, FileEntry],
@@ -144,8 +152,9 @@ def build_manifest(
     verification: Mapping[str, object],
 ) -> Manifest:
     """The whole manifest, checked by the SDK's own schema."""
-    config = model.config
+    config, wiring = model.config, wiring_of(model.config)
     look_ahead = check_streams(config)
+    block = facts.block_features or default_block(config)
     return Manifest(
         name=facts.name,
         family=config.family,
@@ -155,24 +164,24 @@ def build_manifest(
         feature_rate=FEATURE_RATE,
         hop=HOP,
         overlap=OVERLAP,
-        block_features=facts.block_features,
-        allowed_block_features=allowed_blocks(config, facts.block_features),
+        block_features=block,
+        allowed_block_features=allowed_blocks(config, block),
         delay_features=look_ahead,
-        latency_samples=declared_latency_samples(facts.block_features, look_ahead, config.fps),
+        latency_samples=declared_latency_samples(block, look_ahead, config.fps) if streams(config) else 0,
         vertices=config.vertices,
         faces_sha256=faces_sha256,
         unit_in_metres=facts.unit_in_metres,
         axes=facts.axes,
         styles=config.styles,
-        emotions=EMOTIONS,
-        levels=LEVELS,
+        emotions=wiring.emotions,
+        levels=wiring.levels,
         default_precision=_default_precision(stages),
         conditions={
             name: ConditionSpec(value.shape, tuple(float(v) for v in value))
             for name, value in default_conditions(config).items()
         },
         stages=stages,
-        outputs=OUTPUTS,
+        outputs=wiring.outputs,
         motion_range_m=motion_range_m,
         files=files,
         provenance=provenance,

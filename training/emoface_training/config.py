@@ -170,6 +170,11 @@ class EmoFaceConfig(_Saved):
     def width(self) -> int:
         return self.content_encoder.hidden_size
 
+    @property
+    def encoders(self) -> dict[str, EncoderConfig]:
+        """Encoders by short name."""
+        return {"content": self.content_encoder, "emotion": self.emotion_encoder}
+
 
 Resampling = Literal["before-transformer", "after-transformer", "none"]
 
@@ -215,6 +220,11 @@ class FaceFormerConfig(_Saved):
     @property
     def width(self) -> int:
         return self.content_encoder.hidden_size
+
+    @property
+    def encoders(self) -> dict[str, EncoderConfig]:
+        """Encoders by short name."""
+        return {"content": self.content_encoder}
 
     @property
     def keys(self) -> int:

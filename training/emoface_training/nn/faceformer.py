@@ -84,6 +84,7 @@ class AlignedEncoder(ContentEncoder):
     def __init__(self, config: FaceFormerConfig) -> None:
         super().__init__(config.content_encoder)
         self.keys, self.fps, self.rate = config.keys, config.fps, config.content_encoder.rate
+        self.multiple = block_multiple(config)
 
     def step(self, inputs: State, state: State) -> tuple[State, State]:
         rows, new_state = self.encoder.step(inputs["audio"], state)

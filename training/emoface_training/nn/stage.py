@@ -11,15 +11,18 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 State = dict[str, Tensor]
-Cadence = Literal["block", "frames", "frame"]
+Cadence = Literal["clip", "block", "frames", "frame"]
 
 
 class Stage(nn.Module):
     """Base of the exported parts.
 
-    `cadence` says how the driver calls `step`: per "block" of audio, on any number of new "frames" at once, or one
-    "frame" at a time (autoregressive). `input_names` and `output_names` fix the order of the exported graph.
+    `cadence` says how the driver calls `step`: per "block" of audio, on any number of new "frames" at once, one "frame"
+    at a time (autoregressive), or once per whole "clip" (n is then its samples). `input_names` and `output_names` fix
+    the order of the exported graph. n is a multiple of `multiple`.
     """
+
+    multiple: int = 1
 
     cadence: ClassVar[Cadence]
     input_names: ClassVar[tuple[str, ...]]
