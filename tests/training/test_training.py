@@ -139,7 +139,6 @@ def test_mesh_attention_rests_until_its_share(tmp_path: Path) -> None:
         assert all(torch.equal(first[key], after[key]) for key in fusion) is not moves
 
 
-@torch.no_grad()
 def test_mesh_attention_rests_at_a_rate_of_zero(tmp_path: Path) -> None:
     run(tmp_path / "first", tiny_options(1), stage="b")
     before = checkpoint.load_weights(tmp_path / "first" / "stage_b")[0]
@@ -150,6 +149,7 @@ def test_mesh_attention_rests_at_a_rate_of_zero(tmp_path: Path) -> None:
     assert "decoder" in moved and "mesh_attention" not in moved
 
 
+@torch.no_grad()
 def test_rollout_codes_are_those_of_inference() -> None:
     stage = task(freeze_encoders_for=1.0, decoder={"window": 8})
     stage.model.eval()
