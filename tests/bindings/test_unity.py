@@ -62,6 +62,8 @@ def test_frames_are_those_of_python(check: Check, tiny_package: Path, tmp_path: 
         "AnyCutGivesTheSameBits",
         "SnapshotGoesOn",
         "SolverFindsWeights",
+        "CalibrationChangesTheVoice",
+        "BlinksThatTheFaceCannotDo",
         "PushAndSample",
         "QueueFull",
         "NoGarbage",

@@ -12,8 +12,8 @@ namespace EmoFace.Editor
         private static readonly string[] Plain = { "audioInput", "audioSync", "speakOnEnable" };
         private static readonly string[] Tuning =
         {
-            "strength", "upperStrength", "lowerStrength", "upperSmoothing", "lowerSmoothing", "syncOffsetMs", "tailSeconds",
-            "recalculateNormals",
+            "blinks", "blinkSeed", "strength", "upperStrength", "lowerStrength", "upperSmoothing", "lowerSmoothing",
+            "syncOffsetMs", "tailSeconds", "recalculateNormals",
         };
 
         private FacePackage _package;

@@ -136,6 +136,12 @@ int main(int, char** arguments) {
     EXPECT(component.GetCurve("Wings") == 0);
     EXPECT(component.SetEmotion("sad") && component.Emotion == FString("sad"));
     EXPECT(!component.SetEmotion("nobody") && component.Emotion == FString("sad"));
+    TArray<float> speech;
+    for (int i = 0; i < 16000 * 3; ++i) speech.Add(float(0.3 * std::sin(0.07 * i) * std::sin(0.0007 * i)));
+    EXPECT(component.Calibrate(speech, 16000));
+    component.ClearCalibration();
+    EXPECT(component.Calibrate(speech, 16000) && !component.Calibrate(speech, 100));
+    EXPECT(problem.text_.find("sample_rate = 100") != std::string::npos);
 
     // A sound of another rate: a new voice is made for it.
     auto before = source.listener;

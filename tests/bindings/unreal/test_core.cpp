@@ -154,6 +154,22 @@ void voice(const char* path, const char* onnxruntime, const char* package_path) 
     EXPECT(voice->sample(0.0, &problem) && voice->weights()[0] == 0);
     EXPECT(voice->set_emotion("sad", &problem) && voice->set_level("", &problem));
     EXPECT(!voice->set_style("nobody", &problem) && problem.find("nobody") != std::string::npos);
+    // Calibration: refused by name, taken, kept for the next voice, forgotten.
+    std::vector<float> speech(16000 * 3), mean;
+    for (size_t i = 0; i < speech.size(); ++i) speech[i] = float(0.3 * std::sin(0.07 * double(i)) * std::sin(0.0007 * double(i)));
+    EXPECT(!voice->calibrate(speech.data(), 16000, 16000, &mean, &problem) && mean.empty());
+    EXPECT(problem.find("of audible speech") != std::string::npos);
+    EXPECT(voice->calibrate(speech.data(), int(speech.size()), 16000, &mean, &problem) && !mean.empty());
+    EXPECT(voice->set_speaker_mean({}, &problem) && voice->set_speaker_mean(mean, &problem));
+    EXPECT(!voice->set_speaker_mean({1.0f}, &problem) && problem.find("1 values") != std::string::npos);
+    options.speaker_mean = mean;
+    options.blinks = false;
+    EXPECT(emoface::Voice::start(api, package, options, &problem) != nullptr);
+    options.speaker_mean = {1.0f};
+    EXPECT(emoface::Voice::start(api, package, options, &problem) == nullptr);
+    options.speaker_mean.clear();
+    options.blinks = true;
+    options.blink_seed = 4294967295u;
     std::vector<float> chunk(480);
     for (int i = 0; i < 100; ++i) {
         for (int j = 0; j < 480; ++j) {

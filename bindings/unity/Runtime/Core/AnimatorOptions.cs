@@ -20,6 +20,16 @@ namespace EmoFace
         Silence = 1,
     }
 
+    /// <summary>Whether the eyes blink.</summary>
+    public enum BlinkMode
+    {
+        /// <summary>Where the package's face can blink.</summary>
+        Automatic = 0,
+        /// <summary>A PackageException where it cannot.</summary>
+        On = 1,
+        Off = -1,
+    }
+
     /// <summary>How strongly and how smoothly the face moves, and when. At the defaults no bit changes.</summary>
     public sealed class MotionControls
     {
@@ -66,6 +76,13 @@ namespace EmoFace
         public float[] Template;
         /// <summary>Strength, smoothing and shift in time; null = as the model gives it.</summary>
         public MotionControls Controls;
+        public BlinkMode Blinks = BlinkMode.Automatic;
+        /// <summary>When they come; characters that are seen together need different seeds.</summary>
+        public uint BlinkSeed;
+        /// <summary>About so many blinks per minute, 4 to 40; 0 = 15.</summary>
+        public double BlinkRate;
+        /// <summary>The voice, as FaceAnimator.Calibrate() found it; null = none.</summary>
+        public VoiceCalibration Calibration;
     }
 
     /// <summary>The options as the library reads them; lives for one call.</summary>
@@ -111,6 +128,9 @@ namespace EmoFace
             Config.Style = Keep(options.Style, "a style");
             Config.Emotion = Keep(options.Emotion, "an emotion");
             Config.Level = Keep(options.Level, "a level");
+            Config.Blinks = (int)options.Blinks;
+            Config.BlinkSeed = options.BlinkSeed;
+            Config.BlinkRate = options.BlinkRate;
             if (options.Template != null)
             {
                 if (options.Template.Length == 0 || options.Template.Length % 3 != 0)
@@ -132,18 +152,24 @@ namespace EmoFace
                         SyncOffset = options.Controls.SyncOffset,
                     },
                 });
-            if (options.Conditions == null || options.Conditions.Count == 0) return;
-            var conditions = new NativeCondition[options.Conditions.Count];
-            var index = 0;
-            foreach (var given in options.Conditions)
-                conditions[index++] = new NativeCondition
-                {
-                    Name = Keep(given.Key, "a condition"),
-                    Values = Pin(given.Value),
-                    Count = given.Value == null ? 0 : given.Value.Length,
-                };
-            Config.Conditions = Pin(conditions);
-            Config.ConditionCount = conditions.Length;
+            var conditions = new List<NativeCondition>();
+            if (options.Calibration != null)
+                conditions.Add(Condition(VoiceCalibration.Condition, options.Calibration.SpeakerMean));
+            if (options.Conditions != null)
+                foreach (var given in options.Conditions) conditions.Add(Condition(given.Key, given.Value));
+            if (conditions.Count == 0) return;
+            Config.Conditions = Pin(conditions.ToArray());
+            Config.ConditionCount = conditions.Count;
+        }
+
+        private NativeCondition Condition(string name, float[] values)
+        {
+            return new NativeCondition
+            {
+                Name = Keep(name, "a condition"),
+                Values = Pin(values),
+                Count = values == null ? 0 : values.Length,
+            };
         }
 
         private IntPtr Keep(string text, string what)

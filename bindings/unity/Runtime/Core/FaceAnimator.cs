@@ -16,6 +16,7 @@ namespace EmoFace
         private readonly AnimatorHandle _handle;
         private readonly SampleFormat _format;
         private readonly IntPtr _bare;
+        private readonly string _package;
         // The audio thread never waits: it enters where the gate is open, and whoever closes the gate waits for it.
         private int _open;
         private int _pushing;
@@ -27,6 +28,8 @@ namespace EmoFace
             if (package == null) throw new ArgumentNullException("package");
             options = options ?? new AnimatorOptions();
             _format = options.SampleFormat;
+            _package = package.Digest;
+            CheckVoice(options.Calibration);
             using (var config = new NativeOptions(options))
             {
                 Failure.Check(NativeMethods.emoface_animator_create(package.Handle, ref config.Config, out _bare));
@@ -168,6 +171,46 @@ namespace EmoFace
                                                                   values == null ? 0 : values.Length, at));
         }
 
+        /// <summary>Learn a voice that the model was not trained on, from its neutral speech: emotions are told better from
+        /// then on, until Reset(). The stream is not disturbed. Takes a few percent of the speech's length.</summary>
+        /// <param name="speech">Mono, -1 to 1: about 10 s of the voice speaking calmly, 2 to 120 s.</param>
+        /// <param name="sampleRate">Of the speech; 0 = the animator's.</param>
+        /// <returns>What was found, for AnimatorOptions.Calibration of this voice's other animators.</returns>
+        /// <exception cref="AudioException">Too little audible speech, silence, NaN.</exception>
+        /// <exception cref="PackageException">The model has no emotion stage that can be calibrated.</exception>
+        public unsafe VoiceCalibration Calibrate(float[] speech, int sampleRate = 0, double at = Now)
+        {
+            if (speech == null) throw new ArgumentNullException("speech");
+            var found = new NativeCalibration { StructSize = (uint)Marshal.SizeOf(typeof(NativeCalibration)) };
+            var mean = new float[1];
+            fixed (float* samples = speech)
+            {
+                // The first call says how long the vector is, and computes nothing.
+                for (var call = 0; call < 2; ++call)
+                    fixed (float* first = mean)
+                    {
+                        found.SpeakerMean = (IntPtr)first;
+                        found.Capacity = mean.Length;
+                        var status = NativeMethods.emoface_calibrate(_handle, samples, speech.Length, sampleRate, at, ref found);
+                        if (call != 0 || (Status)status != Status.BufferTooSmall)
+                        {
+                            Failure.Check(status);
+                            break;
+                        }
+                        mean = new float[found.Count];
+                    }
+            }
+            return new VoiceCalibration(mean, found.Seconds, _package);
+        }
+
+        /// <summary>Take a voice as it was found before; null is none.</summary>
+        /// <exception cref="ConditionException">It is of another package.</exception>
+        public void SetCalibration(VoiceCalibration calibration, double at = Now)
+        {
+            CheckVoice(calibration);
+            SetCondition(VoiceCalibration.Condition, calibration == null ? null : calibration.SpeakerMean, at);
+        }
+
         /// <summary>Start the worker thread: from now on Push() and Sample().</summary>
         /// <param name="queueMs">Audio that can wait for the worker; 0 = 2000.</param>
         /// <param name="historyMs">Frames that are kept for Sample(); 0 = 2000.</param>
@@ -273,6 +316,13 @@ namespace EmoFace
             if (offset < 0 || count < 0 || (long)count * Channels > length - offset)
                 throw new UsageException("got offset " + offset + " and " + count + " samples of " + Channels +
                                          " channels in an array of " + length + "; expected a range within it.");
+        }
+
+        private void CheckVoice(VoiceCalibration calibration)
+        {
+            if (calibration != null && calibration.Package != _package)
+                throw new ConditionException("got a calibration for the package " + calibration.Package + "; expected one for " +
+                                             _package + ". Calibrate again with this package: its features are others.");
         }
 
         private static void CheckBuffer(FrameBuffer frames)

@@ -80,6 +80,9 @@ namespace EmoFace
         internal static extern int emoface_set_condition(AnimatorHandle animator, byte[] condition, float* values,
                                                          long count, double at);
         [DllImport(Name, CallingConvention = C)]
+        internal static extern int emoface_calibrate(AnimatorHandle animator, float* samples, long count, int rate,
+                                                     double at, ref NativeCalibration result);
+        [DllImport(Name, CallingConvention = C)]
         internal static extern int emoface_start(AnimatorHandle animator, ref NativeRealtimeConfig config);
         [DllImport(Name, CallingConvention = C)] internal static extern int emoface_stop(AnimatorHandle animator);
         // By the bare pointer: the audio thread must not meet an exception for a handle that is being closed.

@@ -55,6 +55,19 @@ namespace EmoFace
         public IntPtr TemplateVertices;
         public long TemplateCount;
         public IntPtr Controls;
+        public int Blinks;
+        public uint BlinkSeed;
+        public double BlinkRate;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct NativeCalibration
+    {
+        public uint StructSize;
+        public int Capacity;
+        public IntPtr SpeakerMean;
+        public long Count;
+        public double Seconds;
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -49,6 +49,11 @@ namespace EmoFace
         [SerializeField] private string style = "";
         [SerializeField] private string emotion = "auto";
         [SerializeField] private string level = "normal";
+        [Tooltip("The eyes blink now and then. Taken when a voice begins.")]
+        [SerializeField] private bool blinks = true;
+        [Tooltip("When they blink, 0 or more: characters that are seen together need different numbers. Taken when a voice " +
+                 "begins.")]
+        [SerializeField] private int blinkSeed;
         [Tooltip("Size of the motion: 1 as the model gives it.")]
         [Range(0f, 2f)]
         [SerializeField] private float strength = 1f;
@@ -100,6 +105,12 @@ namespace EmoFace
         public string Emotion { get { return emotion; } set { emotion = value; } }
         /// <summary>"normal" or "strong". Taken with the next picture.</summary>
         public string Level { get { return level; } set { level = value; } }
+        /// <summary>This and the next are taken by the next Speak(), or when the component is enabled.</summary>
+        public bool Blinks { get { return blinks; } set { blinks = value; } }
+        /// <summary>0 or more.</summary>
+        public int BlinkSeed { get { return blinkSeed; } set { blinkSeed = value; } }
+        /// <summary>The voice, as Calibrate() found it, for this and all its coming streams; null = none.</summary>
+        public VoiceCalibration Calibration { get; private set; }
         public float Strength { get { return strength; } set { strength = value; } }
         /// <summary>0 to 3. This and the next three are taken by the next Speak(), or when the component is enabled.</summary>
         public float UpperStrength { get { return upperStrength; } set { upperStrength = value; } }
@@ -143,6 +154,31 @@ namespace EmoFace
             _source.loop = false;
             _source.PlayScheduled(_clipStart);
             IsSpeaking = true;
+        }
+
+        /// <summary>Learn a voice that the model was not trained on, from about 10 s of its calm speech; null forgets it. The
+        /// game waits meanwhile, for a few percent of the clip's length. Holds for the coming streams, too.</summary>
+        /// <exception cref="AudioException">Less than 2 s of audible speech, or samples that cannot be read.</exception>
+        /// <exception cref="ModeException">The component is disabled, or (audio input Clip) has not spoken yet.</exception>
+        public void Calibrate(AudioClip neutralSpeech)
+        {
+            if (_animator == null)
+                throw new ModeException("got Calibrate() without a stream; expected the component enabled, and with the audio " +
+                                        "input 'Clip' after the first Speak(). Call it then.");
+            if (neutralSpeech == null)
+            {
+                _animator.SetCalibration(null);
+                Calibration = null;
+                return;
+            }
+            var samples = new float[neutralSpeech.samples * neutralSpeech.channels];
+            if (!neutralSpeech.GetData(samples, 0))
+                throw new AudioFormatException("got AudioClip '" + neutralSpeech.name + "' whose samples cannot be read; " +
+                                               "expected a clip with Load Type 'Decompress On Load'. Set it in the clip's " +
+                                               "import settings.");
+            var mono = new float[neutralSpeech.samples];
+            for (var i = 0; i < samples.Length; ++i) mono[i / neutralSpeech.channels] += samples[i] / neutralSpeech.channels;
+            Calibration = _animator.Calibrate(mono, neutralSpeech.frequency);
         }
 
         /// <summary>Hold sound and face. (AudioListener.pause does the same for the whole game.)</summary>
@@ -276,6 +312,9 @@ namespace EmoFace
                 Style = NullIfEmpty(style),
                 Emotion = NullIfEmpty(emotion),
                 Level = NullIfEmpty(level),
+                Blinks = blinks ? BlinkMode.Automatic : BlinkMode.Off,
+                BlinkSeed = (uint)Math.Max(0, blinkSeed),
+                Calibration = Calibration != null && Calibration.Package == _package.Digest ? Calibration : null,
                 Controls = new MotionControls
                 {
                     UpperStrength = upperStrength,

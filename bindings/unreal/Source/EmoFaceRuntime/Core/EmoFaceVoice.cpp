@@ -53,6 +53,14 @@ std::unique_ptr<Voice> Voice::start(const Api& api, std::shared_ptr<VoicePackage
     controls.upper_smoothing = options.upper_smoothing;
     controls.lower_smoothing = options.lower_smoothing;
     config.controls = &controls;
+    config.blinks = options.blinks ? 0 : -1;
+    config.blink_seed = options.blink_seed;
+    emoface_condition mean{};
+    mean.name = "speaker_mean";
+    mean.values = options.speaker_mean.data();
+    mean.count = int64_t(options.speaker_mean.size());
+    config.conditions = options.speaker_mean.empty() ? nullptr : &mean;
+    config.condition_count = options.speaker_mean.empty() ? 0 : 1;
     emoface_animator_info made{};
     made.struct_size = sizeof(made);
     emoface_realtime_config realtime{};
@@ -105,6 +113,28 @@ bool Voice::set_emotion(const std::string& name, std::string* problem) {
 
 bool Voice::set_level(const std::string& name, std::string* problem) {
     return checked(api_.set_level(animator_, text_or_null(name), EMOFACE_NOW), problem);
+}
+
+bool Voice::calibrate(const float* mono, int count, int sample_rate, std::vector<float>* speaker_mean, std::string* problem) {
+    emoface_calibration found{};
+    found.struct_size = sizeof(found);
+    // The first call says how long the vector is, and computes nothing.
+    float none = 0.0f;
+    found.speaker_mean = &none;
+    emoface_status status = api_.calibrate(animator_, mono, count, sample_rate, EMOFACE_NOW, &found);
+    if (status == EMOFACE_ERROR_BUFFER_TOO_SMALL) {
+        speaker_mean->resize(size_t(found.count));
+        found.speaker_mean = speaker_mean->data();
+        found.capacity = int32_t(found.count);
+        status = api_.calibrate(animator_, mono, count, sample_rate, EMOFACE_NOW, &found);
+    }
+    if (status < 0) speaker_mean->clear();
+    return checked(status, problem);
+}
+
+bool Voice::set_speaker_mean(const std::vector<float>& speaker_mean, std::string* problem) {
+    const float* values = speaker_mean.empty() ? nullptr : speaker_mean.data();
+    return checked(api_.set_condition(animator_, "speaker_mean", values, int64_t(speaker_mean.size()), EMOFACE_NOW), problem);
 }
 
 bool Voice::flush(double tail_seconds, std::string* problem) {

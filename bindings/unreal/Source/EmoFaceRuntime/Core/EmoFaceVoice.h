@@ -43,6 +43,9 @@ struct VoiceOptions {
     std::string style, emotion, level;  // empty: the package's default
     double upper_strength = 1.0, lower_strength = 1.0;    // 0 to 3
     double upper_smoothing = 0.0, lower_smoothing = 0.0;  // seconds, 0 to 1
+    bool blinks = true;                                   // where the package's face can
+    uint32_t blink_seed = 0;
+    std::vector<float> speaker_mean;  // of Voice::calibrate() with this package; empty: none
 };
 
 // A stream of one channel with its worker. push() is for the audio thread; everything else for one other thread.
@@ -69,6 +72,13 @@ public:
     bool set_style(const std::string& name, std::string* problem);
     bool set_emotion(const std::string& name, std::string* problem);
     bool set_level(const std::string& name, std::string* problem);
+
+    // Learn the voice from about 10 s of its calm speech, mono, from now on; false with a reason for less than 2 s of
+    // audible speech. `speaker_mean` receives what coming voices take in their options. Takes a few percent of the speech's
+    // length; the worker goes on meanwhile.
+    bool calibrate(const float* mono, int count, int sample_rate, std::vector<float>* speaker_mean, std::string* problem);
+    // Take what was found before; empty: none.
+    bool set_speaker_mean(const std::vector<float>& speaker_mean, std::string* problem);
 
     // The audio is over: the face returns to neutral within `tail_seconds`.
     bool flush(double tail_seconds, std::string* problem);

@@ -153,6 +153,9 @@ bool UEmoFaceComponent::Begin(int32 SampleRate, bool bDelayable)
 	Options.lower_strength = LowerStrength;
 	Options.upper_smoothing = UpperSmoothing;
 	Options.lower_smoothing = LowerSmoothing;
+	Options.blinks = bBlinks;
+	Options.blink_seed = static_cast<uint32_t>(BlinkSeed);
+	Options.speaker_mean = SpeakerMean;
 	std::string Problem;
 	std::unique_ptr<emoface::Voice> Started = emoface::Voice::start(*FEmoFaceModule::Get().GetApi(), Package, Options, &Problem);
 	if (Started == nullptr)
@@ -337,6 +340,32 @@ bool UEmoFaceComponent::SetEmotion(const FString& Name)
 bool UEmoFaceComponent::SetLevel(const FString& Name)
 {
 	return Change(&emoface::Voice::set_level, Level, Name);
+}
+
+bool UEmoFaceComponent::Calibrate(const TArray<float>& NeutralSpeech, int32 SampleRate)
+{
+	if (!Voice)
+	{
+		return Fail(TEXT("got Calibrate without a voice; expected Listen or StartVoice before it."));
+	}
+	std::string Problem;
+	std::vector<float> Found;
+	if (!Voice->calibrate(NeutralSpeech.GetData(), NeutralSpeech.Num(), SampleRate, &Found, &Problem))
+	{
+		return Fail(FromUtf8(Problem));
+	}
+	SpeakerMean = std::move(Found);
+	return true;
+}
+
+void UEmoFaceComponent::ClearCalibration()
+{
+	SpeakerMean.clear();
+	std::string Problem;
+	if (Voice && !Voice->set_speaker_mean(SpeakerMean, &Problem))
+	{
+		Fail(FromUtf8(Problem));
+	}
 }
 
 bool UEmoFaceComponent::Change(bool (emoface::Voice::*Setter)(const std::string&, std::string*), FString& Kept, const FString& Name)

@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "EmoFaceComponent.generated.h"
 
@@ -83,6 +84,14 @@ public:
 	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "EmoFace", meta = (ClampMin = "0", ClampMax = "1"))
 	float LowerSmoothing = 0.0f;
 
+	/** The eyes blink now and then, where the package's face can; taken when a voice begins. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "EmoFace")
+	bool bBlinks = true;
+
+	/** When they blink: characters that are seen together need different numbers; taken when a voice begins. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "EmoFace", meta = (ClampMin = "0"))
+	int32 BlinkSeed = 0;
+
 	/** Moves the face against the sound in milliseconds; positive is later. */
 	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "EmoFace")
 	float SyncOffsetMs = 0.0f;
@@ -136,6 +145,15 @@ public:
 	UFUNCTION(BlueprintCallable, Category = "EmoFace")
 	bool SetLevel(const FString& Name);
 
+	/** Learn a voice that the model was not trained on, from about 10 s of its calm speech: one channel, -1 to 1. Needs a
+	 * voice that has begun; holds for the coming ones, too. The game waits for a few percent of the speech's length. */
+	UFUNCTION(BlueprintCallable, Category = "EmoFace")
+	bool Calibrate(const TArray<float>& NeutralSpeech, int32 SampleRate);
+
+	/** Forget what Calibrate learned. */
+	UFUNCTION(BlueprintCallable, Category = "EmoFace")
+	void ClearCalibration();
+
 	/** Names of the curves: ARKit's, as Live Link writes them ("JawOpen"). */
 	UFUNCTION(BlueprintPure, Category = "EmoFace")
 	TArray<FName> GetCurveNames() const { return CurveNames; }
@@ -174,6 +192,8 @@ private:
 	TSharedPtr<FEmoFaceLiveLinkSource> LiveLink;
 	TArray<FName> CurveNames;
 	TArray<float> Weights;
+	// What Calibrate learned
+	std::vector<float> SpeakerMean;
 	TArray<FName> MorphNames;
 	double SoundDelaySeconds = 0.0;
 	double FaceDelaySeconds = 0.0;
