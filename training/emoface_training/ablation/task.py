@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from emoface_training.ablation.features import BATCH, SplitFeatures
+from emoface_training.ablation.features import SplitFeatures
 from emoface_training.batches import UNKNOWN_EMOTION, ClipStore, conditions
 from emoface_training.metrics import VertexMetrics
 from emoface_training.motion_targets import Face, clip_offsets
@@ -17,6 +17,8 @@ from emoface_training.nn.motion_decoder import MotionOutputs
 from emoface_training.nn.talking_model import TalkingModel
 from emoface_training.options import StageBOptions
 from emoface_training.trainer import Features, StageB
+
+BATCH = 20  # clips decoded together
 
 
 @dataclass(frozen=True)
