@@ -13,12 +13,14 @@ from tiny_run import run
 from train_once import chosen
 
 from emoface_training import checkpoint
+from emoface_training.options import OptionsError
+from emoface_training.processes import Processes
 
-# Sums in another order, in float32, over six steps of each stage
+# Sums in another order, in float32, over five steps of each stage
 TOLERANCE = 1e-4
 OPTIONS = {
     "stage": "all",
-    "steps": 6,
+    "steps": 5,
     "stage_a": {"batch_size": 4, "clips_per_speaker": 2, "accumulate": 2},
     "stage_b": {"batch_size": 4, "freeze_encoders_for": 0.4, "calibrated": 0.5},
 }
@@ -56,7 +58,7 @@ def test_two_processes_have_the_loss_curve_of_one(tmp_path: Path) -> None:
         assert f"process {rank} of 2" in out
         assert ("stage_b" in log) is (rank == 0)  # the main process alone shows and writes
     one, two = rows(tmp_path / "one"), rows(tmp_path / "two")
-    assert len(two) == len(one) == 14  # six steps and a validation of each stage
+    assert len(two) == len(one) == 12  # five steps and a validation of each stage
     for ours, theirs in zip(two, one, strict=True):
         assert [ours[key] for key in ("stage", "kind", "step")] == [theirs[key] for key in ("stage", "kind", "step")]
         timed = {"seconds", "steps_per_second", "loading_share", "gradient", "stage", "kind"}
@@ -66,3 +68,17 @@ def test_two_processes_have_the_loss_curve_of_one(tmp_path: Path) -> None:
     weights = checkpoint.load_weights(tmp_path / "two" / "stage_b")[0]
     assert all(torch.isfinite(value).all() for value in weights.values())
     assert sorted(p.name for p in (tmp_path / "two").iterdir()) == sorted(p.name for p in (tmp_path / "one").iterdir())
+
+
+def test_processes_that_do_not_find_each_other_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Alone:
+        device, num_processes, process_index = torch.device("cpu"), 1, 0
+
+        def __init__(self, **_: object) -> None: ...
+
+    monkeypatch.setattr("accelerate.Accelerator", Alone)
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert Processes.start().count == 1
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(OptionsError, match="1 process of the 2"):
+        Processes.start()

@@ -7,6 +7,7 @@ step and every process takes the same step. The main process alone validates and
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -14,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
+
+from emoface_training.options import OptionsError
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -33,11 +36,22 @@ class Processes:
 
     @classmethod
     def start(cls, cpu: bool = False) -> Processes:
-        """Join the processes of the launcher (or stay alone). cpu: leave a GPU unused."""
+        """Join the processes of the launcher (or stay alone). cpu: leave a GPU unused.
+
+        Raises OptionsError where the launcher's processes do not find each other: alone, each would write the run.
+        """
         from accelerate import Accelerator
         from accelerate.utils import InitProcessGroupKwargs
 
+        # Without a GPU accelerate joins processes only if it is told so; Apple's have no float64
+        cpu = cpu or not torch.cuda.is_available()
         accelerator = Accelerator(cpu=cpu, kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)])
+        expected = int(os.environ.get("WORLD_SIZE", "1"))
+        if accelerator.num_processes != expected:
+            raise OptionsError(
+                f"got {accelerator.num_processes} process of the {expected} that WORLD_SIZE names, expected all of "
+                "them: start with `torchrun` or `accelerate launch`, or without WORLD_SIZE in the environment"
+            )
         return cls(accelerator.device, accelerator.num_processes, accelerator.process_index, accelerator)
 
     @property
