@@ -93,7 +93,14 @@ def test_an_absent_library_says_what_to_do(mono: str, assemblies: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["FilterDrivesMesh", "LagLeavesTheSoundAlone", "ClipDrivesBlendshapes", "NoGarbagePerPicture", "WrongSetups"],
+    [
+        "FilterDrivesMesh",
+        "LagLeavesTheSoundAlone",
+        "ClipDrivesBlendshapes",
+        "NoGarbagePerPicture",
+        "WrongSetups",
+        "ComponentKeepsTheVoice",
+    ],
 )
 def test_component(check: Check, shapes_package: Path, plain_package: Path, name: str) -> None:
     check(name, shapes_package, plain_package)

@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using EmoFace;
+using UnityEngine;
 
 /// <summary>Calibration and blinks of the binding against the real library. First argument: a package.</summary>
 internal static class CalibrationChecks
@@ -55,6 +56,35 @@ internal static class CalibrationChecks
                                             "eyeBlinkLeft");
             Expect.Throws<UsageException>(() => new FaceAnimator(package, new AnimatorOptions { BlinkRate = 99 }),
                                           "blink_rate = 99");
+        }
+    }
+
+    /// <summary>The component learns a voice from a clip of any channels, keeps it for coming streams, and forgets it.</summary>
+    public static void ComponentKeepsTheVoice(string[] arguments)
+    {
+        using (var stage = new Stage(arguments[0]))
+        {
+            var animator = stage.Animator;
+            var mono = Voice.Tone(48000);
+            var stereo = new float[2 * mono.Length];
+            for (var index = 0; index < mono.Length; index++) stereo[2 * index] = 2 * mono[index];
+            animator.Calibrate(new AudioClip(stereo, 2, 16000) { name = "calm" });
+            var found = animator.Calibration;
+            using (var package = FacePackage.Open(arguments[0]))
+            using (var other = new FaceAnimator(package))
+                Expect.True(!Differs(other.Calibrate(mono).SpeakerMean, found.SpeakerMean, found.SpeakerMean.Length), "mono");
+            animator.Blinks = false;
+            animator.BlinkSeed = 3;
+            stage.Object.SetActive(false);
+            Expect.Throws<ModeException>(() => animator.Calibrate(null), "without a stream");
+            stage.Object.SetActive(true);
+            Expect.True(animator.Calibration == found && animator.Problem == null, "the voice is kept");
+            Expect.Throws<AudioException>(() => animator.Calibrate(new AudioClip(new float[64000], 1, 16000)), "audible");
+            var closed = new AudioClip(mono, 1, 16000) { name = "closed", Readable = false };
+            Expect.Throws<AudioFormatException>(() => animator.Calibrate(closed), "closed");
+            Expect.True(animator.Calibration == found, "a refused clip changes nothing");
+            animator.Calibrate(null);
+            Expect.True(animator.Calibration == null, "forgotten");
         }
     }
 
