@@ -1,4 +1,4 @@
-"""Fill the measured figures of docs/figures.md and README.md from what benchmarks printed and the package says.
+"""Fill the measured figures of docs/figures.md, docs/model-card.md and README.md from what was printed by measuring.
 
     for name in stream versus_naive spiral_conv3d full_size c_abi pinvoke blendshape_solver pool training; do
         python benchmarks/$name.py --json
@@ -6,8 +6,8 @@
     python docs/fill_figures.py figures.jsonl [--package default]
 
 Everything between the marks `figures:begin` and `figures:end` is replaced, in README.md between `headlines:begin` and
-`headlines:end`. Reports of `emoface eval` are taken from the files, else from the package's provenance. A figure
-without a label below is left out.
+`headlines:end`, in the model card between `card:begin` and `card:end`. Reports of `emoface eval` and `emoface
+eval-speech` are taken from the files, else from the package's provenance. A figure without a label below is left out.
 
     python docs/fill_figures.py --ablation "full model=full.jsonl" --ablation "Add instead of Mesh Attention=add.jsonl"
 
@@ -18,12 +18,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Collection, Iterator, Mapping
+import sys
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 README = Path(__file__).resolve().parents[1] / "README.md"
 FIGURES = Path(__file__).resolve().parent / "figures.md"
+CARD = Path(__file__).resolve().parent / "model-card.md"
 ABLATIONS = Path(__file__).resolve().parent / "ablations.md"
 LABELS = {
     "rtf_100ms": "processing time / audio time, one core, 100 ms blocks, plain ONNX Runtime",
@@ -94,7 +96,10 @@ COLUMNS = (
     ("closures", "p b m closed, %", 100),
     ("false_closures", "open vowels falsely closed, %", 100),
     ("tucks", "f v tucked, %", 100),
+    ("silence_closed", "lips touch in silence, %", 100),
+    ("expression_r2", "expression R2", 1),
 )
+README_COLUMNS = COLUMNS[:8]
 PREDICTORS = {"mean": "mean face", "energy": "energy of the sound alone", "ground_truth": "ground truth"}
 SYNTHETIC = """On held-out parts of the **synthetic** corpus (`emoface eval`). These figures show how well the model
 recovers the motion of this project's own rig, not how close it comes to people."""
@@ -159,24 +164,35 @@ def evaluation_reports(paths: list[Path], metrics: Any) -> list[dict[str, Any]]:
     return [json.loads(line) for line in lines] or list(_reports_in(metrics))
 
 
-def _reports_in(tree: Any) -> Iterator[dict[str, Any]]:
+def speech_reports(paths: list[Path], metrics: Any) -> list[dict[str, Any]]:
+    """Reports of `emoface eval-speech`, found like those of `emoface eval`."""
+    lines = [line for path in paths for line in path.read_text().splitlines() if line.startswith('{"recordings"')]
+    return [json.loads(line) for line in lines] or list(_reports_in(metrics, "recordings"))
+
+
+def _reports_in(tree: Any, kind: str = "split") -> Iterator[dict[str, Any]]:
     if not isinstance(tree, Mapping):
         return
-    if "rows" in tree and "split" in tree:
+    if "rows" in tree and kind in tree:
         yield dict(tree)
         return
     for value in tree.values():
-        yield from _reports_in(value)
+        yield from _reports_in(value, kind)
 
 
-def evaluation_table(reports: list[dict[str, Any]]) -> list[str]:
+def evaluation_table(reports: list[dict[str, Any]], columns: Sequence[tuple[str, str, float]] = COLUMNS) -> list[str]:
     """One row per report and predictor; what a report does not hold stays empty."""
-    titles = ["split, emotion", "predictor", *(title for _, title, _ in COLUMNS)]
+    titles = ["split, emotion", "predictor", *(title for _, title, _ in columns)]
     rows = [f"| {' | '.join(titles)} |", "|---" * len(titles) + "|"]
     for report in reports:
         for name, row in report["rows"].items():
-            cells = [number(scale * row[key]) if key in row else "" for key, _, scale in COLUMNS]
-            shown = [f"{report['split']}, {report.get('emotion', '')}".rstrip(", "), PREDICTORS.get(name, name), *cells]
+            cells = [number(scale * row[key]) if key in row else "" for key, _, scale in columns]
+            told = [
+                report["split"],
+                report.get("emotion", ""),
+                "calibrated" if report.get("calibrated_seconds") else "",
+            ]
+            shown = [", ".join(filter(None, told)), PREDICTORS.get(name, name), *cells]
             rows.append(f"| {' | '.join(shown)} |")
     return rows
 
@@ -188,7 +204,7 @@ def headlines(paths: list[Path], manifest: Any) -> str:
     reports = evaluation_reports(paths, manifest.provenance.get("metrics", {}))
     models = [report | {"rows": {"model": report["rows"]["model"]}} for report in reports]
     lines = ["| figure | value | measured by |", "|---|---|---|", *rows, "", f"Machine: {'; '.join(machines)}.", ""]
-    return "\n".join([*lines, SYNTHETIC, "", *evaluation_table(models)])
+    return "\n".join([*lines, SYNTHETIC, "", *evaluation_table(models, README_COLUMNS)])
 
 
 def section(paths: list[Path], manifest: Any | None) -> str:
@@ -207,6 +223,15 @@ def section(paths: list[Path], manifest: Any | None) -> str:
         plain = [f"| {name} | {number(value)} |" for name, value in numbers(metrics)]
         lines += [SYNTHETIC, "", "| metric | value |", "|---|---|", *plain, ""]
     return "\n".join(lines)
+
+
+def model_card(paths: list[Path], manifest: Any | None) -> str:
+    """The measured part of the model card."""
+    sys.path.insert(0, str(CARD.parent))
+    from model_card import card
+
+    metrics = {} if manifest is None else manifest.provenance.get("metrics", {})
+    return card(evaluation_reports(paths, metrics), speech_reports(paths, metrics))
 
 
 def ablation_table(runs: list[tuple[str, Path]]) -> str:
@@ -237,9 +262,8 @@ def main(argv: list[str] | None = None) -> int:
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("lines", nargs="*", type=Path, help="files with the benchmarks' JSON lines")
     arguments.add_argument("--package", default="default", help='package whose manifest is read; "" for none')
-    arguments.add_argument(
-        "--document", type=Path, default=None, help="default: docs/figures.md and README.md, or docs/ablations.md"
-    )
+    arguments.add_argument("--document", type=Path, default=None, help="default: those that the marks above are in")
+    arguments.add_argument("--card", action="store_true", help="fill the model card alone")
     arguments.add_argument("--ablation", action="append", default=[], metavar="LABEL=FILE")
     choices = arguments.parse_args(argv)
     if choices.ablation:
@@ -251,9 +275,13 @@ def main(argv: list[str] | None = None) -> int:
         import emoface
 
         manifest = emoface.Package.load(choices.package).manifest
+    if choices.card:
+        fill(choices.document or CARD, "card", model_card(choices.lines, manifest))
+        return 0
     fill(choices.document or FIGURES, "figures", section(choices.lines, manifest))
     if choices.document is None and manifest is not None:
         fill(README, "headlines", headlines(choices.lines, manifest))
+        fill(CARD, "card", model_card(choices.lines, manifest))
     return 0
 
 
