@@ -103,7 +103,8 @@ def test_another_budget_is_refused(finished: tuple[Path, Path, Path], tmp_path: 
 
 def test_a_row_that_changed_is_refused(finished: tuple[Path, Path, Path], tmp_path: Path) -> None:
     _, encoders, out = finished
-    changed = {"add": ROWS["add"] | {"change": {"stage_b": {"max_frames": 12}}}}
+    change = ROWS["add"]["change"] | {"stage_b": {"max_frames": 12}}
+    changed = {"add": ROWS["add"] | {"change": change}}
     with pytest.raises(OptionsError, match="max_frames = 12, expected 24"):
         ablate(write_plan(tmp_path / "plan", changed), encoders, out)
 
