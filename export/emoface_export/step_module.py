@@ -143,8 +143,9 @@ def probe_items(stage: Stage) -> tuple[int, int]:
     """Two values of n for which a stage can be called; both 1 where it takes no other."""
     if stage.cadence == "frame":
         return 1, 1
-    first, second = _PROBE_SAMPLES if stage.cadence == "clip" else _PROBE_ITEMS
-    return first * stage.multiple, second * stage.multiple
+    if stage.multiple > 1:  # few, so that they fit into a short window
+        return 2 * stage.multiple, 3 * stage.multiple
+    return _PROBE_SAMPLES if stage.cadence == "clip" else _PROBE_ITEMS
 
 
 def concrete(shape: Shape, batch: int, n: int) -> tuple[int, ...]:

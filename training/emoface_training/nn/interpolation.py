@@ -41,8 +41,9 @@ def hold(rows: Tensor, rate: int) -> Tensor:
     """
     if rate == FEATURE_RATE:
         return rows
-    index = ((torch.arange(rows.shape[1] * FEATURE_RATE // rate, device=rows.device) + 1) * rate - 1) // FEATURE_RATE
-    return rows[:, index]
+    features, per_group = group(rate)
+    count = rows.shape[1] // per_group * features
+    return rows[:, ((torch.arange(count, device=rows.device) + 1) * rate - 1) // FEATURE_RATE]
 
 
 def group(rate: int) -> tuple[int, int]:

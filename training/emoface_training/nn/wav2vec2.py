@@ -166,7 +166,9 @@ class StreamingWav2Vec2(nn.Module):
 
     def rows(self, features: int) -> int:
         """Rows at the transformer's rate that `features` features of 20 ms make."""
-        return features * self.config.rate // FEATURE_RATE
+        # Whole groups first: an exporter with symbolic n could not simplify a fraction
+        per_group, rows = group(self.config.rate)
+        return features // per_group * rows
 
     def step(self, audio: Tensor, state: State) -> tuple[Tensor, State]:
         """audio [B, 320 n + 80] -> features [B, n, D] of the indices position - R ... position - R + n - 1.

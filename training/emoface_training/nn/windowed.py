@@ -15,7 +15,7 @@ from torch import Tensor
 
 from emoface_training.config import EncoderConfig
 from emoface_training.encoder_errors import BandError
-from emoface_training.nn.interpolation import group
+from emoface_training.nn.interpolation import FEATURE_RATE, group
 from emoface_training.nn.stage import State
 from emoface_training.nn.wav2vec2 import HOP, OVERLAP, StreamingWav2Vec2
 
@@ -47,7 +47,12 @@ class WindowedWav2Vec2(StreamingWav2Vec2):
         # narrow states the lengths, which an exporter with symbolic n could not derive
         features = self(joined.narrow(1, HOP * (n - 1), HOP * c.window + OVERLAP))
         new_state = {"audio": joined.narrow(1, HOP * n, past), "position": state["position"] + n}
-        return features.narrow(1, self.rows(c.window - c.window_right - n), self.rows(n)), new_state
+        if c.rate == FEATURE_RATE:
+            return features.narrow(1, c.window - c.window_right - n, n), new_state
+        # Rows by index: the exporter cannot prove that fractions of a symbolic n lie inside the window
+        rows = self.rows(n)
+        index = torch.arange(rows, device=features.device) + (self.rows(c.window - c.window_right) - rows)
+        return features[:, index], new_state
 
     def step_local(self, local: Tensor, state: State) -> tuple[Tensor, State]:
         raise _needs_audio()
