@@ -29,7 +29,7 @@ from emoface_training.report import style, write
 from emoface_training.report.folder import appearing
 from emoface_training.report.write import ReportWriter
 
-SECTIONS = ("figures", "groups", "styles", "errors", "lips", "faces", "weights", "branches", "video", "method")
+SECTIONS = ("figures", "groups", "styles", "errors", "lips", "faces", "weights", "heard", "branches", "video", "method")
 RIG = TinyRig()
 
 

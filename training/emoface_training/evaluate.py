@@ -43,8 +43,10 @@ Progress = Callable[[str, Iterable, int], Iterable]
 class Watcher(Protocol):
     """Sees every clip that a model or a baseline predicts, for what the tables do not hold."""
 
-    def begin(self, clips: list[StoredClip], models: dict[str, EvaluatedModel]) -> None:
-        """The clips that will be measured and the models by row."""
+    def begin(
+        self, clips: list[StoredClip], models: dict[str, EvaluatedModel], voices: dict[str, list[np.ndarray]]
+    ) -> None:
+        """The clips that will be measured and the models by row. voices: each clip's, of calibrated models."""
         ...
 
     def see(self, row: str, index: int, offsets: np.ndarray, target: np.ndarray) -> None:
@@ -144,10 +146,10 @@ def evaluate(
         return _Row(rig, gauge, fps, expression)
 
     rows = {name: _Breakdown(new_row) for name in (*models, *BASELINES, TRUTH)}
-    if watcher is not None:
-        watcher.begin(chosen, models)
     heard = {name: each for name, one in models.items() if (each := listener(one)) is not None}
     voices = {name: learn_voices(each, chosen, sounds) for name, each in heard.items()} if calibrate else {}
+    if watcher is not None:
+        watcher.begin(chosen, models, voices)
     for name, one in models.items():
         own = in_own_style(chosen, one.styles)
         told = {"voices": voices[name]} if name in voices else {}
@@ -176,7 +178,8 @@ def evaluate(
         "emotion_recognition": {name: recognition(each, chosen, voices.get(name)) for name, each in heard.items()},
         **{kind: _groups(rows, kind) for kind in ("emotions", "levels")},
         "styles": {
-            name: _style_figures(one, chosen, rig, new_row, emotion, styles, progress) for name, one in models.items()
+            name: _style_figures(one, chosen, voices.get(name), rig, new_row, emotion, styles, progress)
+            for name, one in models.items()
         },
     }
 
@@ -246,6 +249,7 @@ def _groups(rows: dict[str, _Breakdown], kind: str) -> dict[str, Any]:
 def _style_figures(
     model: EvaluatedModel,
     clips: list[StoredClip],
+    voices: list[np.ndarray] | None,
     face: Face,
     new_row: Callable[[], _Row],
     emotion: Emotion,
@@ -253,15 +257,18 @@ def _style_figures(
     progress: Progress,
 ) -> dict[str, Any]:
     """How many clips had their own style, and the unseen ones' figures under every style, with mean and spread."""
-    unseen = [clip for clip in clips if clip.actor not in model.styles]
+    indices = [index for index, clip in enumerate(clips) if clip.actor not in model.styles]
+    unseen = [clips[index] for index in indices]
     result: dict[str, Any] = {"seen_clips": len(clips) - len(unseen), "unseen_clips": len(unseen)}
     if styles != "every" or not unseen:
         return result
+    told = {} if voices is None else {"voices": [voices[index] for index in indices]}
     by_style = {}
     for index, name in enumerate(model.styles):
         row = new_row()
         driven = in_styles(unseen, [index] * len(unseen))
-        for position, offsets in progress(f"{model.label}, style {name}", model.animate(driven, emotion), len(unseen)):
+        moving = model.animate(driven, emotion, **told)
+        for position, offsets in progress(f"{model.label}, style {name}", moving, len(unseen)):
             row.add(unseen[position], offsets, clip_offsets(face, unseen[position]))
         by_style[name] = _without_hashes(row.figures())
     return result | {"spread": spread(list(by_style.values())), "by_style": by_style}

@@ -31,7 +31,7 @@ def lip_curves(
         _sound(sound, clip)
         _speech(place, clip)
         seconds = np.arange(len(truth)) / fps
-        for rank, ((title, values), colour) in enumerate(zip(rows.items(), _colours(rows), strict=True)):
+        for rank, ((title, values), colour) in enumerate(zip(rows.items(), row_colours(rows), strict=True)):
             line = ":" if title.startswith("mean") else "-"
             # The first model lies above the others: two that agree must not hide it
             place.plot(seconds, values, color=colour, label=title, linestyle=line, zorder=2.9 - 0.01 * rank)
@@ -41,30 +41,6 @@ def lip_curves(
         place.set(xlabel="s", ylabel="lip distance, mm", xlim=(0, seconds[-1]))
         place.legend(loc="upper center", bbox_to_anchor=(0.5, -0.28), ncols=len(rows) + 1)
         return finish(drawn, name, caption, vectors=True)
-
-
-def emotion_bars(report: dict[str, Any], rows: dict[str, str]) -> Picture | None:
-    """LVE and EVE by emotion as RMS in mm, models and the mean face (`rows`: title by row) side by side.
-
-    None without masks, or where all clips have one emotion.
-    """
-    groups = report["emotions"]
-    measures = [(key, key[:3].upper()) for key in ("lve_rms_mm", "eve_rms_mm") if key in report["rows"]["model"]]
-    if not measures or len(groups) < 2:
-        return None
-    width = 0.8 / len(rows)
-    with figure(WIDTH_IN, 2.3) as drawn:
-        places = np.atleast_1d(drawn.subplots(1, len(measures)))
-        for place, (key, title) in zip(places, measures, strict=True):
-            for number, ((row, label), colour) in enumerate(zip(rows.items(), _colours(rows.values()), strict=True)):
-                heights = [each["rows"][row][key] for each in groups.values()]
-                left = np.arange(len(groups)) - 0.4 + (number + 0.5) * width
-                place.bar(left, heights, 0.92 * width, color=colour, label=label)
-            place.set_xticks(range(len(groups)), list(groups), rotation=30, ha="right", rotation_mode="anchor")
-            place.set(title=f"{title}, root in mm")
-        handles, labels = places[0].get_legend_handles_labels()
-        drawn.legend(handles, labels, loc="outside lower center", ncols=len(rows))
-        return finish(drawn, "emotions", "Error by emotion; the mean face of the training split in grey.", vectors=True)
 
 
 def branch_curves(
@@ -84,7 +60,7 @@ def branch_curves(
     seconds = np.arange(len(truth)) / fps
     with figure(WIDTH_IN, 0.95 * len(rows) + 0.5) as drawn:
         places = np.atleast_1d(drawn.subplots(len(rows), 1, sharex=True, sharey=True))
-        for place, (title, values), colour in zip(places, rows.items(), _colours(rows), strict=True):
+        for place, (title, values), colour in zip(places, rows.items(), row_colours(rows), strict=True):
             place.fill_between(
                 seconds, 0, 1, where=silent, color=PAUSE, transform=place.get_xaxis_transform(), step="mid"
             )
@@ -96,8 +72,8 @@ def branch_curves(
         return finish(drawn, name, caption, vectors=True)
 
 
-def _colours(rows: Collection[str]) -> list[str]:
-    """A colour per model, grey for the baseline."""
+def row_colours(rows: Collection[str]) -> list[str]:
+    """A colour per row title: one per model, grey for the mean face."""
     models = iter(MODELS * (1 + len(rows) // len(MODELS)))
     return [FAINT if title.startswith("mean") else next(models) for title in rows]
 

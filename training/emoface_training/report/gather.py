@@ -42,10 +42,13 @@ class Gathered:
     clips: dict[int, StoredClip] = field(default_factory=dict)
     rows: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
     targets: dict[int, np.ndarray] = field(default_factory=dict)
+    voices: dict[str, list[np.ndarray]] = field(default_factory=dict)
 
-    def begin(self, clips: list[StoredClip], models: dict[str, EvaluatedModel]) -> None:
+    def begin(
+        self, clips: list[StoredClip], models: dict[str, EvaluatedModel], voices: dict[str, list[np.ndarray]]
+    ) -> None:
         fps = next(iter(models.values())).fps
-        self.models = models
+        self.models, self.voices = models, voices
         self.clips = {index: clips[index] for index in shown_clips(clips, fps, self.count)}
 
     def see(self, row: str, index: int, offsets: np.ndarray, target: np.ndarray) -> None:
@@ -59,6 +62,10 @@ class Gathered:
     def driven(self, row: str, index: int) -> StoredClip:
         """The clip as the model of that row was driven: with its own style or the mean of them."""
         return in_own_style([self.clips[index]], self.models[row].styles)[0]
+
+    def voice(self, row: str, index: int) -> np.ndarray | None:
+        """What calibration had found of the clip's voice, where the model was calibrated."""
+        return self.voices[row][index] if row in self.voices else None
 
 
 def shown_clips(clips: list[StoredClip], fps: int, count: int) -> list[int]:

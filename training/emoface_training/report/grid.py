@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from emoface_training.batches import StoredClip
+from emoface_training.data.synthetic.phonemes import SIL
 from emoface_training.motion_targets import Face
 from emoface_training.report.curves import clip_title
 from emoface_training.report.faces import TILE, portrait_of, rest_face
@@ -22,7 +23,7 @@ def face_grid(
     """rows: offsets [T, V, 3] by title. Yields None after each drawn face and the picture at the end."""
     template = rest_face(face, clip)
     painter = portrait_of(face, template)
-    said = ", ".join(f"/{moment.phoneme.lower()}/" for moment in moments if moment.phoneme)
+    said = ", ".join(_said(moment) for moment in moments if moment.phoneme)
     caption = f"{clip_title(clip)}: {said or 'widest and most closed mouths of the ground truth'}."
     tiles = []
     for offsets in rows.values():
@@ -41,8 +42,12 @@ def face_grid(
                 place.set(xticks=[], yticks=[])
                 place.spines[:].set_visible(False)
                 if number == 0:
-                    sound = f"/{moment.phoneme.lower()}/  " if moment.phoneme not in ("", "SIL") else ""
-                    pause = "pause  " if moment.phoneme == "SIL" else ""
-                    place.set_title(f"{sound}{pause}{moment.frame / fps:.2f} s", loc="center", fontsize=8)
+                    place.set_title(f"{_said(moment)}  {moment.frame / fps:.2f} s", loc="center", fontsize=8)
             line[0].set_ylabel(title)
         yield finish(drawn, name, caption)
+
+
+def _said(moment: Instant) -> str:
+    if moment.phoneme == SIL:
+        return "pause"
+    return f"/{moment.phoneme.lower()}/" if moment.phoneme else ""

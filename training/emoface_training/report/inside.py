@@ -25,13 +25,15 @@ class Inside:
 
 
 @torch.no_grad()
-def look_inside(model: EvaluatedModel, clip: StoredClip, fused: np.ndarray, emotion: Emotion) -> Inside:
-    """clip: as the model was driven; fused: what it gave for it, [T, V, 3].
+def look_inside(
+    model: EvaluatedModel, clip: StoredClip, fused: np.ndarray, emotion: Emotion, voice: np.ndarray | None = None
+) -> Inside:
+    """clip: as the model was driven; fused: what it gave for it, [T, V, 3]; voice: its `speaker_mean` [D] then.
 
     The branches are those of the same run: both are fed with the fused motion, as in inference.
     """
     if isinstance(model, PackageModel):
-        weight = model.speak(clip, emotion)[1]
+        weight = model.speak(clip, emotion, voice)[1]
         words = "a package gives the fused motion alone: give its checkpoint for the branches"
         if not weight.shape[1]:
             return Inside(missing="the package has no Mesh Attention and no branches")
@@ -42,7 +44,8 @@ def look_inside(model: EvaluatedModel, clip: StoredClip, fused: np.ndarray, emot
     # `conditions` keeps a label whose draw (here always 1) reaches the chance of dropping it
     dropped = 2.0 if emotion == "auto" else 0.0
     given = conditions(ClipStore([clip], model.fps, len(model.styles)), [clip], emotion_dropped=dropped)
-    content, feeling, _ = network.encode(torch.from_numpy(clip.waveform())[None])
+    mean = None if voice is None else torch.from_numpy(voice)[None]
+    content, feeling, _ = network.encode(torch.from_numpy(clip.waveform())[None], mean)
     content, feeling = content[:, : len(fused)], feeling[:, : len(fused)]
     weight = network.mesh_attention.whole(content, feeling)
     code = network.decoder.motion_code(torch.from_numpy(fused)[None])

@@ -71,15 +71,15 @@ def label(report: dict[str, Any], row: str) -> str:
 
 
 def overall(report: dict[str, Any]) -> Table:
-    """All figures of every row; the best model of a column is marked."""
+    """All figures, one per line, of every predictor, one per column; the best model of a line is marked."""
     shown = columns(report["rows"]["model"])
     names = list(report["rows"])
-    rows = [[label(report, name), *(column.cell(report["rows"][name]) for column in shown)] for name in names]
+    rows = [[column.title, *(column.cell(report["rows"][name]) for name in names)] for column in shown]
     best = set()
-    models = [name for name in names if name in report["models"]]
-    for position, column in enumerate(shown, 1):
-        best |= {(names.index(name), position) for name in _best(report["rows"], models, column)}
-    return Table("", ["", *(column.title for column in shown)], rows, best)
+    for line, column in enumerate(shown):
+        winners = _best(report["rows"], list(report["models"]), column)
+        best |= {(line, 1 + names.index(name)) for name in winners}
+    return Table("", ["", *(label(report, name) for name in names)], rows, best)
 
 
 def by_group(report: dict[str, Any], kind: str) -> list[Table]:

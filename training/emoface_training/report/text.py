@@ -30,6 +30,7 @@ def table(report: dict[str, Any]) -> str:
             + ([f"closed below {report['closed_below_mm']:.2f} mm"] if "closed_below_mm" in report else [])
         )
         or "no masks: LVE and EVE need them (--masks)",
+        *([f"model: {report['models']['model']['label']}"] if len(report["models"]) > 1 else []),
         *_rows("", columns(model), report["rows"].items()),
     ]
     lines += [_heard(name, heard) for name, heard in report.get("emotion_recognition", {}).items()]

@@ -16,7 +16,8 @@ from emoface_training.evaluate import Progress
 from emoface_training.evaluated import Emotion
 from emoface_training.motion_targets import Face
 from emoface_training.options import OptionsError
-from emoface_training.report.curves import branch_curves, clip_title, emotion_bars, lip_curves
+from emoface_training.report.curves import branch_curves, clip_title, lip_curves
+from emoface_training.report.emotions import confusion, emotion_bars
 from emoface_training.report.folder import FIGURES, PAGE, PICTURES, appearing
 from emoface_training.report.gather import Gathered
 from emoface_training.report.grid import face_grid
@@ -60,13 +61,19 @@ class ReportWriter(Gathered):
         with appearing(self.folder, self.overwrite) as fresh:
             inside = [(row, index) for row in self.models for index in self.clips]
             for row, index in progress("inside the models", inside, len(inside)):
-                seen = look_inside(self.models[row], self.driven(row, index), self.rows[row][index], self.emotion)
-                self._inside[row, index] = seen
+                self._inside[row, index] = look_inside(
+                    self.models[row],
+                    self.driven(row, index),
+                    self.rows[row][index],
+                    self.emotion,
+                    self.voice(row, index),
+                )
             sections = [
                 self._errors(face),
                 self._curves(face, fps),
                 self._grids(face, fps, progress),
                 self._weights(face),
+                self._heard(report),
                 self._branches(face, fps),
             ]
             if video:
@@ -120,7 +127,7 @@ class ReportWriter(Gathered):
             index: instants(clip, None if distance is None else distance(self.targets[index]), fps, COLUMNS)
             for index, clip in self.clips.items()
         }
-        total = (1 + len(self.models)) * sum(len(some) for some in moments.values())
+        total = sum(1 + (1 + len(self.models)) * len(some) for some in moments.values())
 
         def draw() -> Iterator[Picture | None]:
             for index, clip in self.clips.items():
@@ -139,6 +146,22 @@ class ReportWriter(Gathered):
             else:
                 words.append(f"{self._label(row)}: {found[0].missing}.")
         return Section("weights", "What emotion moves", words, [weight_map(face, weights)] if weights else [])
+
+    def _heard(self, report: dict[str, Any]) -> Section:
+        words, matrices = [], {}
+        for row, heard in report["emotion_recognition"].items():
+            share = f"{self._label(row)}: {100 * heard['emotion_accuracy']:.1f} % of {heard['clips']} clips"
+            if "calibrated_clips" in heard:
+                share += (
+                    f"; calibrated on the voice {100 * heard['emotion_accuracy_calibrated']:.1f} % of "
+                    f"{heard['calibrated_clips']}, before {100 * heard['emotion_accuracy_before']:.1f} %"
+                )
+            words.append(f"{share}.")
+            if heard["clips"]:
+                matrices[self._label(row)] = np.array(heard["confusion"])
+        if not words:
+            words.append("No model here names emotions.")
+        return Section("heard", "Which emotion is heard", words, [confusion(matrices)] if matrices else [])
 
     def _branches(self, face: Face, fps: int) -> Section:
         """Content-only, emotion-only and Add outputs with the jitter of the lips in silence (section 4.5)."""
