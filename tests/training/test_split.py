@@ -11,10 +11,13 @@ from synthetic_corpus import TinyRig, ToneCorpus
 from tiny_run import run, tiny_options
 from torch import nn
 
-from emoface_training import training_run
+from emoface_training import loop, training_run
 from emoface_training.batches import ClipStore
+from emoface_training.checkpoint import load_state
 from emoface_training.length_buckets import LengthBuckets
+from emoface_training.loading import Loader
 from emoface_training.options import OptionsError
+from emoface_training.processes import Processes
 from emoface_training.split import BatchRows, RowDropout, Split
 from emoface_training.stage_a import StageA
 from emoface_training.trainer import StageB
@@ -33,15 +36,16 @@ def unequal_store() -> ClipStore:
     long = ToneCorpus(seconds=1.75).clips("train")
     clips = ClipStore.load(long, 30, 2).clips
     cut = [
-        dataclasses.replace(c, audio=c.audio[: 16000 * n // 30], parameters=c.parameters[:n])
+        dataclasses.replace(c, audio=c.audio[: -(-16000 * n // 30)], parameters=c.parameters[:n])
         for c, n in zip(clips, (15, 22, 30, 37, 45, 52), strict=True)
     ]
     return ClipStore([dataclasses.replace(c, speaker=c.actor) for c in cut], 30, 2)
 
 
-def task(stage: str) -> StageA | StageB:
+def task(stage: str, **changes: object) -> StageA | StageB:
     """Either stage with six clips per step; calibration, sampled vertices, cross rows, mixtures and dropout are on."""
-    chosen = tiny_options(8, batch_size=6, calibrated=0.5, loss_vertices=18, frame_gains={"lips_close": 2.0})
+    plain = {"batch_size": 6, "calibrated": 0.5, "loss_vertices": 18, "frame_gains": {"lips_close": 2.0}}
+    chosen = tiny_options(5, **(plain | changes))
     store = unequal_store()
     model = training_run.new_model(chosen, ("a", "b"), TinyRig(), store)
     if stage == "b":
@@ -127,6 +131,47 @@ def test_buckets_save_padding_and_depend_on_the_step_alone() -> None:
         padding[name] = 1 - np.mean([float(mask.float().mean()) for mask in masks])
         assert stage.load(4).draw.clips == stage.load(4).draw.clips != stage.load(5).draw.clips
     assert padding["buckets"] < 0.7 * padding["plain"]
+
+
+@pytest.mark.parametrize("ahead", [0, 2])
+def test_batches_come_in_order_however_far_they_are_read_ahead(ahead: int) -> None:
+    read = []
+
+    def load(step: int) -> int:
+        read.append(step)
+        if step == 6:
+            raise ValueError("no such batch")
+        return 10 * step
+
+    with Loader(load, ahead) as loader:
+        assert [loader.get(step) for step in range(3, 6)] == [30, 40, 50]
+        with pytest.raises(ValueError, match="no such batch"):
+            loader.get(6)
+        assert loader.waited > 0.0
+    assert read[:4] == [3, 4, 5, 6] and len(read) <= 4 + ahead
+
+
+def test_scaled_losses_learn_and_resume(tmp_path: Path) -> None:
+    """float16 with its loss scaling, which runs on a CPU too, though no one would train there."""
+    curves = {}
+    for name, options in (("half", {"float16": True}), ("whole", {})):
+        stage = task("b", checkpoint_every_steps=2, log_every_steps=1, learning_rate=1e-4, **options)
+        loop.run(stage, tmp_path / name)
+        curves[name] = curve(tmp_path / name)
+    assert curves["half"] != curves["whole"]
+    assert curves["half"] == pytest.approx(curves["whole"], rel=0.02)
+    assert load_state(tmp_path / "half" / "stage_b")["scaler"]["scale"] == 65536.0
+
+
+def test_a_step_whose_scaled_gradients_overflow_is_left_out(tmp_path: Path) -> None:
+    run = loop.StageRun(task("b", float16=True), tmp_path, 1, Processes())
+    run.begin()
+    before = {name: value.clone() for name, value in run.task.model.state_dict().items()}
+    run.scaler.load_state_dict(run.scaler.state_dict() | {"scale": 2.0**120})
+    run.advance(0.3, run.task.load(0), 0)
+    assert run.scaler.get_scale() == 2.0**119
+    assert all(torch.equal(before[name], value) for name, value in run.task.model.state_dict().items())
+    run.log.close()
 
 
 @pytest.mark.parametrize("stage", ["a", "b"])

@@ -17,7 +17,7 @@ from emoface.errors import EmoFaceError
 
 _EXTRAS = {
     "view": ("pygltflib", "av", "PIL"),
-    "train": ("torch", "safetensors", "yaml", "tqdm", "tensorboard", "scipy"),
+    "train": ("torch", "accelerate", "safetensors", "yaml", "tqdm", "tensorboard", "scipy"),
     "export": ("torch", "onnx", "onnxscript"),
     "rtx": ("tensorrt_rtx", "cuda"),
 }
