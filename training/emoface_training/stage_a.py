@@ -121,20 +121,30 @@ class StageA:
         """Tied front end: the emotion encoder's own is left out."""
         left_out = {id(p) for p in self.model.emotion_encoder.encoder.feature_extractor.parameters()}
         modules = (self.model.content_encoder, self.model.emotion_encoder, self.head)
+        if self.emotion_alone:
+            self.model.content_encoder.requires_grad_(False)
+            modules = (self.model.emotion_encoder, self.head.expression)
         return [{"params": [p for m in modules for p in m.parameters() if id(p) not in left_out], "factor": 1.0}]
 
     def prepare(self) -> None:
         """Nothing to do before the first step."""
 
-    def features(self, audio: Tensor, frames: int) -> tuple[Tensor, Tensor, Tensor]:
-        """audio [B, 320 T + 80] -> content, emotion [B, frames, D] at frame rate and emotion features [B, T, D]."""
+    @property
+    def emotion_alone(self) -> bool:
+        return self.options.streams == "emotion"
+
+    def features(self, audio: Tensor, frames: int, with_content: bool = True) -> tuple[Tensor, Tensor, Tensor]:
+        """audio [B, 320 T + 80] -> content, emotion [B, frames, D] at frame rate and emotion features [B, T, D].
+
+        Without content its features are zeros.
+        """
         content_encoder = self.model.content_encoder.encoder
         emotion_encoder = self.model.emotion_encoder.encoder
         with encoder_precision(self.options, audio.device):
             tail = audio.new_zeros(audio.shape[0], HOP * content_encoder.config.look_ahead)
             local = content_encoder.local_features(torch.cat([audio, tail], 1))
-            content = content_encoder.whole_local(local)
             emotion = emotion_encoder.whole_local(local)
+            content = content_encoder.whole_local(local) if with_content else torch.zeros_like(emotion)
         content, emotion = content.float(), emotion.float()
         fps = self.model.config.fps
         return interpolate(content, frames, fps), interpolate(emotion, frames, fps), emotion
@@ -170,7 +180,7 @@ class StageA:
             batch, chances = batch.part(places), chances[places]
         batch = batch.to(self.device)
         audio, frames = self.model.pad_audio(batch.audio)
-        content, emotion, _ = self.features(audio, frames)
+        content, emotion, _ = self.features(audio, frames, not self.emotion_alone)
         emotion = relative_to_neutral(emotion, batch.mask, batch.neutral, o.calibrated, chances.to(self.device))
         if totals is not None:  # the other parts' neutral rows are not scored here
             batch, content, emotion = batch.first(count), content[:count], emotion[:count]
@@ -185,6 +195,9 @@ class StageA:
             )
             parts["phonemes"] = named / max(1, totals.labels)
             parts["emotion"] = parts["emotion"] * (count / totals.clips)
+        if self.emotion_alone:
+            parts = {name: parts[name] for name in ("expression", "emotion")}
+            return parts["expression"] + o.emotion_weight * parts["emotion"], parts
         total = (
             parts["speech"]
             + parts["expression"]
