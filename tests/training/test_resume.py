@@ -17,7 +17,7 @@ from tiny_run import run, tiny_options
 from train_once import chosen
 
 from emoface.cli.main import main
-from emoface_training import checkpoint, loop, training_run
+from emoface_training import checkpoint, loop, options, training_run
 from emoface_training.checkpoint import CheckpointError, SaveError
 from emoface_training.data import corpus as corpus_module
 from emoface_training.data.synthetic import rig as rig_module
@@ -200,3 +200,29 @@ def test_a_checkpoint_of_another_config_is_refused(tmp_path: Path) -> None:
     wider = tiny_options(1, decoder={"width": 32})
     with pytest.raises(CheckpointError, match=r"run/stage_b.*decoder\.width 16 instead of 32"):
         run(tmp_path / "new", wider, stage="b", model_from=tmp_path / "run" / "stage_b")
+
+
+def faceformer(steps: int, **stage_b: object) -> options.TrainingOptions:
+    """The tiny model of the other family."""
+    plain = tiny_options(steps, pairs=False, classification=False, **stage_b)
+    model = {name: part for name, part in plain.model.items() if name not in ("emotion_encoder", "mesh_attention")}
+    model = model | {"family": "faceformer", "resampling": "after-transformer"}
+    return dataclasses.replace(plain, model=model, stage_a=None)
+
+
+def test_a_checkpoint_of_another_family_is_refused(tmp_path: Path) -> None:
+    run(tmp_path / "ours", tiny_options(1), stage="b")
+    run(tmp_path / "theirs", faceformer(1), stage="b")
+    with pytest.raises(CheckpointError, match=r"ours/stage_b, a checkpoint of family 'emoface'.*'faceformer'"):
+        run(tmp_path / "new", faceformer(1), stage="b", model_from=tmp_path / "ours" / "stage_b")
+    with pytest.raises(CheckpointError, match=r"theirs/stage_b, a checkpoint of family 'faceformer'.*'emoface'"):
+        run(tmp_path / "new", tiny_options(1), stage="b", resume=True, model_from=tmp_path / "theirs" / "stage_b")
+    with pytest.raises(CheckpointError, match=r"theirs/stage_b.*emotion_encoder"):
+        run(tmp_path / "more", tiny_options(1), stage="b", start_from=tmp_path / "theirs" / "stage_b")
+    with pytest.raises(CheckpointError, match="got model ="):
+        run(tmp_path / "theirs", tiny_options(1), stage="b", resume=True)
+    # However its rows are split, the other family has one curve too
+    for accumulate in (1, 2):
+        run(tmp_path / f"a{accumulate}", faceformer(3, batch_size=4, accumulate=accumulate), stage="b")
+    losses = [[row["loss"] for row in rows(tmp_path / f"a{accumulate}")] for accumulate in (1, 2)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
