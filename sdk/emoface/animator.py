@@ -17,7 +17,6 @@ from emoface.calibration import Calibration, calibration_for
 from emoface.errors import (
     AudioFormatError,
     ClosedError,
-    ConditionError,
     EmoFaceError,
     RuntimeFailure,
     StreamEndedError,
@@ -30,7 +29,7 @@ from emoface.rig.blinks import Blinks, open_blinks
 from emoface.rig.controls import RigControls
 from emoface.rig.stream import open_rig
 from emoface.stream.calibrate import CONDITION, calibrated_output, learn_voice
-from emoface.stream.choices import block_features, check_channels, chosen_face, initial_conditions
+from emoface.stream.choices import block_features, change_moment, check_channels, chosen_face, initial_conditions
 from emoface.stream.conditions import ConditionTimeline, Vector, condition_vector
 from emoface.stream.driver import Calls, Motion, Probe, open_driver, run_alone
 from emoface.stream.features import Floats
@@ -289,16 +288,8 @@ class Animator:
             self._set(name, condition_vector(self.package.manifest, name, value), at)
 
     def _set(self, name: str, vector: Vector, at: float | None) -> None:
-        moment = self._driver.fed / self.sample_rate if at is None else at
-        if isinstance(moment, bool) or not isinstance(moment, (int, float)) or not math.isfinite(moment):
-            raise ConditionError(f"at={at!r}", "seconds of audio time", "Pass a number or None.")
-        if moment < (earliest := self._driver.earliest_change(name)):
-            raise ConditionError(
-                f"{name} at {moment:g} s",
-                f"a time from {earliest:g} s on: earlier frames were already computed",
-                "Announce changes before feeding the audio they belong to, or leave `at` out.",
-            )
-        self._timeline.set(name, vector, float(moment))
+        now = self._driver.fed / self.sample_rate
+        self._timeline.set(name, vector, change_moment(name, at, now, self._driver.earliest_change(name)))
 
     def calibrate(
         self,
@@ -308,38 +299,34 @@ class Animator:
     ) -> Calibration | None:
         """Learn a voice: the mean emotion feature of its neutral speech becomes the condition `speaker_mean`.
 
-        For voices that the model was not trained on. The stream itself is not disturbed: the speech runs through the
-        emotion stage from a state of its own, with the stream's block size. See `emoface.stream.calibrate` for what
-        counts as speech.
+        For voices that the model was not trained on. The stream itself is not disturbed. See
+        `emoface.stream.calibrate` for how it works and what counts as speech.
 
         Args:
-            neutral_speech: (n,) or (n, channels), dtypes as for `step`: the voice speaking calmly, about 10 s, at least
-                2 s. Or a calibration made before; or None, back to the package's default.
+            neutral_speech: (n,) or (n, channels) as for `step`: the voice speaking calmly, about 10 s, at least 2 s; or
+                a calibration made before; or None, back to the package's default.
             sample_rate: of the speech; None is the stream's.
-            at: seconds of audio time from which it holds, as for `set_condition`; None means the audio fed so far. It
-                holds until `reset`: give a calibration to `package.animator(calibration=...)` to keep it.
+            at: as for `set_condition`. It holds until `reset`; `package.animator(calibration=...)` keeps it beyond.
 
         Returns:
-            The calibration; None where None was given.
+            The calibration, or None.
 
         Raises:
             AudioError, AudioFormatError: speech that is too short, silent, too long, or as for `step`.
-            PackageError: the package's model has no emotion stage that can be calibrated.
-            CalibrationError: a calibration of another package.
+            PackageError, CalibrationError: a package that cannot be calibrated; a calibration of another package.
             ConditionError: `at` lies before a frame that was already computed.
         """
-        manifest = self.package.manifest
         with self._use():
-            calibrated_output(manifest)
+            calibrated_output(manifest := self.package.manifest)
             calibration = None
             if isinstance(neutral_speech, Calibration):
                 calibration = calibration_for(self.package, neutral_speech)
             elif neutral_speech is not None:
                 rate = self.sample_rate if sample_rate is None else check_rate(sample_rate)
-                samples, _ = to_mono(neutral_speech, None)
+                samples = to_mono(neutral_speech, None)[0]
                 calibration = learn_voice(self.package, self._engine, self._driver.clock, rate, samples)
-            value = None if calibration is None else calibration.speaker_mean
-            self._set(CONDITION, condition_vector(manifest, CONDITION, value), at)
+            mean = None if calibration is None else calibration.speaker_mean
+            self._set(CONDITION, condition_vector(manifest, CONDITION, mean), at)
             return calibration
 
     def close(self) -> None:

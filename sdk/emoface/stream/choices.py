@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoface.calibration import calibration_for
-from emoface.errors import AudioFormatError, UsageError
+from emoface.errors import AudioFormatError, ConditionError, UsageError
 from emoface.stream.conditions import Vector, condition_vector
 
 if TYPE_CHECKING:
@@ -46,6 +46,24 @@ def initial_conditions(package: Package, given: dict[str, Any]) -> dict[str, Vec
         if left and isinstance(value, str) and value not in manifest.choices(name):
             given = {**given, name: None}
     return {name: condition_vector(manifest, name, given.get(name)) for name in manifest.conditions}
+
+
+def change_moment(name: str, at: object, now: float, earliest: float) -> float:
+    """The audio time from which a change of condition `name` holds: `at`, or `now` for None.
+
+    Raises:
+        ConditionError: no number, or a time before `earliest`, the first that was not computed yet.
+    """
+    moment = now if at is None else at
+    if isinstance(moment, bool) or not isinstance(moment, (int, float)) or not math.isfinite(moment):
+        raise ConditionError(f"at={at!r}", "seconds of audio time", "Pass a number or None.")
+    if moment < earliest:
+        raise ConditionError(
+            f"{name} at {moment:g} s",
+            f"a time from {earliest:g} s on: earlier frames were already computed",
+            "Announce changes before feeding the audio they belong to, or leave `at` out.",
+        )
+    return float(moment)
 
 
 def block_features(package: Package, block_ms: float | None) -> int:
