@@ -95,7 +95,7 @@ class PackageListener:
         model = self.model
         with model.package.animator(backend=model.backend, precision=model.precision, blinks=False) as animator:
             try:
-                return np.asarray(animator.calibrate(sound, SAMPLE_RATE).speaker_mean)
+                return np.array(animator.calibrate(sound, SAMPLE_RATE).speaker_mean)
             except AudioError:
                 return None
 
