@@ -57,6 +57,35 @@ def test_manifold_and_consistently_oriented(rig: Rig) -> None:
     assert uses.max() == 2
 
 
+def test_the_skin_is_closed_but_for_the_neck(rig: Rig) -> None:
+    """One sheet with lips, mouth, lids and nostrils: its open edges are the neck's and the rims behind the lids."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    edges = _directed_edges(rig.faces)
+    graph = coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), (VERTICES, VERTICES))
+    _, sheet = connected_components(graph, directed=False)
+    for name in ("cheeks", "scalp", "neck", "lips", "mouth_inner", "eyes", "upper_lip_inner"):
+        assert (sheet[rig.masks[name]] == sheet[rig.masks["nose"][0]]).all(), name
+    own = edges[sheet[edges[:, 0]] == sheet[rig.masks["nose"][0]]]
+    once, uses = np.unique(np.sort(own, axis=1), axis=0, return_counts=True)
+    rim = np.unique(once[uses == 1])
+    lowest = rig.template[:, 1].min() + 0.01
+    assert np.isin(rim, rig.masks["eyes"]).sum() == 2 * 32
+    assert (rig.template[np.setdiff1d(rim, rig.masks["eyes"]), 1] < lowest).all()
+
+
+def test_nostrils_are_dark_passages(rig: Rig) -> None:
+    """Below the tip of the nose something much darker than skin lies higher than its rim."""
+    nose = rig.masks["nose"]
+    light = rig.colours[nose].max(axis=1)
+    dark = nose[light < 0.1 * np.median(light)]
+    assert len(dark) >= 2 * 14
+    assert (rig.template[dark, 0] > 0.003).sum() == (rig.template[dark, 0] < -0.003).sum() == len(dark) // 2
+    rim = rig.template[nose[(light > 0.3 * np.median(light)) & (rig.template[nose, 1] < -0.039)], 1]
+    assert rig.template[dark, 1].mean() > rim.mean() + 0.003
+
+
 def test_head_is_the_size_of_a_head(rig: Rig) -> None:
     low, high = rig.template.min(axis=0), rig.template.max(axis=0)
     assert 0.13 < high[0] - low[0] < 0.19

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from . import arkit_eyes, arkit_mouth, eyes, head_ears, mouth
+from . import arkit_eyes, arkit_mouth, eyes, head_ears, head_nose, mouth
 from .head_parts import Array, Parts, smoothstep
 from .rig import Rig
 
@@ -59,6 +59,7 @@ def named_parts(rig: Rig) -> Parts:
     mouth.add_teeth(parts)
     mouth.add_tongue(parts)
     head_ears.add_ears(parts)
+    head_nose.add_nostrils(parts)
     eyes.add_lashes(parts)
     eyes.add_brows(parts)
     parts.add(rig.template[len(parts) :], "skin")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .head_parts import Array, Index, Parts, bump, smoothstep
+from .head_parts import FACE_LABELS, Array, Index, Parts, bump, smoothstep
 from .mouth import CONTACT, COS, SIN
 from .rig_fields import Skin
 from .rig_mouth import FIRST_LIP, MouthFields
@@ -36,7 +36,7 @@ def paired_shapes(parts: Parts, points: Array, faces: Index) -> dict[str, Array]
         _SIDE * corner * 0.34 + none, thinner + 0.06 * corner, -0.40 * corner - 0.04, (1.0, 1.0, 0.9, 0.5, 0.1, 0.0)
     )
     x, y, _ = points.T
-    skin = np.isin(np.array(parts.labels), ("skin", "mouth_skin"))
+    skin = np.isin(np.array(parts.labels), FACE_LABELS)
     pit = bump(x, y, 3.35, -6.1, 0.55, 0.8) * skin
     return {"mouthDimple": dimple + np.stack([0.05 * np.sign(x) * pit, 0 * pit, -0.14 * pit], axis=1)}
 
@@ -78,7 +78,7 @@ def _cheek_puff(lips: _Lips, labels: Array) -> Array:
     """Blown-up cheeks behind sealed lips: given in the middle of the cheeks, spread to the lips and the cheekbones."""
     x, y, z = lips.points.T
     ax = np.abs(x)
-    surface = np.isin(labels, ("skin", "mouth_skin", "lids"))
+    surface = np.isin(labels, (*FACE_LABELS, "lids"))
     away = ((ax - 4.1) / 2.9) ** 2 + ((y + 5.7) / 3.1) ** 2
     centre = surface & (((ax - 4.4) / 0.9) ** 2 + ((y + 5.8) / 0.9) ** 2 < 1) & (z > 2.0)
     still = surface & ((away > 1) | (z < 1.0)) & ~centre
@@ -94,7 +94,7 @@ def _cheek_puff(lips: _Lips, labels: Array) -> Array:
 
 def _chin_lift(labels: Array, points: Array) -> Array:
     x, y, z = points.T
-    chin = bump(x, y, 0.0, -9.0, 1.6, 0.95) * np.isin(labels, ("skin", "mouth_skin")) * smoothstep(4.0, 6.5, z)
+    chin = bump(x, y, 0.0, -9.0, 1.6, 0.95) * np.isin(labels, FACE_LABELS) * smoothstep(4.0, 6.5, z)
     return np.outer(chin, np.array([0.0, 0.34, 0.10]))
 
 

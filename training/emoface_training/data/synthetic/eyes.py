@@ -67,7 +67,7 @@ def add_eyes(parts: Parts) -> None:
     rim[:, :2] = centre[:2] + (rim[:, :2] - centre[:2]) * 1.05
     rim[:, 2] -= 0.26
     lids.append(rim)
-    polar = np.array([0.09, PUPIL - 0.015, PUPIL + 0.015, 0.31, IRIS - 0.03, IRIS + 0.01, 0.66, 0.95, 1.3, 1.7])
+    polar = np.array([PUPIL - 0.015, PUPIL + 0.015, 0.31, IRIS - 0.03, IRIS + 0.01, 0.66, 1.0, 1.4])
     turn = np.arange(BALL_COLUMNS) * (2 * np.pi / BALL_COLUMNS)
     for side, name in ((1.0, "left"), (-1.0, "right")):
         flip = side < 0
@@ -96,12 +96,14 @@ def add_lashes(parts: Parts) -> None:
         margin = parts.points[parts.groups[f"lids_{name}"][len(LID_RINGS) - 1]][top]
         outward = margin - centre * np.array([side, 1, 1])
         outward /= np.linalg.norm(outward, axis=1, keepdims=True)
-        reach = np.clip(np.sin(ANGLE[top]), 0, 1)[:, None] ** 0.5
+        rise = np.clip(np.sin(ANGLE[top]), 0, 1)[:, None]
+        outer = np.clip(COS[top, None], 0, 1)
+        reach = rise**0.6 * (0.75 + 0.6 * outer)
         root = margin + 0.015 * outward
         tip = (
             margin
-            + reach * (0.15 * outward + np.array([0.0, -0.02, 0.0]))
-            + 0.03 * np.array([side, 0, 0]) * (COS[top, None] > 0.5)
+            + reach * (0.20 * outward + np.array([0.0, 0.075, 0.0]))
+            + 0.05 * rise * outer * np.array([side, 0, 0])
         )
         rows = [parts.add(root, "lashes"), parts.add(tip, "lashes")]
         parts.strip(rows[0], rows[1], closed=False, flip=side > 0)

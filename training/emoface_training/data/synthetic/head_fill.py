@@ -11,14 +11,39 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull, cKDTree
 
-from . import eyes, mouth
+from . import eyes, head_creases, head_nose, mouth
 from .head_parts import Array, Index, smoothstep
 from .head_shape import AXIS_Z, LEVEL_BOTTOM, LEVEL_TOP, address, skin
 
 NECK_RING = 18  # sites of half the lower border, without the two on the midline
 _HAIRLINE = (
-    np.deg2rad([0, 12, 26, 40, 50, 58, 64, 69, 73, 77, 80, 84, 90, 98, 108, 118, 132, 150, 180]),
-    np.array([6.9, 7.0, 7.1, 6.6, 5.6, 4.2, 2.7, 1.2, 0.0, -0.6, -0.4, 0.9, 2.2, 2.1, 0.0, -4.2, -6.0, -6.7, -7.0]),
+    np.deg2rad([0, 10, 22, 33, 42, 49, 55, 61, 66, 70, 73, 78, 82, 86, 92, 100, 110, 120, 134, 150, 165, 180]),
+    np.array(
+        [
+            6.6,
+            6.75,
+            7.0,
+            6.9,
+            6.2,
+            5.0,
+            3.7,
+            2.9,
+            2.1,
+            0.6,
+            -1.0,
+            -1.5,
+            -1.3,
+            0.6,
+            1.9,
+            2.2,
+            0.4,
+            -2.6,
+            -4.8,
+            -6.0,
+            -6.7,
+            -6.9,
+        ]
+    ),
 )
 
 
@@ -30,13 +55,13 @@ def hairline(azimuth: Array) -> Array:
 def spacing(p: Array) -> Array:
     """Wanted distance between neighbouring sites (relative) at points [N, 3] with x >= 0."""
     x, y, z = p.T
-    r = np.full(len(x), 1.25)
+    r = 1.3 - 0.36 * smoothstep(-4.0, 0.0, y)
     face = smoothstep(-1.0, 5.0, z) * smoothstep(-12.0, -9.5, y) * smoothstep(9.5, 7.0, y)
-    r = r * (1 - face) + 0.62 * face
+    r = r * (1 - face) + 0.70 * face
     for cx, cy, cz, size, value in (
         (0.3, -2.0, 9.5, 1.4, 0.36),
-        (0.8, -3.8, 9.3, 1.25, 0.27),
-        (0.55, -4.12, 9.2, 0.55, 0.15),
+        (0.8, -3.8, 9.3, 1.25, 0.26),
+        (0.60, -4.12, 9.2, 0.40, 0.20),
         (2.6, 2.2, 7.0, 1.7, 0.42),
         (2.8, -4.6, 7.0, 1.8, 0.42),
         (0.0, -9.0, 8.4, 2.0, 0.50),
@@ -49,14 +74,14 @@ def spacing(p: Array) -> Array:
 
 
 def _inside_features(p: Array) -> Array:
-    """True where a skin point lies within the outer mouth or eye ring (with a margin)."""
+    """True where a skin point lies within the outer mouth, eye or nostril ring (with a margin)."""
     x, y, z = np.abs(p[:, 0]), p[:, 1], p[:, 2]
     dy = y - mouth.MOUTH_Y
     ry = np.where(dy > 0, mouth.OUTER_UP, mouth.OUTER_DOWN)
     in_mouth = (x / (mouth.OUTER_A + 0.2)) ** 2 + (dy / (ry + 0.2)) ** 2 < 1
     ey = y - eyes.EYE_Y
     in_eye = ((x - eyes.EYE_X) / (2.1 + 0.2)) ** 2 + (ey / (np.where(ey > 0, 1.28, 1.10) + 0.17)) ** 2 < 1
-    return (in_mouth | in_eye) & (z > 2.0)
+    return (in_mouth | in_eye) & (z > 2.0) | head_nose.inside(p, 0.09)
 
 
 class SkinGrid:
@@ -109,10 +134,13 @@ def hairline_rows() -> tuple[Array, Array]:
     return rows[0], rows[1]
 
 
-def choose_sites(fixed: Array, count: int, grid: SkinGrid) -> Array:
-    """`count` sites with x > 0 between the fixed sites; farthest points, then Lloyd steps. [count, 3]"""
+def choose_sites(fixed: Array, count: int, grid: SkinGrid, scale: float) -> Array:
+    """`count` sites with x > 0 between the fixed sites; farthest points, then Lloyd steps. [count, 3]
+
+    `scale` times the spacing field is the distance of the sites on the midline.
+    """
     size = spacing(grid.points)
-    usable = ~_inside_features(grid.points) & (grid.points[:, 0] > 0.5 * size)
+    usable = ~_inside_features(grid.points) & (grid.points[:, 0] > 0.6 * scale * size)
     tree = cKDTree(fixed)
     usable &= tree.query(grid.points)[0] > 0.3 * size
     points, size, area = grid.points[usable], size[usable], grid.area[usable]
@@ -137,12 +165,14 @@ def choose_sites(fixed: Array, count: int, grid: SkinGrid) -> Array:
 
 def _on_sphere(points: Array) -> Array:
     azimuth, level = address(points)
-    latitude = np.where(level > 0, level * np.pi / 2, level * np.pi / 2 * 0.95)
+    latitude = np.where(level > 0, level * np.pi / 2, level * np.pi / 2 * 0.78)
+    # the underside of the nose spans hardly any levels: give it room, or its triangles would be slivers
+    latitude = latitude + 0.08 * (smoothstep(-0.295, -0.262, level) - 0.5) * np.exp(-((azimuth / 0.16) ** 2))
     return np.stack([np.cos(latitude) * np.sin(azimuth), np.sin(latitude), np.cos(latitude) * np.cos(azimuth)], axis=1)
 
 
 def triangulate(points: Array, closed_rings: list[Index], border: Index) -> Index:
-    """Triangles [F, 3] over sites [N, 3] of the half x >= 0, leaving out mouth, eye and neck openings.
+    """Triangles [F, 3] over sites [N, 3] of the half x >= 0, leaving out mouth, eye, nostril and neck openings.
 
     closed_rings hold the indices of the sites of each opening; border those of the neck's lower edge.
     """
@@ -195,9 +225,9 @@ def _flip_edges(points: Array, tri: Index) -> Index:
 
 def _midline(azimuth: float, scale: float, avoid: Array) -> Array:
     """Sites along the midline at azimuth 0 or pi, spaced by the field, clear of `avoid` [K, 3]."""
-    levels = np.linspace(LEVEL_TOP, LEVEL_BOTTOM, 1500)
+    levels = np.linspace(LEVEL_TOP, LEVEL_BOTTOM, 4000)
     curve = skin(np.full(levels.shape, azimuth), levels)
-    step = np.linalg.norm(np.diff(curve, axis=0), axis=1) / (scale * spacing(curve[1:]))
+    step = np.linalg.norm(np.diff(curve, axis=0), axis=1) / (0.85 * scale * spacing(curve[1:]))
     along = np.concatenate([[0.0], np.cumsum(step)])
     count = int(np.round(along[-1]))
     level = np.interp(np.linspace(0.0, along[-1], count + 1), along, levels)
@@ -208,25 +238,30 @@ def _midline(azimuth: float, scale: float, avoid: Array) -> Array:
         in_mouth = (dy < mouth.OUTER_UP + 0.15) & (dy > -mouth.OUTER_DOWN - 0.15) & (points[:, 2] > 0)
         points = points[~in_mouth]
     clear = cKDTree(avoid).query(points)[0] > 0.45 * scale * spacing(points)
+    last = points[0]
+    for i, point in enumerate(points[1:], 1):  # below the nose the curve folds back on itself
+        clear[i] &= bool(np.linalg.norm(point - last) > 0.4 * scale * spacing(points[i : i + 1])[0])
+        last = point if clear[i] else last
     points[:, 0] = 0.0
     return np.asarray(points[clear])
 
 
-def fill(mouth_ring: Array, eye_ring: Array, total: int, grid: SkinGrid) -> tuple[Array, Index, Index]:
-    """Skin sites and triangles joining the outer mouth ring [64, 3] and the outer eye ring at +x [32, 3].
+def fill(mouth_ring: Array, side_rings: list[Array], total: int, grid: SkinGrid) -> tuple[Array, Index]:
+    """Skin sites and triangles joining the outer mouth ring [64, 3] and the rings of the openings at +x, each [K, 3].
 
-    Returns (new points [total, 3], faces [F, 3], ring indices): faces index the concatenation of the new
-    points, the mouth ring, the eye ring and its mirror image. `total` counts the new vertices.
+    Returns (new points [total, 3], faces [F, 3]): faces index the concatenation of the new points, the mouth ring,
+    the rings at +x and their mirror images, in that order. `total` counts the new vertices.
     """
     half_ring = np.flatnonzero(mouth_ring[:, 0] >= -1e-9)
-    rows = np.concatenate(hairline_rows())
+    openings = np.concatenate(side_rings)
+    folds = head_creases.rows()  # packed more densely than the field asks for
+    rows = np.concatenate([*hairline_rows(), folds])
     azimuth = np.arange(1, NECK_RING + 1) / (NECK_RING + 1) * np.pi
     neck = skin(azimuth, np.full(NECK_RING, LEVEL_BOTTOM))
     off = rows[:, 0] > 1e-6
-    scale = 1.0
     expected = float((grid.area / (0.866 * spacing(grid.points) ** 2))[~_inside_features(grid.points)].sum())
-    scale = float(np.sqrt(2 * expected / total))
-    avoid = np.concatenate([rows, mouth_ring, eye_ring])
+    scale = float(np.sqrt(2 * expected / (total - len(folds))))
+    avoid = np.concatenate([rows, mouth_ring, openings])
     front_line, back_line = _midline(0.0, scale, avoid), _midline(np.pi, scale, avoid)
     middle = np.concatenate([front_line, back_line, rows[~off]])
     middle[:, 0] = 0.0
@@ -234,29 +269,30 @@ def fill(mouth_ring: Array, eye_ring: Array, total: int, grid: SkinGrid) -> tupl
     if (total - len(middle)) % 2:  # both halves are equal, so the midline decides the parity of the total
         middle = np.delete(middle, len(front_line) + len(back_line) // 2, axis=0)
     count = (total - len(middle)) // 2 - len(side_fixed)
-    fixed = np.concatenate([middle, side_fixed, mouth_ring[half_ring], eye_ring])
-    free = choose_sites(fixed, count, grid)
-    half = np.concatenate([middle, side_fixed, free, mouth_ring[half_ring], eye_ring])
+    fixed = np.concatenate([middle, side_fixed, mouth_ring[half_ring], openings])
+    free = choose_sites(fixed, count, grid, scale)
+    half = np.concatenate([middle, side_fixed, free, mouth_ring[half_ring], openings])
     m, s = len(middle), len(middle) + len(side_fixed) + count
-    mouth_ids = np.arange(s, s + len(half_ring))
-    eye_ids = np.arange(s + len(half_ring), len(half))
+    opening_start = s + len(half_ring)
+    ends = opening_start + np.cumsum([len(ring) for ring in side_rings])
+    closed = [np.arange(s, opening_start)]
+    closed += [np.arange(end - len(ring), end) for end, ring in zip(ends, side_rings, strict=True)]
     border = np.flatnonzero(np.isin(np.arange(len(half)), m + len(rows[off]) + np.arange(NECK_RING)) | _lowest(half, m))
-    tri = triangulate(half, [mouth_ids, eye_ids], border)
+    tri = triangulate(half, closed, border)
     points = np.concatenate([half[:s], half[m:s] * np.array([-1.0, 1.0, 1.0])])
-    # numbering of the result: new points, then the whole mouth ring, then the two eye rings
-    left = np.concatenate(
-        [np.arange(s), len(points) + half_ring, len(points) + mouth.COLUMNS + np.arange(len(eye_ids))]
-    )
+    # numbering of the result: new points, then the whole mouth ring, then the openings of either side
+    after = len(points) + mouth.COLUMNS
+    left = np.concatenate([np.arange(s), len(points) + half_ring, after + np.arange(len(openings))])
     opposite = (mouth.COLUMNS // 2 - half_ring) % mouth.COLUMNS
     right = np.concatenate(
         [
             np.arange(m),
-            s + np.arange(s - m),
+            np.arange(s, 2 * s - m),
             len(points) + opposite,
-            len(points) + mouth.COLUMNS + len(eye_ids) + np.arange(len(eye_ids)),
+            after + len(openings) + np.arange(len(openings)),
         ]
     )
-    return points, np.concatenate([left[tri], right[tri][:, ::-1]]), border
+    return points, np.concatenate([left[tri], right[tri][:, ::-1]])
 
 
 def _lowest(points: Array, middle: int) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import eyes, mouth
-from .head_parts import Array, Index, Parts
+from .head_parts import FACE_LABELS, Array, Index, Parts
 
 # one vertex belongs to at most one of these
 PARTS = ("lips", "mouth_inner", "teeth_upper", "teeth_lower", "tongue", "eyeballs", "eyes", "ears", "neck", "scalp")
@@ -21,7 +21,7 @@ def masks(parts: Parts, points: Array, hair: Array) -> dict[str, Index]:
     label = np.array(parts.labels)
     x, y, z = points.T
     ax = np.abs(x)
-    surface = np.isin(label, ("skin", "mouth_skin"))
+    surface = np.isin(label, FACE_LABELS)
     rings = parts.groups["mouth_rings"]
     contact = rings[mouth.CONTACT]
     first_lip = len(mouth.SKIN_RINGS)

@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
 
+FACE_LABELS = ("skin", "mouth_skin", "nostril")
+"""Labels of the bare and the hairy skin, without lids and lips."""
+
 
 class Parts:
     """Growing triangle mesh; `add` returns the indices of the new vertices, in order.

@@ -83,13 +83,15 @@ def add_lips(parts: Parts) -> Index:
         inner[:, 1] += SIN * dy
         inner[:, 2] += dz
         rings.append(parts.add(inner, "mouth_inner"))
+    # a box rather than a tube, or its walls would cut off the side teeth
+    wide, tall = np.sign(COS) * np.abs(COS) ** 0.6, np.sign(SIN) * np.abs(SIN) ** 0.6
     for half_width, up, down, z_front, z_side in (
-        (2.75, 1.2, 1.5, 7.3, 5.4),
+        (3.1, 1.25, 1.6, 7.3, 5.2),
         (2.9, 1.25, 1.75, 5.2, 4.0),
         (2.2, 1.0, 1.3, 2.6, 2.4),
     ):
-        y = MOUTH_Y + np.where(SIN > 0, up, down) * SIN
-        inner = np.stack([half_width * COS, y, z_side + (z_front - z_side) * np.abs(SIN)], axis=1)
+        y = MOUTH_Y + np.where(SIN > 0, up, down) * tall
+        inner = np.stack([half_width * wide, y, z_side + (z_front - z_side) * np.abs(SIN) ** 1.3], axis=1)
         rings.append(parts.add(inner, "mouth_inner"))
     pole = parts.add(np.array([[0.0, MOUTH_Y - 0.1, 1.6]]), "mouth_inner")
     for outer, inner_ring in itertools.pairwise(rings):
@@ -101,6 +103,7 @@ def add_lips(parts: Parts) -> Index:
 
 
 ARCH_COLUMNS = 45
+TOOTH_COLUMNS = 4
 
 
 def _arch(angle: Array, half_width: float, z_back: float, depth: float) -> tuple[Array, Array]:
@@ -108,9 +111,14 @@ def _arch(angle: Array, half_width: float, z_back: float, depth: float) -> tuple
 
 
 def add_teeth(parts: Parts) -> None:
-    """Two horseshoes of teeth with gums; their ends lie behind the cheeks and are never seen."""
+    """Two horseshoes of teeth with gums; their ends lie behind the cheeks and are never seen.
+
+    Groups crowns_upper/lower [3, 45]: neck, middle and tip of the front of the crowns.
+    """
     angle = np.linspace(-1.75, 1.75, ARCH_COLUMNS)
-    scallop = np.abs(np.sin(np.arange(ARCH_COLUMNS) * np.pi / 4)) ** 0.5  # 0 between teeth, 1 in their middle
+    scallop = (
+        np.abs(np.sin((np.arange(ARCH_COLUMNS) - ARCH_COLUMNS // 2) * np.pi / TOOTH_COLUMNS)) ** 0.5
+    )  # 0 between teeth, 1 in their middle
     for name, y_gum, y_neck, y_tip, width, depth in (
         ("upper", 1.30, 0.80, -0.14, 2.52, 3.42),
         ("lower", -1.75, -0.98, -0.23, 2.36, 3.12),
@@ -131,6 +139,7 @@ def add_teeth(parts: Parts) -> None:
         ):
             part = f"teeth_{name}" if label == "teeth" else f"gum_{name}"
             rows.append(parts.add(np.stack([xx, y, zz], axis=1), part))
+        parts.groups[f"crowns_{name}"] = np.stack(rows[2:5])
         for a, b in itertools.pairwise(rows):
             # rows run from gum to tip: downwards for the upper teeth, upwards for the lower
             parts.strip(a, b, closed=False, flip=name == "upper")
@@ -148,7 +157,7 @@ def add_tongue(parts: Parts) -> None:
         groove = 0.10 * np.exp(-0.5 * (columns / 0.18) ** 2)
         y = top - thickness * (1 - np.sqrt(np.maximum(1 - columns**2, 0.0))) - groove * (1 - t**4)
         if t == 1.0:
-            y = np.full(11, top - 0.32) - 0.03 * (1 - columns**2)
+            y = np.full(11, top - 0.55) - 0.05 * (1 - columns**2)
         rows.append(parts.add(np.stack([width * columns, y, np.full(11, z)], axis=1), "tongue"))
     for back, ahead in itertools.pairwise(rows):
         parts.strip(ahead, back, closed=False)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from .parameters import RIG_PARAMETERS
 
 HEAD_FILE = Path(__file__).with_name("head.npz")
-FACES_SHA256 = "effd80627bb01bcf792234138ff20b480f27c457dcb16961f1fb3d30c4f1926a"
+FACES_SHA256 = "1fe23626c61ab4bdad20d0e36c28450566d912563196160ff14dd955c9abd8cd"
 GAP_FIELDS = (
     "jaw_1",
     "jaw_2",

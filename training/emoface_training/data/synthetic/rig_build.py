@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import mouth
-from .head_parts import Array, Index, Parts, smoothstep
+from .head_parts import FACE_LABELS, Array, Index, Parts, smoothstep
 from .rig import GAP_FIELDS
+from .rig_creases import add_creases
 from .rig_fields import Skin, carried
 from .rig_mouth import MouthFields
 from .rig_upper import add_eye_fields, add_upper_fields
@@ -34,7 +35,7 @@ def _jaw_weight(parts: Parts, points: Array, skin: Skin, lips: MouthFields) -> A
     x, y, z = points.T
     ax = np.abs(x)
     ids = np.arange(len(label))
-    surface = np.isin(label, ("skin", "mouth_skin", "lids"))
+    surface = np.isin(label, (*FACE_LABELS, "lids"))
     # along the front of the mandible the skin moves with the bone
     start, end = np.array([3.9, -6.9, 2.6]), np.array([0.9, -9.2, 7.2])
     q = np.stack([ax, y, z], axis=1) - start
@@ -79,6 +80,7 @@ def build_fields(parts: Parts, points: Array, faces: Index) -> dict[str, Array]:
     fields["jaw_forward"] = weight[:, None] * np.array([0.0, 0.0, 0.55])
     add_upper_fields(fields, parts, points)
     add_eye_fields(fields, parts, points)
+    add_creases(fields, parts, points)
     tongue = label == "tongue"
     tip = smoothstep(3.4, 7.2, points[:, 2]) * tongue
     fields["tongue_up"] = np.outer(tip**1.5, np.array([0.0, 1.35, 0.0])) + np.outer(tip, np.array([0.0, 0.0, 0.62]))

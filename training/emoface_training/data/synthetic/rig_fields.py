@@ -12,9 +12,9 @@ import scipy.sparse as sparse
 from scipy.sparse.linalg import splu
 from scipy.spatial import cKDTree
 
-from .head_parts import Array, Index
+from .head_parts import FACE_LABELS, Array, Index
 
-SURFACE_LABELS = ("skin", "mouth_skin", "lips", "mouth_inner", "lids")
+SURFACE_LABELS = (*FACE_LABELS, "lips", "mouth_inner", "lids")
 
 
 def _laplacian(points: Array, faces: Index) -> tuple[sparse.csr_matrix, Array]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import mouth
-from .head_parts import Array, Index, Parts
+from .head_parts import FACE_LABELS, Array, Index, Parts
 from .mouth import CONTACT, COS, HALF_WIDTH, MOUTH_Y, PAIR, SIN
 from .rig_fields import Skin
 
@@ -30,7 +30,7 @@ class MouthFields:
         label = np.array(parts.labels)
         x, y, z = points.T
         ax = np.abs(x)
-        surface = np.isin(label, ("skin", "mouth_skin", "lids"))
+        surface = np.isin(label, (*FACE_LABELS, "lids"))
         far = ((ax / 5.6) ** 2 + ((y - MOUTH_Y) / np.where(y > MOUTH_Y, 3.9, 3.2)) ** 2 > 1) | (z < 2.5)
         nose = (ax < 1.9) & (y > -4.6) & (z > 6)
         self._still = np.flatnonzero(surface & (far | nose) & ~np.isin(np.arange(len(x)), self.ids))
@@ -67,7 +67,9 @@ class MouthFields:
         middle = self.rest[CONTACT - FIRST_LIP, mouth.COLUMNS // 4, 2] - pivot[2]
         scaled = share * np.clip(middle / depth, 1.0, 1.35)
         back = np.arange(len(self.radius)) >= len(self.radius) - 3
-        scaled[back] = np.where(_UP, 0.25 * (1 - _RISE), 0.25 + 0.75 * _RISE)
+        # the walls go down with the lower teeth that they enclose
+        floor = np.clip(1.5 * _RISE**0.6, 0.0, 1.0)
+        scaled[back] = np.where(_UP, 0.25 * (1 - _RISE), 0.25 + 0.75 * floor)
         return np.concatenate([scaled.ravel(), [0.4]])
 
     def fields(self) -> dict[str, Array]:
@@ -82,15 +84,16 @@ class MouthFields:
         out: dict[str, Array] = {}
         contact_z = z[CONTACT - FIRST_LIP]
         # a rounded mouth lies in a plane: the corners come forward to meet the middle
-        plane = contact_z.max() + 0.55 - 0.42 * COS**2 - contact_z
-        # and the red of the lips becomes a ring of even width around an ellipse
+        plane = contact_z.max() + 0.40 - 0.34 * COS**2
+        # and the red of the lips becomes a full ring of even width around an ellipse, with its crest in front
         line = y[CONTACT - FIRST_LIP]
-        ring_y = MOUTH_Y - 0.05 + np.where(_UP, 0.50, 0.62) * SIN * r**0.8
+        ring_y = MOUTH_Y - 0.05 + np.where(_UP, 0.56, 0.70) * SIN * r**0.85
         ring_y = np.where(self.radius[:, None] < 0, y - (line - MOUTH_Y + 0.05), ring_y)
-        ring_x = 0.31 * HALF_WIDTH * COS + 0.42 * r**0.8 * COS
-        ring_x = np.where(self.radius[:, None] < 0, 0.31 * x, ring_x)
-        swell = 1 - 0.10 * r - 0.22 * r**3
-        out["round"] = self._vector(ring_x - x, ring_y - y, plane * swell, inside_round)
+        ring_x = 0.30 * HALF_WIDTH * COS + 0.56 * r**0.85 * COS
+        ring_x = np.where(self.radius[:, None] < 0, 0.30 * x, ring_x)
+        crest = np.interp(r, [0.0, 0.2, 0.46, 0.74, 1.0], [0.0, 0.17, 0.25, 0.16, -0.10])
+        ring_z = np.where(self.radius[:, None] < 0, z + plane - contact_z, plane + crest)
+        out["round"] = self._vector(ring_x - x, ring_y - y, ring_z - z, inside_round)
         out["round_open"] = self._vector(0 * x, np.where(_UP, 0.13, -0.19) * rise * (1 - 0.15 * r), 0.05 * rise, inside)
         out["wide"] = self._vector(
             0.15 * x, 0.07 * corner - 0.05 * SIN * r, -0.10 - 0.30 * corner, self._depth(1.0, 1.0, 0.9, 0.5, 0.2, 0.0)
@@ -100,11 +103,12 @@ class MouthFields:
         lift = self._depth(1.0, 0.9, 0.6, 0.2, 0.0, 0.0)
         out["upper_lip_up"] = self._vector(0 * x, 0.52 * up, 0.10 * up, lift)
         out["lower_lip_down"] = self._vector(0 * x, -0.50 * down, 0.08 * down, lift)
-        # "f": the lower lip rolls in under the upper teeth, the upper lip lifts off them
-        roll = np.interp(r, [0.0, 0.2, 0.46, 0.74, 1.0], [-0.50, -0.40, -0.20, -0.06, 0.0])
-        raise_ = np.interp(r, [0.0, 0.2, 0.46, 0.74, 1.0], [-0.04, 0.00, 0.10, 0.20, 0.24])
+        # "f": the lower lip rolls in and its wet edge rises over the tips of the upper teeth, which show above it
+        roll = np.interp(r, [0.0, 0.2, 0.46, 0.74, 1.0], [-0.50, -0.42, -0.28, -0.14, -0.04])
+        raise_ = np.interp(r, [0.0, 0.2, 0.46, 0.74, 1.0], [0.05, 0.15, 0.22, 0.26, 0.24])
+        low = np.where(_DOWN, rise**0.9, 0.0)
         out["tuck"] = self._vector(
-            0 * x, 0.36 * up + raise_ * down, 0.05 * up + roll * down, self._depth(1.0, 0.9, 0.5, 0.2, 0.0, 0.0)
+            0 * x, 0.30 * up + raise_ * low, 0.05 * up + roll * low, self._depth(0.9, 0.6, 0.3, 0.1, 0.0, 0.0)
         )
         pull = self._depth(1.0, 1.0, 0.9, 0.5, 0.1, 0.0)
         curl = np.abs(COS)[None, :] ** 2.6  # a smile turns up at its ends and stays level in the middle

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from . import eyes
-from .head_parts import Array, Parts, bump, smoothstep
+from .head_parts import FACE_LABELS, Array, Parts, bump, smoothstep
 
 # how far each lid ring, outermost first, follows the brow, and how far the lid margin
 _BROW_SHARE = (0.95, 0.65, 0.35, 0.12, 0.0, 0.0, 0.0, 0.0)
@@ -17,7 +17,7 @@ def add_upper_fields(fields: dict[str, Array], parts: Parts, points: Array) -> N
     label = np.array(parts.labels)
     x, y, z = points.T
     side = np.sign(x)
-    skin = np.isin(label, ("skin", "mouth_skin", "lids")) * smoothstep(2.0, 4.0, z)
+    skin = np.isin(label, (*FACE_LABELS, "lids")) * smoothstep(2.0, 4.0, z)
     share = np.ones(len(label))
     for name in ("left", "right"):
         for ring, value in zip(parts.groups[f"lids_{name}"], _BROW_SHARE, strict=True):
