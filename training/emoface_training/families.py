@@ -31,7 +31,8 @@ class Family:
     new: configuration, face (None: not known yet) and motion basis -> untrained model; saved: configuration and a
     checkpoint's tensors -> the model they fit. reconstruction: outputs, target, mask, vertex weights, total (as
     `losses.reconstruction`) -> terms by branch, whose sum is the loss; unit: of these terms in the log (name, factor).
-    off: options of stage B that mean nothing here, and what they are set to. rollout_gradient: whether the
+    stores_spirals: whether weights tell which face they belong to; else a checkpoint keeps the face. off: options of
+    stage B that mean nothing here, and what they are set to. rollout_gradient: whether the
     autoregressive scheme of its paper lets gradients through the frames fed back.
     """
 
@@ -40,6 +41,7 @@ class Family:
     reconstruction: Callable[..., dict[str, Tensor]]
     unit: tuple[str, float]
     rollout_gradient: bool
+    stores_spirals: bool = False
     off: Mapping[str, Any] = field(default_factory=dict)
 
     def effective(self, options: StageBOptions) -> StageBOptions:
@@ -81,7 +83,9 @@ def _mean_square(outputs: MotionOutputs, *arguments: Any) -> dict[str, Tensor]:
 
 
 FAMILIES: dict[str, Family] = {
-    "emoface": Family(_new_emoface, _saved_emoface, _equation_5, ("mm", 1e3), rollout_gradient=False),
+    "emoface": Family(
+        _new_emoface, _saved_emoface, _equation_5, ("mm", 1e3), rollout_gradient=False, stores_spirals=True
+    ),
     "faceformer": Family(
         _new_faceformer,
         _saved_faceformer,

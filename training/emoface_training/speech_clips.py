@@ -51,7 +51,7 @@ def load_speech(source: Path) -> SpeechClips:
         train, held_out = ([ref.load().audio for ref in corpus.clips(split)] for split in ("train", "validation"))
     else:
         files = sorted(f for f in source.rglob("*") if f.suffix.lower() in SUFFIXES) if source.is_dir() else []
-        clips = [_read(file) for file in files]
+        clips = [read_clip(file) for file in files]
         held_out, train = clips[::_HELD_OUT_EVERY], [c for i, c in enumerate(clips) if i % _HELD_OUT_EVERY]
     train, held_out = ([clip for clip in part if len(clip) >= _SHORTEST] for part in (train, held_out))
     if not train or not held_out:
@@ -64,7 +64,8 @@ def load_speech(source: Path) -> SpeechClips:
     return SpeechClips(train, held_out, f"{source.name}: {len(train)} clips, {seconds / 60:.1f} min")
 
 
-def _read(path: Path) -> np.ndarray:
+def read_clip(path: Path) -> np.ndarray:
+    """A sound file as float32 [N] at 16 kHz, mono. Raises the SDK's AudioFileError for a broken one."""
     from emoface.audio.files import read_sound
     from emoface.audio.resampler import Resampler
 

@@ -121,8 +121,14 @@ class StageB:
 
     @property
     def face(self) -> DatasetFace | None:
-        """What a checkpoint keeps as `face.npz`; the synthetic head needs no copy."""
-        return self.rig if isinstance(self.rig, DatasetFace) else None
+        """What a checkpoint keeps as `face.npz`; the synthetic head needs none where spirals tell it."""
+        if isinstance(self.rig, DatasetFace):
+            return self.rig
+        if self.family.stores_spirals:
+            return None
+        return DatasetFace(
+            self.rig.template, self.rig.faces, self.rig.masks, colours=getattr(self.rig, "colours", None)
+        )
 
     @property
     def _encoders(self) -> tuple:

@@ -108,16 +108,20 @@ class DatasetFace:
     """The face of a recorded dataset.
 
     template float32 [V, 3] in the dataset's unit, faces int32 [F, 3] in the order of the topology's file (the spirals
-    depend on it), masks as vertex indices by region, unit_in_metres the length of the unit.
+    depend on it), masks as vertex indices by region, unit_in_metres the length of the unit, colours float32 [V, 3].
     """
 
     template: np.ndarray
     faces: np.ndarray
     masks: Mapping[str, np.ndarray] = field(default_factory=dict)
     unit_in_metres: float = 1.0
+    colours: np.ndarray | None = None
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What a package's `face.npz` is made of."""
-        return {"template": self.template, "faces": self.faces} | {
-            f"mask_{name}": np.asarray(indices, np.int32) for name, indices in self.masks.items()
-        }
+        colours = {} if self.colours is None else {"colours": self.colours}
+        return (
+            {"template": self.template, "faces": self.faces}
+            | colours
+            | {f"mask_{name}": np.asarray(indices, np.int32) for name, indices in self.masks.items()}
+        )

@@ -128,7 +128,7 @@ class MotionDecoder(Stage):
             # Half-precision values, so that the exported package can store the basis in half the bytes, exactly
             self.register_buffer("basis", basis.half().float())
         self.register_buffer("slopes", _head_slopes(d.heads), persistent=False)
-        self.register_buffer("positions", _periodic_positions(d.period, d.width), persistent=False)
+        self.register_buffer("positions", periodic_positions(d.period, d.width), persistent=False)
 
     @property
     def motion_size(self) -> int:
@@ -293,7 +293,7 @@ def _head_slopes(heads: int) -> Tensor:
     return torch.tensor([2.0 ** (-8.0 * (i + 1) / heads) for i in range(heads)])
 
 
-def _periodic_positions(period: int, width: int) -> Tensor:
+def periodic_positions(period: int, width: int) -> Tensor:
     position = torch.arange(period, dtype=torch.float32)[:, None]
     rate = torch.exp(torch.arange(0, width, 2, dtype=torch.float32) * (-math.log(10000.0) / width))
     table = torch.zeros(period, width)

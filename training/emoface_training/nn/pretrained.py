@@ -131,7 +131,7 @@ def load_pretrained(folder: Path, **mode: Any) -> StreamingWav2Vec2:
 
 def load_weights(model: StreamingWav2Vec2, folder: Path) -> None:
     """Copy the folder's weights into an encoder of its architecture; taps beyond the model's band are dropped."""
-    found = _convert(_read_weights(Path(folder)), model)
+    found = convert_weights(_read_weights(Path(folder)), model)
     expected = model.state_dict()
     missing = sorted(set(expected) - set(found))
     if missing:
@@ -240,7 +240,7 @@ def _read_weights(folder: Path) -> dict[str, Tensor]:
     return {name: value.float() for name, value in tensors.items() if isinstance(value, Tensor)}
 
 
-def _convert(weights: dict[str, Tensor], model: StreamingWav2Vec2) -> dict[str, Tensor]:
+def convert_weights(weights: dict[str, Tensor], model: StreamingWav2Vec2) -> dict[str, Tensor]:
     """Strip the model prefix, fold the weight norm, keep the band's taps."""
     stripped = {}
     for key, value in weights.items():
