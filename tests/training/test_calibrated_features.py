@@ -9,7 +9,7 @@ import torch
 from synthetic_corpus import TinyRig, ToneCorpus
 from tiny_run import run, tiny_options
 
-from emoface_training import training_run
+from emoface_training import checkpoint, training_run
 from emoface_training.batches import ClipStore
 from emoface_training.stage_a import emotion_figures, relative_to_neutral
 from emoface_training.trainer import StageB
@@ -62,3 +62,15 @@ def test_stage_b_rows_lose_the_mean_of_a_neutral_take() -> None:
     for row in difference[moved]:
         kept = row[row.abs().sum(-1) > 0]
         torch.testing.assert_close(kept, kept[:1].expand_as(kept), atol=2e-3, rtol=0)
+
+
+def test_the_emotion_encoder_trains_alone(tmp_path: Path) -> None:
+    chosen = dataclasses.replace(tiny_options(steps=2), stage_b=None)
+    run(tmp_path / "both", chosen)
+    alone = dataclasses.replace(chosen, stage_a=dataclasses.replace(chosen.stage_a, streams="emotion"))
+    run(tmp_path / "alone", alone, start_from=tmp_path / "both" / "stage_a")
+    before, after = (checkpoint.load_weights(tmp_path / name / "stage_a")[0] for name in ("both", "alone"))
+    moved = {key for key in after if not torch.equal(before[key], after[key])}
+    assert any(key.startswith("emotion_encoder.classifier.") for key in moved)
+    assert any(key.startswith("emotion_encoder.encoder.encoder.layers.") for key in moved)
+    assert not any(key.startswith("content_encoder.") or "feature_extractor" in key for key in moved)

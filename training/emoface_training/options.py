@@ -73,8 +73,8 @@ class StageAOptions(StageOptions):
     """Encoders with a coefficient head (ours; the paper starts from pretrained encoders).
 
     clips_per_speaker: crops of one voice in a batch, the first of them neutral; calibrated: chance that the others'
-    emotion features are relative to the mean of that one's, as `Animator.calibrate` makes them. streams="emotion" trains
-    the emotion encoder alone: the content encoder and the front end rest, a step costs less than half.
+    emotion features are relative to the mean of that one's, as `Animator.calibrate` makes them. streams="emotion"
+    trains the emotion encoder alone: the content encoder and the front end rest, a step costs less than half.
     """
 
     crop_seconds: float = 3.0
