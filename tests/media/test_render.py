@@ -8,6 +8,7 @@ from media_shapes import sphere
 
 from emoface.errors import TemplateError
 from emoface.render import Camera, Renderer, portrait
+from emoface.render.creases import Creases
 from emoface.render.lighting import decode_srgb, encode_srgb
 from emoface.render.occlusion import ambient_occlusion
 from emoface.render.raster import Triangles, rasterise
@@ -140,6 +141,49 @@ def test_occlusion_is_dark_in_a_hollow_and_open_outside() -> None:
     open_sky = ambient_occlusion(both, vertex_normals(both, triangles), triangles)
     assert open_sky[: len(vertices)].min() > 0.8
     assert open_sky[len(vertices) :].max() < 0.2
+
+
+@pytest.mark.parametrize("unit", [1.0, 1000.0])
+def test_folds_darken_and_rest_and_ridges_do_not(unit: float) -> None:
+    vertices, faces = sphere(20, 40)
+    vertices = vertices * np.float32(unit)
+    normals = vertex_normals(vertices, faces)
+    creases = Creases(faces, vertices, normals)
+    assert np.array_equal(creases.shade(vertices, normals), np.ones_like(vertices))
+    centre = int(np.argmax(vertices[:, 2]))
+    edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
+    length = np.linalg.norm(np.diff(vertices[edges], axis=1)[:, 0], axis=1)[(edges == centre).any(axis=1)].mean()
+    shade = {}
+    for depth in (0.1, 0.15, 5.0, -0.15):
+        moved = vertices.copy()
+        moved[centre, 2] -= np.float32(depth * length)
+        shade[depth] = creases.shade(moved, vertex_normals(moved, faces))[centre]
+    assert (shade[0.1] < 0.9).all() and (shade[0.15] < shade[0.1]).all()
+    assert (shade[5.0] > 0.3).all(), "however deep, some light is left"
+    assert shade[0.15][0] > shade[0.15][2], "red light reaches further"
+    assert (shade[-0.15] == 1).all()
+
+
+def test_a_fold_is_seen_in_the_picture() -> None:
+    """The same dent is darker in a renderer that knows the face at rest than in one that takes it for the rest."""
+    vertices, faces = sphere(20, 40)
+    dented = vertices.copy()
+    dented[np.argmax(vertices[:, 2]), 2] -= 0.004
+    camera = Camera.fit(vertices)
+    known = Renderer(faces, size=(64, 64), camera=camera, template=vertices).frame(dented).astype(int)
+    unknown = Renderer(faces, size=(64, 64), camera=camera, template=dented).frame(dented).astype(int)
+    assert known[28:36, 28:36].sum() < 0.97 * unknown[28:36, 28:36].sum()
+
+
+def test_painted_darkness_does_not_shine() -> None:
+    vertices, faces = sphere()
+    teeth = np.arange(len(vertices))
+    colours = np.full(vertices.shape, 0.01, np.float32)
+    colours[0] = 0.7  # one bright tooth, as a measure
+    masks = {"teeth_upper": teeth}
+    dark = portrait(vertices, faces, colours, masks, (64, 64)).frame(vertices)
+    shiny = portrait(vertices, faces, colours, {"eyeballs": teeth}, (64, 64)).frame(vertices)
+    assert 2 * int(dark[20:44, 20:44].max()) < int(shiny[20:44, 20:44].max())
 
 
 def test_normals_point_outwards_with_length_one() -> None:

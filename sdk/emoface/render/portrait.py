@@ -37,14 +37,25 @@ def portrait(
     darker towards the corners; `PAPER` stays white there.
     """
     camera = Camera.fit(template, size[0] / size[1], yaw=yaw, pitch=pitch)
+    masks = masks or {}
+    gloss = _per_vertex(_GLOSS, masks, len(template))
+    openness = _per_vertex(_OPENNESS, masks, len(template))
+    if colours is not None:
+        # painted darkness, as of the back teeth, is shadow: little light gets there, and nothing shines
+        for region in {"teeth_upper", "teeth_lower", "tongue"} & masks.keys():
+            brightness = np.asarray(colours, np.float32)[masks[region]].max(axis=1, initial=0)
+            share = brightness / max(float(brightness.max(initial=0)), 1e-6)
+            for values in (gloss, openness):
+                if values is not None:
+                    values[masks[region]] *= share
     return Renderer(
         faces,
         colours,
         size,
         camera,
         template=template,
-        gloss=_per_vertex(_GLOSS, masks or {}, len(template)),
-        openness=_per_vertex(_OPENNESS, masks or {}, len(template)),
+        gloss=gloss,
+        openness=openness,
         background=background,
     )
 

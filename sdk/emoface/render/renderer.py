@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from emoface.render.camera import Camera
+from emoface.render.creases import Creases
 from emoface.render.lighting import Lighting, decode_srgb, encode_srgb
 from emoface.render.occlusion import ambient_occlusion
 from emoface.render.raster import Fragments, IntArray, Triangles, rasterise
@@ -20,7 +21,8 @@ class Renderer:
     colours: (V, 3) linear albedo 0..1, or None for plain clay.
     size: (width, height) in pixels.
     camera: by default the template is framed from the front (`Camera.fit`).
-    template: (V, 3) the face at rest, for the camera and the ambient occlusion; the first frame if not given.
+    template: (V, 3) the face at rest, for the camera, the ambient occlusion and the shading of folds; the first frame
+    if not given.
     gloss: (V,) strength of the sharp highlight, 0 for skin, about 1 for eyes; None for none.
     openness: (V,) least share of ambient light, 0..1: for teeth, which the template hides and a smile shows.
 
@@ -50,6 +52,7 @@ class Renderer:
         self._gloss = None if gloss is None else np.asarray(gloss, np.float32)
         self._openness = None if openness is None else np.asarray(openness, np.float32)
         self._occlusion: FloatArray | None = None
+        self._creases: Creases | None = None
         if template is not None:
             self._prepare(np.asarray(template, np.float32))
         self._background = _backdrop(self.width, self.height, background)
@@ -58,11 +61,13 @@ class Renderer:
     def frame(self, vertices: NDArray[np.floating]) -> NDArray[np.uint8]:
         """The picture (height, width, 3) uint8 sRGB of `vertices` (V, 3)."""
         points = np.asarray(vertices, np.float32)
-        camera, colours, occlusion = self._prepare(points)
+        camera, colours, occlusion, creases = self._prepare(points)
         pixels, depth = camera.project(points, self.width, self.height)
         triangles = Triangles.project(pixels, depth, self.faces)
-        normals = vertex_normals(points, self.faces) @ camera.rotation.T
-        lit = colours * self.lighting.diffuse(normals, occlusion)
+        normals = vertex_normals(points, self.faces)
+        folds = creases.shade(points, normals)
+        normals = normals @ camera.rotation.T
+        lit = colours * self.lighting.diffuse(normals, occlusion) * folds
         lit += self.lighting.specular(normals, 14.0) * (self.lighting.sheen * occlusion)[:, None]
 
         fragments = rasterise(triangles, self.width, self.height)
@@ -73,17 +78,19 @@ class Renderer:
             self._refine(image, triangles, lit, normals)
         return image.reshape(self.height, self.width, 3)
 
-    def _prepare(self, points: FloatArray) -> tuple[Camera, FloatArray, FloatArray]:
-        """Camera, colours and occlusion; what is still missing is made from `points` (V, 3)."""
+    def _prepare(self, points: FloatArray) -> tuple[Camera, FloatArray, FloatArray, Creases]:
+        """Camera, colours, occlusion and creases; what is still missing is made from `points` (V, 3)."""
         if self.camera is None:
             self.camera = Camera.fit(points, self.width / self.height)
         if self._colours is None:
             self._colours = np.full((len(points), 3), 0.55, np.float32)
-        if self._occlusion is None:
-            self._occlusion = ambient_occlusion(points, vertex_normals(points, self.faces), self.faces)
+        if self._occlusion is None or self._creases is None:
+            normals = vertex_normals(points, self.faces)
+            self._creases = Creases(self.faces, points, normals)
+            self._occlusion = ambient_occlusion(points, normals, self.faces)
             if self._openness is not None:
                 self._occlusion = np.maximum(self._occlusion, self._openness)
-        return self.camera, self._colours, self._occlusion
+        return self.camera, self._colours, self._occlusion, self._creases
 
     def _shade(
         self,
