@@ -22,9 +22,11 @@ FOLDER = Path(__file__).parent / "reference"
 MODULES: dict[str, tuple[str, ...] | None] = {
     "emoface.animation": None,
     "emoface.animator": None,
+    "emoface.calibration": ("Calibration",),
     "emoface.package": None,
     "emoface.pool": ("AnimatorPool", "MOST_VOICES"),
     "emoface.frames": None,
+    "emoface.rig.blinks": ("Blinks",),
     "emoface.errors": None,
     "emoface.manifest": None,
     "emoface.timing": None,
