@@ -25,14 +25,16 @@ reference: $(VENV)/.dev
 
 # The bundled model from nothing, in build/: hours. Interrupted, the same command goes on.
 RUNS := build/runs
-train = $(BIN)/emoface train configs/$(1).yaml --data build/corpus --out $(RUNS)/$(1) $(if $(wildcard $(RUNS)/$(1)),--resume)
+# $(1) configuration, $(2) folder of the run, $(3) stage
+train = $(BIN)/emoface train configs/$(1).yaml --data build/corpus --out $(RUNS)/$(2) --stage $(3) \
+	$(if $(wildcard $(RUNS)/$(2)/stage_$(3)),--resume)
 model: $(VENV)/.dev
 	$(BIN)/emoface data synth --out build/corpus --hours 7.2 --seed 1 --workers 2
-	$(call train,default)
-	$(call train,default_polish) --stage b --model $(RUNS)/default/stage_b
-	$(call train,default_polish_closures) --stage b --model $(RUNS)/default_polish/stage_b
-	$(BIN)/emoface export $(RUNS)/default_polish_closures/stage_b --out build/default.emoface --precisions int8 \
-		--name default --force
+	$(call train,default,default,a)
+	$(call train,default_emotion,emotion,a) --encoders $(RUNS)/default/stage_a
+	$(call train,default,default,b) --encoders $(RUNS)/emotion/stage_a
+	$(call train,default_polish,polish,b) --model $(RUNS)/default/stage_b
+	$(BIN)/emoface export $(RUNS)/polish/stage_b --out build/default.emoface --precisions int8 --name default --force
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -52,3 +52,20 @@ def test_gain_stays_in_its_range() -> None:
 def test_silence_stays_silent() -> None:
     conditions = RecordingConditions(3.0, 1.0, 1.0, 8.0)
     assert not conditions.apply(np.zeros(16000, np.float32), np.random.default_rng(0)).any()
+
+
+def test_the_low_end_is_filled_or_cut_and_the_rest_left_alone() -> None:
+    generator = np.random.default_rng(1)
+    audio = (0.05 * generator.standard_normal(48000)).astype(np.float32)
+    frequency = np.fft.rfftfreq(48000, 1 / 16000)
+    low, high = (frequency > 5) & (frequency < 30), frequency > 600
+    before = np.abs(np.fft.rfft(audio))
+    kinds = set()
+    for seed in range(30):
+        out = RecordingConditions(rumble_probability=0.4).apply(audio, np.random.default_rng(seed))
+        after = np.abs(np.fft.rfft(out))
+        assert out.dtype == np.float32
+        assert np.sqrt((after[high] ** 2).mean()) == pytest.approx(np.sqrt((before[high] ** 2).mean()), rel=0.05)
+        ratio = np.sqrt((after[low] ** 2).mean() / (before[low] ** 2).mean())
+        kinds.add("cut" if ratio < 0.6 else "filled" if ratio > 1.02 else "left")
+    assert kinds == {"cut", "filled", "left"}

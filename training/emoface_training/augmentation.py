@@ -14,6 +14,8 @@ DIRECT_TO_ROOM_DB = (6.0, 25.0)
 REVERBERATION_SECONDS = (0.1, 0.6)
 SIGNAL_TO_NOISE_DB = (8.0, 45.0)
 NOISE_TILT_DB = 5.0
+RUMBLE_TO_HZ = (40.0, 160.0)  # where rumble, breath and plosive pops end, and where a microphone may cut them off
+RUMBLE_DB = (-35.0, 3.0)  # of the speech
 
 
 @dataclass(frozen=True)
@@ -21,13 +23,15 @@ class RecordingConditions:
     """How strongly a clip is changed; zeros change nothing.
 
     equaliser_db: standard deviation of a smooth random frequency response. Probabilities are per crop. gain_db: half
-    width of a uniform gain. Noise is coloured, at a uniform signal-to-noise ratio of 8 to 45 dB.
+    width of a uniform gain. Noise is coloured, at a uniform signal-to-noise ratio of 8 to 45 dB. Rumble is noise below
+    40 to 160 Hz, which synthetic speech lacks; as often the low frequencies are cut instead.
     """
 
     equaliser_db: float = 0.0
     reverberation_probability: float = 0.0
     noise_probability: float = 0.0
     gain_db: float = 0.0
+    rumble_probability: float = 0.0
 
     def apply(self, audio: np.ndarray, generator: np.random.Generator) -> np.ndarray:
         """audio float32 [N] in -1..1 -> the same speech in another recording, float32 [N] in -1..1."""
@@ -43,8 +47,21 @@ class RecordingConditions:
             audio = fft.irfft(spectrum, size)[:samples]
         if generator.random() < self.noise_probability:
             audio = audio + _noise(audio, generator)
+        if self.rumble_probability > 0:
+            audio = self._low_end(audio, generator)
         gain = 10.0 ** (generator.uniform(-self.gain_db, self.gain_db) / 20.0)
         return np.clip(audio * np.float32(gain), -1.0, 1.0).astype(np.float32, copy=False)
+
+    def _low_end(self, audio: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Rumble, or no low frequencies, or neither."""
+        kind, corner = generator.random(), np.exp(generator.uniform(*np.log(RUMBLE_TO_HZ)))
+        if kind < self.rumble_probability:
+            return audio + _rumble(audio, corner, generator)
+        if kind < 2 * self.rumble_probability:
+            size = fft.next_fast_len(len(audio), real=True)
+            cut = fft.rfft(audio, size) * (1.0 - _below(corner, size))
+            return fft.irfft(cut, size)[: len(audio)].astype(np.float32, copy=False)
+        return audio
 
 
 AS_RECORDED = RecordingConditions()
@@ -74,4 +91,18 @@ def _noise(audio: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     spectrum = fft.rfft(generator.standard_normal(size, dtype=np.float32))
     noise = fft.irfft(spectrum * _smooth_response(len(spectrum), NOISE_TILT_DB, generator), size)[: len(audio)]
     level = np.sqrt(np.mean(audio**2)) * 10.0 ** (-generator.uniform(*SIGNAL_TO_NOISE_DB) / 20.0)
+    return (noise * np.float32(level / (np.sqrt(np.mean(noise**2)) + 1e-12))).astype(np.float32, copy=False)
+
+
+def _below(corner: float, size: int) -> np.ndarray:
+    """A second-order magnitude response that passes what lies below `corner` Hz, float32 [size // 2 + 1]."""
+    squared = (fft.rfftfreq(size, 1.0 / SAMPLE_RATE) / corner) ** 2
+    return (1.0 / (1.0 + squared * squared)).astype(np.float32)
+
+
+def _rumble(audio: np.ndarray, corner: float, generator: np.random.Generator) -> np.ndarray:
+    size = fft.next_fast_len(len(audio), real=True)
+    spectrum = fft.rfft(generator.standard_normal(size, dtype=np.float32)) * _below(corner, size)
+    noise = fft.irfft(spectrum, size)[: len(audio)]
+    level = np.sqrt(np.mean(audio**2)) * 10.0 ** (generator.uniform(*RUMBLE_DB) / 20.0)
     return (noise * np.float32(level / (np.sqrt(np.mean(noise**2)) + 1e-12))).astype(np.float32, copy=False)

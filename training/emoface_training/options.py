@@ -88,6 +88,7 @@ class StageAOptions(StageOptions):
     noise_probability: float = 0.5
     equaliser_db: float = 3.0
     reverberation_probability: float = 0.4
+    rumble_probability: float = 0.0
     clips_per_speaker: int = 1
     calibrated: float = 0.5
     streams: Literal["both", "emotion"] = "both"

@@ -161,7 +161,9 @@ class StageA:
             o.style_dropped,
             o.speed_change,
             o.speed_change_probability,
-            RecordingConditions(o.equaliser_db, o.reverberation_probability, o.noise_probability, o.gain_db),
+            RecordingConditions(
+                o.equaliser_db, o.reverberation_probability, o.noise_probability, o.gain_db, o.rumble_probability
+            ),
             o.clips_per_speaker,
             rows,
         )
