@@ -49,7 +49,7 @@ def test_stage_b_rows_lose_the_mean_of_a_neutral_take() -> None:
     corpus, rig = ToneCorpus(count=6), TinyRig()
     stores = [ClipStore.load(corpus.clips(split), 30, 2) for split in ("train", "validation")]
     for calibrated in (0.0, 1.0):
-        chosen = tiny_options(calibrated=calibrated, freeze_encoders_for=1.0, pairs=False)
+        chosen = tiny_options(calibrated=calibrated, freeze_encoders_for=1.0, pairs=False, batch_size=6)
         model = training_run.new_model(chosen, ("a", "b"), rig, stores[0])
         task = StageB(model, *stores, rig, chosen.stage_b, 3)
         task.fill_cache()
