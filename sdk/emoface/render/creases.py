@@ -15,8 +15,18 @@ _LEAST, _MOST = 0.02, 0.20  # change of hollowness: below it is the soft bending
 class Creases:
     """Measures how hollow a moving mesh is around each vertex, compared with the same mesh at rest."""
 
-    def __init__(self, faces: NDArray[np.int32], template: FloatArray, normals: FloatArray) -> None:
-        """faces: (F, 3) vertex indices. template, normals: (V, 3) the mesh at rest and its unit normals."""
+    def __init__(
+        self,
+        faces: NDArray[np.int32],
+        template: FloatArray,
+        normals: FloatArray,
+        strength: FloatArray | None = None,
+    ) -> None:
+        """faces: (F, 3) vertex indices. template, normals: (V, 3) the mesh at rest and its unit normals.
+
+        strength: (V,) factor on the darkening, 0..1; None for 1 everywhere.
+        """
+        self._strength = np.float32(1) if strength is None else strength[:, None]
         edges = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
         edges = np.unique(np.sort(edges, axis=1), axis=0)
         self._from = np.concatenate([edges[:, 0], edges[:, 1]])
@@ -31,7 +41,7 @@ class Creases:
         """Factors (V, 3) for the light at `vertices` (V, 3) with unit `normals` (V, 3): exactly 1 at rest."""
         change = self._hollowness(vertices, normals) - self._rest
         depth = np.clip(change - _LEAST, 0, _MOST - _LEAST)
-        return np.asarray(1 - depth[:, None] * _DEPTH, np.float32)
+        return np.asarray(1 - depth[:, None] * _DEPTH * self._strength, np.float32)
 
     def _hollowness(self, vertices: FloatArray, normals: FloatArray) -> NDArray[np.float64]:
         """Height (V,) of the mean of the neighbours over the tangent plane, in mean edge lengths at rest."""

@@ -18,6 +18,11 @@ PAPER = (360, 360, 360)
 _GLOSS = {"lips": 0.10, "tongue": 0.12, "teeth_upper": 0.25, "teeth_lower": 0.25, "eyeballs": 0.75}
 # How much light reaches a region at least: the template's closed mouth would leave these in the dark for good.
 _OPENNESS = {"lips": 0.55, "tongue": 0.45, "teeth_upper": 0.75, "teeth_lower": 0.70, "eyeballs": 0.60}
+# How much less folds darken in a region: lids slide over the eye rather than fold, and teeth do not bend.
+_SMOOTHNESS = {
+    "eyes": 0.8, "eyeballs": 1.0, "tongue": 1.0, "teeth_upper": 1.0, "teeth_lower": 1.0, "mouth_inner": 1.0,
+    "lips": 0.5,
+}  # fmt: skip
 
 
 def portrait(
@@ -40,6 +45,7 @@ def portrait(
     masks = masks or {}
     gloss = _per_vertex(_GLOSS, masks, len(template))
     openness = _per_vertex(_OPENNESS, masks, len(template))
+    smoothness = _per_vertex(_SMOOTHNESS, masks, len(template))
     if colours is not None:
         # painted darkness, as of the back teeth, is shadow: little light gets there, and nothing shines
         for region in {"teeth_upper", "teeth_lower", "tongue"} & masks.keys():
@@ -56,6 +62,7 @@ def portrait(
         template=template,
         gloss=gloss,
         openness=openness,
+        folding=None if smoothness is None else 1 - smoothness,
         background=background,
     )
 

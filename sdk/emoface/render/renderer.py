@@ -25,6 +25,7 @@ class Renderer:
     if not given.
     gloss: (V,) strength of the sharp highlight, 0 for skin, about 1 for eyes; None for none.
     openness: (V,) least share of ambient light, 0..1: for teeth, which the template hides and a smile shows.
+    folding: (V,) how strongly folds darken, 0..1; None for 1 everywhere.
 
     Pixels where neighbours differ visibly are sampled `samples` x `samples` times, the others once.
     """
@@ -39,6 +40,7 @@ class Renderer:
         template: NDArray[np.floating] | None = None,
         gloss: NDArray[np.floating] | None = None,
         openness: NDArray[np.floating] | None = None,
+        folding: NDArray[np.floating] | None = None,
         lighting: Lighting | None = None,
         samples: int = 3,
         background: tuple[int, int, int] = (226, 230, 236),
@@ -51,6 +53,7 @@ class Renderer:
         self._colours = None if colours is None else np.asarray(colours, np.float32)
         self._gloss = None if gloss is None else np.asarray(gloss, np.float32)
         self._openness = None if openness is None else np.asarray(openness, np.float32)
+        self._folding = None if folding is None else np.asarray(folding, np.float32)
         self._occlusion: FloatArray | None = None
         self._creases: Creases | None = None
         if template is not None:
@@ -86,7 +89,7 @@ class Renderer:
             self._colours = np.full((len(points), 3), 0.55, np.float32)
         if self._occlusion is None or self._creases is None:
             normals = vertex_normals(points, self.faces)
-            self._creases = Creases(self.faces, points, normals)
+            self._creases = Creases(self.faces, points, normals, self._folding)
             self._occlusion = ambient_occlusion(points, normals, self.faces)
             if self._openness is not None:
                 self._occlusion = np.maximum(self._occlusion, self._openness)
