@@ -32,12 +32,12 @@ def test_jitter_is_the_rms_second_difference() -> None:
 def test_silence_settles_after_speech_and_ends_before_it() -> None:
     phonemes = [("SIL", 0.0, 1.0), ("AA", 1.0, 2.0), ("SIL", 2.0, 3.0), ("M", 3.0, 4.0), ("SIL", 4.0, 5.0)]
     silent = np.flatnonzero(silent_frames(clip(150, phonemes), 30))
-    np.testing.assert_array_equal(silent, [*range(0, 27), *range(66, 87), *range(126, 150)])
+    np.testing.assert_array_equal(silent, [*range(6, 27), *range(66, 87), *range(126, 150)])
     loud = clip(90, [])
     wave = np.zeros(len(loud.audio), np.int16)
     wave[16000:32000] = (20000 * np.sin(np.arange(16000) * 0.3)).astype(np.int16)
     found = silent_frames(dataclasses.replace(loud, audio=wave), 30)
-    assert found[:25].all() and not found[31:59].any() and found[70:].all()
+    assert not found[:6].any() and found[6:25].all() and not found[31:59].any() and found[70:].all()
 
 
 def test_instants_show_closed_and_open_mouths() -> None:

@@ -34,7 +34,7 @@ def face_grid(
         tiles.append(line)
     height = INCHES * TILE[1] / TILE[0]
     with figure(INCHES * len(moments) + 0.35, height * len(rows) + 0.35) as drawn:
-        drawn.get_layout_engine().set(w_pad=0.005, h_pad=0.005, wspace=0, hspace=0)
+        drawn.get_layout_engine().set(w_pad=0.005, h_pad=0.02, wspace=0, hspace=0)
         places = drawn.subplots(len(rows), len(moments), squeeze=False)
         for number, (line, title, images) in enumerate(zip(places, rows, tiles, strict=True)):
             for place, moment, image in zip(line, moments, images, strict=True):

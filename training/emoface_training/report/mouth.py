@@ -16,7 +16,8 @@ from emoface_training.speech_measures import OPEN_VOWELS, MouthGauge
 
 ROUNDED, WIDE = frozenset({"UW", "OW", "UH", "W", "SH", "CH"}), frozenset({"IY", "EY", "IH", "S", "Z"})
 SHOWN = (BILABIALS, OPEN_VOWELS, LABIODENTALS, ROUNDED, WIDE, frozenset({SIL}))
-# The lips may still be closing after speech ends and already open before it begins
+# The lips may still be closing after speech ends, a model comes out of its empty history in a clip's first frames,
+# and the lips already open before speech begins
 SETTLE_S, ONSET_S = 0.2, 0.1
 # In the energy baseline's unit of 50 dB: a recording without phonemes is silent 40 dB below its loud speech
 SILENT_LEVEL = -0.8
@@ -95,9 +96,8 @@ def silent_frames(clip: StoredClip, fps: int) -> np.ndarray:
     settled = np.zeros(clip.frames, bool)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], silent.astype(np.int8), [0]])))
     for first, stop in zip(edges[::2], edges[1::2], strict=True):
-        # Nothing was said before the clip's first frame, and nothing is said after its last
-        begin = first if first == 0 else first + round(SETTLE_S * fps)
-        end = stop if stop == clip.frames else stop - round(ONSET_S * fps)
+        begin = first + round(SETTLE_S * fps)
+        end = stop if stop == clip.frames else stop - round(ONSET_S * fps)  # nothing is said after the clip's end
         settled[begin : max(begin, end)] = True
     return settled
 
