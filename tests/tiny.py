@@ -198,7 +198,9 @@ class RememberingExporter:
         from emoface_export.onnx_export import ExportedStage, export_stage
         from emoface_export.step_module import StepModule
 
-        digest = hashlib.sha256(f"{stage!r} {input_shapes}".encode())
+        sizes = {key: tuple(value.shape) for key, value in stage.initial_state(1).items()}
+        heard = getattr(getattr(stage, "encoder", None), "config", None)
+        digest = hashlib.sha256(f"{stage!r} {input_shapes} {sizes} {heard}".encode())
         for key, tensor in sorted(stage.state_dict().items()):
             digest.update(key.encode() + tensor.contiguous().numpy().tobytes())
 

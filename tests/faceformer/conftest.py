@@ -1,0 +1,29 @@
+"""Checkpoints under FaceFormer's published names, made by code."""
+
+import sys
+from pathlib import Path
+
+import original
+import pytest
+import torch
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "datasets"))  # layouts
+sys.path.insert(0, str(Path(__file__).parents[1] / "training"))  # the trainer's tiny corpus and rig
+
+KEYS = {"vocaset": 1, "biwi": 2}
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory):
+    """published(variant) -> (.pth file, the independent model), made once."""
+    made = {}
+
+    def get(variant):
+        if variant not in made:
+            model = original.make(KEYS[variant])
+            path = tmp_path_factory.mktemp("published") / f"{variant}.pth"
+            torch.save(model.state_dict(), path)
+            made[variant] = path, model
+        return made[variant]
+
+    return get
