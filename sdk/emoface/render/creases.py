@@ -9,7 +9,7 @@ FloatArray = NDArray[np.float32]
 
 # How much of the light of each channel a deep fold keeps away: skin lets more red through.
 _DEPTH = np.array([2.3, 2.9, 3.0], np.float32)
-_LEAST, _MOST = 0.02, 0.20  # change of hollowness: below it is the soft bending of a cheek, above a deep fold
+_LEAST, _MOST = 0.015, 0.20  # change of hollowness that begins to show, and that shows most
 
 
 class Creases:
@@ -40,7 +40,9 @@ class Creases:
     def shade(self, vertices: FloatArray, normals: FloatArray) -> FloatArray:
         """Factors (V, 3) for the light at `vertices` (V, 3) with unit `normals` (V, 3): exactly 1 at rest."""
         change = self._hollowness(vertices, normals) - self._rest
-        depth = np.clip(change - _LEAST, 0, _MOST - _LEAST)
+        # a drawn-in cheek is hollow all over and no fold: only what is sharper than its surroundings counts
+        around = np.bincount(self._from, change[self._to], self._count) / self._degree
+        depth = np.clip(change - np.maximum(around, 0) - _LEAST, 0, _MOST - _LEAST)
         return np.asarray(1 - depth[:, None] * _DEPTH * self._strength, np.float32)
 
     def _hollowness(self, vertices: FloatArray, normals: FloatArray) -> NDArray[np.float64]:
