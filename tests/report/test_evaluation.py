@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from known_model import KnownModel
 from synthetic_corpus import TinyRig, ToneCorpus
 
@@ -13,11 +14,14 @@ import tiny
 from emoface.cli.main import main
 from emoface_training import evaluate, evaluated
 from emoface_training.batches import ClipStore
-from emoface_training.checkpoint import CheckpointError
+from emoface_training.checkpoint import CheckpointError, save
+from emoface_training.config import DecoderConfig, FaceFormerConfig
 from emoface_training.data.opening import open_for_training
 from emoface_training.data.sample import DatasetFace
 from emoface_training.data.synthetic.parameters import EMOTIONS, LEVELS
+from emoface_training.nn.faceformer import FaceFormer
 from emoface_training.options import OptionsError
+from emoface_training.report.inside import look_inside
 from emoface_training.report.text import table
 
 RIG = TinyRig()
@@ -103,6 +107,28 @@ def test_a_package_gives_its_checkpoints_figures(recorded: Path, tiny_checkpoint
     kinds = [(facts["kind"], facts["precision"]) for facts in report["models"].values()]
     assert kinds == [("checkpoint", "fp32"), ("package", "fp32"), ("package", "int8")]
     assert report["dataset"]["kind"] == "ravdess" and set(report["dataset"]["masks"]) == {"lips", "eyes_forehead"}
+
+
+def test_families_stand_side_by_side(tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    decoder = DecoderConfig(width=16, heads=2, period=7, window=20)
+    config = FaceFormerConfig(len(RIG.template), ("a", "b"), content_encoder=tiny.ENCODER, decoder=decoder)
+    network = FaceFormer(config).eval()
+    torch.nn.init.constant_(network.decoder.branches[0].motion_head.bias, 0.001)
+    save(tmp_path / "baseline" / "stage_b", network)
+    baseline = evaluated.open_model(str(tmp_path / "baseline" / "stage_b"))
+    report = evaluate.evaluate(KnownModel(), ToneCorpus(2), RIG, "validation", compare=[baseline])
+    assert report["models"]["baseline"]["family"] == "faceformer"
+    # Everything moved by 1 mm along each axis, whatever is said
+    clips = ClipStore.load(ToneCorpus(2).clips("validation"), 30, 2).clips
+    squares = [
+        ((0.001 - RIG.offsets(clip.parameters.astype(np.float32))[:, RIG.masks["lips"]]) ** 2).sum(-1).max(-1)
+        for clip in clips
+    ]
+    assert report["rows"]["baseline"]["lve_m2"] == pytest.approx(np.concatenate(squares).mean(), rel=1e-4)
+    assert "baseline" not in report["emotion_recognition"]
+    seen = look_inside(baseline, clips[0], np.zeros((clips[0].frames, 24, 3), np.float32), "given")
+    assert seen.emotion_weight is None and seen.branches is None and seen.missing == "baseline has one branch"
 
 
 def test_other_topologies_are_refused_whatever_their_count(
