@@ -18,6 +18,7 @@ from emoface.errors import EmoFaceError
 _EXTRAS = {
     "view": ("pygltflib", "av", "PIL"),
     "train": ("torch", "accelerate", "safetensors", "yaml", "tqdm", "tensorboard", "scipy"),
+    "report": ("matplotlib", "jinja2", "av", "PIL"),
     "export": ("torch", "onnx", "onnxscript"),
     "rtx": ("tensorrt_rtx", "cuda"),
 }
