@@ -84,7 +84,7 @@ def test_one_step_ahead_is_fed_the_truth(tmp_path: Path) -> None:
     split = Split(split_features(model, store, tmp_path / "features", "train", _silent), [0, 1])
     figures = explanations(model, split, rig, "auto")
     assert figures["free_lve"] == figures["one_step_lve"] == figures["content_branch_lve"] > 0
-    assert figures["jitter"] == figures["silent_jitter_mm"] == 0.0
+    assert figures["lips_jitter"] == figures["lips_gain"] == 0.0
     with torch.no_grad():  # the feedback now reaches the output: feeding the truth is another thing than free running
         for branch in model.decoder.branches:
             branch.motion_head.weight.normal_(std=0.01)
@@ -99,4 +99,4 @@ def test_one_step_ahead_is_fed_the_truth(tmp_path: Path) -> None:
         expected = model.decoder.given(inputs, truth.flatten(2)).fused[0]
     torch.testing.assert_close(own[0].fused, expected, rtol=0, atol=1e-6)
     figures = explanations(model, split, rig, "auto")
-    assert figures["free_lve"] != figures["one_step_lve"] and figures["jitter"] > 0
+    assert figures["free_lve"] != figures["one_step_lve"] and figures["lips_jitter"] > 0

@@ -160,7 +160,7 @@ def test_table_of_hand_computed_rows() -> None:
             "training_seconds": figure,
             "training_loss": figure,
             "splits": {"test_words": split},
-            "validation": {"free_lve": figure, "one_step_lve": figure, "jitter": figure},
+            "validation": {"free_lve": figure, "one_step_lve": figure, "lips_gain": figure},
         }
 
     assert results.spread([1e-5, 3e-5]) == pytest.approx(

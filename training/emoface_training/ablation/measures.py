@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-import numpy as np
-
+from emoface_training.ablation.region_motion import RegionMotion
 from emoface_training.ablation.task import Split, free_running, one_step_ahead
 from emoface_training.baselines import MeanBaseline
 from emoface_training.batches import StoredClip
@@ -13,7 +13,7 @@ from emoface_training.metrics import VertexMetrics, mask_hash
 from emoface_training.motion_targets import Face, clip_offsets, codes_to_offsets
 from emoface_training.nn.talking_model import TalkingModel
 
-SILENT_SHARE = 0.02  # of a clip's loudest frame: what counts as silence
+REGIONS = ("lips", "eyes_forehead")
 
 
 def split_figures(model: TalkingModel, split: Split, face: Face, emotion: str) -> dict[str, Any]:
@@ -35,52 +35,36 @@ def mean_face_figures(train: list[StoredClip], split: Split, face: Face) -> dict
 
 
 def explanations(model: TalkingModel, split: Split, face: Face, emotion: str) -> dict[str, float]:
-    """Free running against one step ahead, error per branch, and jitter, on one split.
+    """Free running against one step ahead, error per branch, and how lips and upper face move, on one split.
 
     free_*, one_step_*: LVE and EVE in m^2, fed with its own output and with the true motion. *_branch_lve and
-    *_branch_eve: of each branch's own offsets, one step ahead. jitter: RMS over lip vertices and frames of the
-    predicted offsets' second difference over that of the true ones (free running); silent_jitter_mm: RMS frame-to-frame
-    change of lip vertices in silent frames, in mm.
+    *_branch_eve: of each branch's own offsets, one step ahead. lips_* and eyes_forehead_*: see `RegionMotion.figures`,
+    free running. What a face without these masks, or that never moves there, cannot give is
+    absent.
     """
     free, one_step = VertexMetrics.of(face), VertexMetrics.of(face)
     branches: dict[str, VertexMetrics] = {}
-    shake, true_shake, silent, silent_count = 0.0, 0.0, 0.0, 0
-    lips = face.masks["lips"] if "lips" in face.masks else np.arange(len(face.template))
     unit = getattr(face, "unit_in_metres", 1.0)
+    regions = {name: RegionMotion(face.masks[name], unit) for name in REGIONS if name in face.masks}
     for index, offsets in free_running(model, split, emotion):
-        clip = split.store.clips[index]
-        target = clip_offsets(face, clip)
+        target = clip_offsets(face, split.store.clips[index])
         free.add(offsets, target)
-        shake += float((np.diff(offsets[:, lips], 2, axis=0) ** 2).sum())
-        true_shake += float((np.diff(target[:, lips], 2, axis=0) ** 2).sum())
-        quiet = _silent_changes(clip, split.store.fps)
-        silent += float((np.diff(offsets[:, lips], axis=0)[quiet] ** 2).sum(-1).mean(-1).sum())
-        silent_count += int(quiet.sum())
+        for region in regions.values():
+            region.add(offsets, target)
     for index, outputs in one_step_ahead(model, split, face, emotion):
         target = clip_offsets(face, split.store.clips[index])
         one_step.add(outputs.fused.numpy(), target)
         for name in ("emotion_branch", "content_branch"):
             if (branch := getattr(outputs, name)) is not None:
                 branches.setdefault(name, VertexMetrics.of(face)).add(branch.numpy(), target)
-    out = {"jitter": (shake / true_shake) ** 0.5, "silent_jitter_mm": 0.0}
-    if silent_count:
-        out["silent_jitter_mm"] = 1000.0 * unit * (silent / silent_count) ** 0.5
+    out = {f"{name}_{key}": value for name, region in regions.items() for key, value in region.figures().items()}
     for name, metrics in ({"free": free, "one_step": one_step} | branches).items():
         figures = metrics.figures()
         out |= {f"{name}_{key}": figures[f"{key}_m2"] for key in ("lve", "eve") if f"{key}_m2" in figures}
-    return out
+    return {key: value for key, value in out.items() if math.isfinite(value)}
 
 
 def masks_of(face: Face) -> dict[str, dict[str, Any]]:
     """Size and SHA-256 of the masks that the errors are measured in."""
-    names = [name for name in ("lips", "eyes_forehead") if name in face.masks]
+    names = [name for name in REGIONS if name in face.masks]
     return {name: {"vertices": len(face.masks[name]), "sha256": mask_hash(face.masks[name])} for name in names}
-
-
-def _silent_changes(clip: StoredClip, fps: int) -> np.ndarray:
-    """Bool [T - 1]: changes between two frames whose sound is below a share of the clip's loudest frame."""
-    edges = np.arange(clip.frames + 1) * 16000 // fps
-    padded = np.pad(clip.waveform(), (0, max(0, int(edges[-1]) - len(clip.audio))))
-    loudness = np.sqrt(np.add.reduceat(padded[: edges[-1]].astype(np.float64) ** 2, edges[:-1]) / np.diff(edges))
-    quiet = loudness < SILENT_SHARE * loudness.max()
-    return quiet[1:] & quiet[:-1]

@@ -89,18 +89,21 @@ def _table(name: str, rows: list[dict[str, Any]], summary: dict[str, Any]) -> st
 
 
 def _explanations(rows: list[dict[str, Any]]) -> str:
-    head = ["validation", "training loss", "LVE free running", "LVE one step ahead", "EVE free running"]
-    head += ["EVE one step ahead", "LVE content / emotion branch", "jitter", "CPU s"]
+    head = ["validation", "LVE free / one step ahead", "EVE free / one step ahead", "LVE content / emotion branch"]
+    head += ["lips: L1 mm", "gain", "jitter", "eyes, forehead: L1 mm", "gain", "standing", "training s"]
     lines = ["**What explains them** (validation clips; LVE and EVE in 1e-5 m^2)", "", _line(head)]
     lines.append(_line(["---"] * len(head)))
     for row in rows:
         v = row["validation"]
-        cells = [row["row"], f"{row['training_loss']['mean']:.2f}"]
-        for key in ("lve", "eve"):
-            cells += [_cell(v.get(f"free_{key}"), SCALE), _cell(v.get(f"one_step_{key}"), SCALE)]
-        cells.append(" / ".join(_cell(v.get(f"{b}_branch_lve"), SCALE) for b in ("content", "emotion")))
-        cells += [_cell(v["jitter"], 1.0), f"{row['training_seconds']['mean']:.0f}"]
-        lines.append(_line(cells))
+
+        def pair(*names: str, v: dict[str, Any] = v) -> str:
+            return " / ".join(_cell(v.get(name), SCALE) for name in names)
+
+        cells = [row["row"], pair("free_lve", "one_step_lve"), pair("free_eve", "one_step_eve")]
+        cells.append(pair("content_branch_lve", "emotion_branch_lve"))
+        cells += [_cell(v.get(f"lips_{key}"), 1.0) for key in ("l1_mm", "gain", "jitter")]
+        cells += [_cell(v.get(f"eyes_forehead_{key}"), 1.0) for key in ("l1_mm", "gain", "standing")]
+        lines.append(_line([*cells, f"{row['training_seconds']['mean']:.0f}"]))
     return "\n".join(lines) + "\n"
 
 
