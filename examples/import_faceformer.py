@@ -2,8 +2,8 @@
 
     python examples/import_faceformer.py vocaset.pth --data VOCASET --audio speech.wav [--out faceformer.emoface]
 
-Without a checkpoint it makes a small one of random weights under the published names, so that it runs anywhere; its face
-only trembles. The command line does the same: `emoface faceformer import`, `emoface faceformer deviation`.
+Without a checkpoint it makes a small one of random weights under the published names, so that it runs anywhere; its
+face only trembles. The command line does the same: `emoface faceformer import`, `emoface faceformer deviation`.
 """
 
 from __future__ import annotations
