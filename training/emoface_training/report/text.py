@@ -33,7 +33,7 @@ def table(report: dict[str, Any]) -> str:
         *([f"model: {report['models']['model']['label']}"] if len(report["models"]) > 1 else []),
         *_rows("", columns(model), report["rows"].items()),
     ]
-    lines += [_heard(name, heard) for name, heard in report.get("emotion_recognition", {}).items()]
+    lines += [_heard(name, heard) for name, heard in report.get("emotion_recognition", {}).items() if heard["clips"]]
     brief = [column for column in columns(model) if column.key in BRIEF]
     for kind in ("emotions", "levels"):
         groups = report.get(kind, {})

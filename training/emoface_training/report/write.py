@@ -150,6 +150,9 @@ class ReportWriter(Gathered):
     def _heard(self, report: dict[str, Any]) -> Section:
         words, matrices = [], {}
         for row, heard in report["emotion_recognition"].items():
+            if not heard["clips"]:
+                words.append("No clip of this split has a known emotion.")
+                break
             share = f"{self._label(row)}: {100 * heard['emotion_accuracy']:.1f} % of {heard['clips']} clips"
             if "calibrated_clips" in heard:
                 share += (
@@ -157,8 +160,7 @@ class ReportWriter(Gathered):
                     f"{heard['calibrated_clips']}, before {100 * heard['emotion_accuracy_before']:.1f} %"
                 )
             words.append(f"{share}.")
-            if heard["clips"]:
-                matrices[self._label(row)] = np.array(heard["confusion"])
+            matrices[self._label(row)] = np.array(heard["confusion"])
         if not words:
             words.append("No model here names emotions.")
         return Section("heard", "Which emotion is heard", words, [confusion(matrices)] if matrices else [])
