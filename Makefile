@@ -26,8 +26,7 @@ reference: $(VENV)/.dev
 # The bundled model from nothing, in build/: hours. Interrupted, the same command goes on.
 RUNS := build/runs
 # $(1) configuration, $(2) folder of the run, $(3) stage
-train = $(BIN)/emoface train configs/$(1).yaml --data build/corpus --out $(RUNS)/$(2) --stage $(3) \
-	$(if $(wildcard $(RUNS)/$(2)/stage_$(3)),--resume)
+train = $(BIN)/emoface train configs/$(1).yaml --data build/corpus --out $(RUNS)/$(2) --stage $(3) --resume
 model: $(VENV)/.dev
 	$(BIN)/emoface data synth --out build/corpus --hours 7.2 --seed 1 --workers 2
 	$(call train,default,default,a)
