@@ -40,10 +40,14 @@ class Calibration:
 
     def __post_init__(self) -> None:
         try:
+            given = np.asarray(self.speaker_mean)
+            # Text and integers beyond any float would be converted, or fail in other ways.
+            if given.dtype.kind not in "fiu" or isinstance(self.seconds, (str, bytes)):
+                raise TypeError
             with np.errstate(over="ignore"):
-                mean = np.array(self.speaker_mean, np.float32)
+                mean = given.astype(np.float32)
             seconds = float(self.seconds)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise CalibrationError("values that are no numbers", "a vector and seconds", _REMEDY) from None
         if mean.ndim != 1 or not mean.size or not np.isfinite(mean).all() or not 0 <= seconds < np.inf:
             raise CalibrationError(
@@ -59,7 +63,7 @@ class Calibration:
         return isinstance(other, Calibration) and self._values() == other._values()
 
     def __hash__(self) -> int:
-        return hash((self.package, self.speaker_mean.tobytes()))
+        return hash((self.package, tuple(self.speaker_mean.tolist())))  # 0.0 == -0.0
 
     def __repr__(self) -> str:
         return f"Calibration({len(self.speaker_mean)} values from {self.seconds:.2f} s, package {self.package[:12]})"

@@ -301,7 +301,13 @@ def test_files(package, tmp_path):
         {"package": 5},
         {"seconds": "long"},
         {"seconds": -1},
+        {"seconds": "3"},
+        {"seconds": 10**400},
         {"speaker_mean": [1.0, "x"]},
+        {"speaker_mean": ["1", "2"]},
+        {"speaker_mean": [10**400]},
+        {"speaker_mean": [[1.0], 2.0]},
+        {"speaker_mean": {"0": 1.0}},
         {"speaker_mean": []},
         {"speaker_mean": [[1.0]]},
         {"speaker_mean": [float("nan")]},
@@ -325,6 +331,12 @@ def test_files(package, tmp_path):
     longer = Calibration(np.zeros(7, np.float32), 3.0, package.digest)
     with pytest.raises(ConditionError, match="shape"):
         package.animator(calibration=longer)
+
+
+def test_equal_calibrations_have_equal_hashes():
+    signed = [Calibration(np.array([zero, 1.0], np.float32), 3.0, "0" * 64) for zero in (0.0, -0.0)]
+    assert signed[0] == signed[1]
+    assert len(set(signed)) == 1
 
 
 def test_command_line(package, package_path, tmp_path, capsys):
