@@ -162,6 +162,14 @@ def test_files_that_are_no_sound_are_named(tmp_path) -> None:
         recorded_speech.read_recording(tmp_path / "nothing.wav")
 
 
+def test_transcripts_are_utf_8(sound) -> None:
+    sound.with_suffix(".txt").write_bytes("\N{ZERO WIDTH NO-BREAK SPACE}Ma fap".encode())
+    assert recorded_speech.read_recording(sound).text == "Ma fap"
+    sound.with_suffix(".txt").write_bytes("Caf\xe9".encode("latin-1"))
+    with pytest.raises(speech_alignment.AlignmentError, match=r"mama\.txt, which cannot be read .*expected UTF-8"):
+        recorded_speech.read_recording(sound)
+
+
 def test_an_alignment_that_fails_names_the_file(sound, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> Alignment:
         raise speech_alignment.AlignmentError("the text does not fit")

@@ -85,6 +85,18 @@ def test_unknown_words_are_pronounced_or_asked_of_espeak(pocketsphinx, monkeypat
     assert align(part, sound.rate, "hullowumba").segments == spelt
 
 
+def test_a_pronunciation_of_a_known_word_is_one_more_way_of_saying_it(pocketsphinx) -> None:
+    """The sound says "hello": it decides for the sounds that were given, and against others."""
+    sound = read_sound(BUNDLED)
+    part = sound.samples[: int(0.9 * sound.rate)]
+
+    def phonemes(word: str, given: str) -> list[str]:
+        return [s.phoneme for s in align(part, sound.rate, word, {word: given}).segments if s.phoneme != SIL]
+
+    assert phonemes("one", "HH AH L OW") == ["HH", "AH", "L", "OW"]
+    assert phonemes("hello", "S IY K S T IY") in (["HH", "AH", "L", "OW"], ["HH", "EH", "L", "OW"])
+
+
 def test_espeak_says_a_word_that_no_dictionary_has() -> None:
     try:
         sounds = speech_alignment._pronounced("zuvembo").split()
@@ -124,6 +136,9 @@ def test_sound_becomes_16_khz_mono_at_one_level() -> None:
     assert np.abs(heard - expected).max() < 12  # the noise floor
     with pytest.raises(AlignmentError, match="digital silence"):
         to_aligner(np.zeros(100), 16000)
+    for wrong in (np.nan, np.inf):
+        with pytest.raises(AlignmentError, match="NaN or infinite"):
+            to_aligner(np.array([0.1, wrong, 0.2]), 48000)
 
 
 def test_without_pocketsphinx_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,9 +63,9 @@ def read_recording(
     path = Path(path)
     sound = read_sound(path)
     beside = path.with_suffix(".txt")
-    if text is None and beside.is_file():
-        text = beside.read_text(encoding="utf-8")
     try:
+        if text is None and beside.is_file():
+            text = _transcript(beside)
         alignment = speech_alignment.align(sound.samples, sound.rate, text, pronunciations)
     except speech_alignment.AlignmentError as error:
         raise speech_alignment.AlignmentError(f"{path}: {error}") from error
@@ -79,6 +79,15 @@ def read_recording(
     parameters[:, : len(SPEECH_PARAMETERS)] = speech_parameters(alignment.segments, frames)
     clip = StoredClip(audio, parameters, list(alignment.segments), len(EMOTIONS), 0, "", -1, -1)
     return Recording(path.name, alignment.text, alignment.recognised, clip)
+
+
+def _transcript(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise speech_alignment.AlignmentError(
+            f"got the transcript {path.name}, which cannot be read ({error}), expected UTF-8 text: save it as such"
+        ) from error
 
 
 def evaluate(

@@ -24,6 +24,7 @@ FRAME_S = 0.01
 PEAK = 20000  # of int16: the acoustic model wants a healthy level
 # A transcript does not tell pauses: with the default of .005 short ones went to the words around them
 SILENCE_PROBABILITY = 0.5
+GIVEN = 99  # the dictionary's own alternatives are word(2), word(3), ...
 # The recogniser's default beams lose the path through long or noisy sentences. Each try: beam, silence added (s).
 TRIES = ((1e-80, 0.1), (1e-120, 0.25), (1e-48, 0.1), (1e-160, 0.4))
 
@@ -56,6 +57,8 @@ def to_aligner(samples: np.ndarray, rate: int) -> np.ndarray:
     """float [N] or [N, channels] at any rate -> int16 [M] at 16 kHz, at the level that the acoustic model knows."""
     mono = np.asarray(samples, np.float64)
     mono = mono.mean(1) if mono.ndim == 2 else mono
+    if not np.isfinite(mono).all():
+        raise AlignmentError("got a recording with NaN or infinite samples, expected finite ones: record it again")
     if rate != SAMPLE_RATE:
         divisor = gcd(rate, SAMPLE_RATE)
         mono = resample_poly(mono, SAMPLE_RATE // divisor, rate // divisor)
@@ -73,7 +76,8 @@ def align(
     """Phoneme segments that cover the whole recording, pauses as SIL.
 
     samples: float [N] or [N, channels]. text: what is said; None lets the recogniser find out. pronunciations:
-    word -> ARPAbet ("M AH L IY AH") for words that the dictionary lacks; other such words are asked of eSpeak NG.
+    word -> ARPAbet ("M AH L IY AH"), beside those that the dictionary has; words that neither has are asked of eSpeak
+    NG.
     Raises AlignmentError when the text does not fit the sound, or PocketSphinx is not installed.
     """
     audio = to_aligner(samples, rate)
@@ -126,7 +130,9 @@ def _align(
         if word not in pronunciations and decoder.lookup_word(word) is None:
             pronunciations[word] = _pronounced(word)
         if word in pronunciations:
-            decoder.add_word(word, pronunciations[word], True)
+            # What the dictionary has gets one more way of saying it; the sound decides between them
+            known = decoder.lookup_word(word) is not None
+            decoder.add_word(f"{word}({GIVEN})" if known else word, pronunciations[word], True)
     silence = np.random.default_rng(1).normal(0.0, 2.0, round(padding * SAMPLE_RATE)).round().astype(np.int16)
     padded = np.concatenate([silence, audio, silence])
     try:
