@@ -41,14 +41,20 @@ class LoudnessListener:
 
 def test_takes_are_neutral_normal_level_first_and_left_out_of_the_test() -> None:
     clips = [clip(0, 1, "x"), clip(0, 0, "x"), clip(0, 0, "x"), clip(2, 0, "x"), clip(0, 0, "y", seconds=3.0), clip(1)]
-    sounds, left = calibration(clips, 1.5)
+    sounds, left = calibration(clips, 2.0)
     assert sorted(sounds) == ["x", "y"]
-    expected = np.concatenate([clips[1].waveform(), clips[2].waveform()])[: round(1.5 * SAMPLE_RATE)]
+    expected = np.concatenate([clips[1].waveform(), clips[2].waveform()])[: 2 * SAMPLE_RATE]
     np.testing.assert_array_equal(sounds["x"], expected)
-    np.testing.assert_array_equal(sounds["y"], clips[4].waveform()[: round(1.5 * SAMPLE_RATE)])
+    np.testing.assert_array_equal(sounds["y"], clips[4].waveform()[: 2 * SAMPLE_RATE])
     assert [id(each) for each in left] == [id(clips[i]) for i in (0, 3, 5)]
     nothing, every = calibration(clips, 0.0)
     assert (nothing, len(every)) == ({}, 6)
+
+
+@pytest.mark.parametrize("seconds", [-1.0, 1.9, 121.0, float("nan"), float("inf")])
+def test_seconds_that_nothing_can_be_calibrated_on_are_refused(seconds: float) -> None:
+    with pytest.raises(OptionsError, match=rf"got {seconds:g} s of speech .* 0 \(none\) or 2 to 120"):
+        calibration([clip(0)], seconds)
 
 
 def test_without_a_speaker_the_actor_names_the_voice() -> None:

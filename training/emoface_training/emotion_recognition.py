@@ -18,13 +18,14 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
-from emoface.stream.calibrate import LEAST_SPEECH_S, speech
+from emoface.stream.calibrate import LEAST_SPEECH_S, LONGEST_S, speech
 from emoface.timing import Clock
 from emoface_training.batches import NEUTRAL, SAMPLE_RATE, StoredClip
 from emoface_training.data.synthetic.parameters import EMOTIONS
 from emoface_training.evaluated import EvaluatedModel
 from emoface_training.nn.interpolation import FEATURE_RATE
 from emoface_training.nn.wav2vec2 import HOP, OVERLAP
+from emoface_training.options import OptionsError
 
 
 class Listener(Protocol):
@@ -125,8 +126,14 @@ def speaker_of(clip: StoredClip) -> str:
 def calibration(clips: Sequence[StoredClip], seconds: float) -> tuple[dict[str, np.ndarray], list[StoredClip]]:
     """Neutral speech of each speaker, float32 [N] at 16 kHz and at most `seconds` long, and the clips that are left.
 
-    With 0 seconds nothing is taken and every clip is left.
+    With 0 seconds nothing is taken and every clip is left. Raises OptionsError for seconds that nothing can be
+    calibrated on.
     """
+    if seconds != 0 and not LEAST_SPEECH_S <= seconds <= LONGEST_S:
+        raise OptionsError(
+            f"got {seconds:g} s of speech to calibrate on, expected 0 (none) or {LEAST_SPEECH_S:g} to {LONGEST_S}: "
+            "10 are enough"
+        )
     takes: dict[str, list[int]] = defaultdict(list)
     taken: dict[str, float] = defaultdict(float)
     for index in sorted(range(len(clips)), key=lambda i: (clips[i].level, i)):
