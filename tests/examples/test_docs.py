@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import re
+import shlex
 from pathlib import Path
 from types import ModuleType
 
@@ -108,7 +109,8 @@ def test_documented_commands_parse() -> None:
     for name in DOCUMENTS:
         for block in re.findall(r"^```sh\n(.*?)^```", (ROOT / name).read_text(), re.M | re.S):
             joined = block.replace("\\\n", " ")
-            commands += [line.split("#")[0].split() for line in joined.splitlines() if line.startswith("emoface ")]
+            lines = [line for line in joined.splitlines() if line.startswith("emoface ")]
+            commands += [shlex.split(line, comments=True) for line in lines]
     assert len(commands) > 5
     for command in commands:
         try:
