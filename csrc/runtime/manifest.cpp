@@ -190,6 +190,8 @@ StageSpec read_stage(const Json& value, const std::string& path) {
     StageSpec stage;
     stage.name = reader.text("name");
     const std::string cadence = reader.text("cadence");
+    if (cadence == "clip")
+        fault(reader.field("cadence"), cadence, "a package that streams: those that hear whole clips run in Python alone");
     if (cadence != "block" && cadence != "frames" && cadence != "frame")
         fault(reader.field("cadence"), cadence, "one of block, frames, frame");
     stage.cadence = cadence == "block" ? Cadence::block : cadence == "frames" ? Cadence::frames : Cadence::frame;
