@@ -57,6 +57,19 @@ def test_seconds_that_nothing_can_be_calibrated_on_are_refused(seconds: float) -
         calibration([clip(0)], seconds)
 
 
+def test_silence_is_neither_neutral_speech_nor_a_question() -> None:
+    """A corpus labels its clips of room noise neutral; whoever names them so has heard nothing."""
+    silence, said = clip(0, speaker="x", seconds=3.0), clip(0, 1, speaker="x", seconds=2.0)
+    silence.phonemes.append(("SIL", 0.0, 3.0))
+    said.phonemes.extend([("SIL", 0.0, 0.5), ("AA", 0.5, 2.0)])
+    sounds, left = calibration([silence, said, clip(2, speaker="x")], 2.0)
+    np.testing.assert_array_equal(sounds["x"], said.waveform())
+    assert [each.emotion for each in left] == [0, 2] and left[0] is silence
+    figures = recognition(LoudnessListener(), left, [np.ones(1, np.float32)] * 2)
+    assert (figures["clips"], figures["calibrated_clips"]) == (1, 1)
+    assert np.sum(figures["confusion"]) == 1
+
+
 def test_without_a_speaker_the_actor_names_the_voice() -> None:
     sounds, left = calibration([clip(0, actor="ada"), clip(3, actor="ada"), clip(0, actor="ben", speaker="ada")], 9.0)
     assert list(sounds) == ["ada"] and len(sounds["ada"]) == 2 * SAMPLE_RATE and len(left) == 1

@@ -4,9 +4,12 @@ Definitions, fixed before any model was measured:
 
 - emotion accuracy: share of clips whose class, out of eight, the model's classifier names from the mean of its emotion
   features over the whole clip. A package is asked through the SDK: the emotion probabilities of its last frame.
+  Clips without speech (silence and noise alone, which a corpus labels neutral) are no question and left out: a later
+  change, since they were right answers for nothing.
 - calibrated: the mean emotion feature of the same voice's neutral speech, as `Animator.calibrate` takes it (features of
   audible speech alone), is subtracted before the classifier and the decoder. That speech is neutral clips of the same
-  speaker and split, normal level first, up to a number of seconds in all; they are left out of the test.
+  speaker and split with speech in them, normal level first, up to a number of seconds in all; they are left out of the
+  test.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from emoface.stream.calibrate import LEAST_SPEECH_S, LONGEST_S, speech
 from emoface.timing import Clock
 from emoface_training.batches import NEUTRAL, SAMPLE_RATE, StoredClip
 from emoface_training.data.synthetic.parameters import EMOTIONS
+from emoface_training.data.synthetic.phonemes import SIL
 from emoface_training.evaluated import EvaluatedModel
 from emoface_training.nn.interpolation import FEATURE_RATE
 from emoface_training.nn.wav2vec2 import HOP, OVERLAP
@@ -123,6 +127,11 @@ def speaker_of(clip: StoredClip) -> str:
     return clip.speaker or clip.actor
 
 
+def spoken(clip: StoredClip) -> bool:
+    """Whether there is speech in a clip; one without phonemes at all is of a corpus that knows none."""
+    return not clip.phonemes or any(name != SIL for name, _, _ in clip.phonemes)
+
+
 def calibration(clips: Sequence[StoredClip], seconds: float) -> tuple[dict[str, np.ndarray], list[StoredClip]]:
     """Neutral speech of each speaker, float32 [N] at 16 kHz and at most `seconds` long, and the clips that are left.
 
@@ -139,7 +148,7 @@ def calibration(clips: Sequence[StoredClip], seconds: float) -> tuple[dict[str, 
     for index in sorted(range(len(clips)), key=lambda i: (clips[i].level, i)):
         clip = clips[index]
         speaker = speaker_of(clip)
-        if clip.emotion == NEUTRAL and taken[speaker] < seconds:
+        if clip.emotion == NEUTRAL and spoken(clip) and taken[speaker] < seconds:
             takes[speaker].append(index)
             taken[speaker] += len(clip.audio) / SAMPLE_RATE
     limit = round(seconds * SAMPLE_RATE)
@@ -160,12 +169,12 @@ def learn_voices(heard: Listener, clips: Sequence[StoredClip], sounds: dict[str,
 
 
 def recognition(heard: Listener, clips: Sequence[StoredClip], voices: Sequence[np.ndarray] | None) -> dict[str, Any]:
-    """Emotion accuracy over the clips with a known class and, with voices, that of calibrated clips before and after.
+    """Emotion accuracy over the clips with speech and a known class and, with voices, of calibrated ones before and after.
 
     Keys: clips, emotion_accuracy; calibrated_clips, emotion_accuracy_before, emotion_accuracy_calibrated; confusion
     [8][8] counts (row: the clip's class, column: what is heard), with voices after calibration.
     """
-    kept = [i for i, clip in enumerate(clips) if clip.emotion < len(EMOTIONS)]
+    kept = [i for i, clip in enumerate(clips) if clip.emotion < len(EMOTIONS) and spoken(clip)]
     some = [clips[i] for i in kept]
     truth = np.array([clip.emotion for clip in some], int)
     plain = np.array(list(heard.names(some)), int)

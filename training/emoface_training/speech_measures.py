@@ -3,10 +3,11 @@
 Thresholds, fixed before any model was measured, on the rig's own scale:
 
 - closed: the gap between the middles of the inner lips is at most 15 % of the way from the rig's closed lips to its
-  half-open jaw (jaw_open = 0.5). A bilabial /p b m/ counts as closed when one frame of its interval is closed.
+  half-open jaw (jaw_open = 0.5). A bilabial /p b m/ counts as closed when one frame is closed, from the last at or
+  before the start of its interval to the first at or after its end.
 - false closure: the frame nearest to the middle of an open vowel (AA AE AO EH AY AW) is closed.
 - tuck: the middle of the lower lip has come at least 40 % of the way towards the upper teeth that the rig's own full
-  tuck goes (jaw_open = 0.15). An /f v/ counts when one frame of its interval is tucked.
+  tuck goes (jaw_open = 0.15). An /f v/ counts when one of these frames is tucked.
 - silence: share of the frames with closed lips among those from 200 ms after the start of a silence (phoneme SIL) until
   80 ms before its end, over all silences of the split.
 - jaw: correlation over all frames of the split of the lower teeth's drop with the ground truth's.
