@@ -169,7 +169,7 @@ def learn_voices(heard: Listener, clips: Sequence[StoredClip], sounds: dict[str,
 
 
 def recognition(heard: Listener, clips: Sequence[StoredClip], voices: Sequence[np.ndarray] | None) -> dict[str, Any]:
-    """Emotion accuracy over the clips with speech and a known class and, with voices, of calibrated ones before and after.
+    """Emotion accuracy over clips with speech and a known class and, with voices, of calibrated ones before and after.
 
     Keys: clips, emotion_accuracy; calibrated_clips, emotion_accuracy_before, emotion_accuracy_calibrated; confusion
     [8][8] counts (row: the clip's class, column: what is heard), with voices after calibration.
