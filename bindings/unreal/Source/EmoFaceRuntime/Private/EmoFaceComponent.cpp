@@ -111,6 +111,8 @@ void UEmoFaceComponent::EndPlay(const EEndPlayReason::Type Reason)
 {
 	StopVoice();
 	Package = nullptr;
+	// Another package's would mean something else
+	SpeakerMean.clear();
 	Super::EndPlay(Reason);
 }
 

@@ -146,7 +146,8 @@ public:
 	bool SetLevel(const FString& Name);
 
 	/** Learn a voice that the model was not trained on, from about 10 s of its calm speech: one channel, -1 to 1. Needs a
-	 * voice that has begun; holds for the coming ones, too. The game waits for a few percent of the speech's length. */
+	 * voice that has begun; holds for the coming ones, too, until EndPlay. The game waits for a few percent of the speech's
+	 * length. */
 	UFUNCTION(BlueprintCallable, Category = "EmoFace")
 	bool Calibrate(const TArray<float>& NeutralSpeech, int32 SampleRate);
 
