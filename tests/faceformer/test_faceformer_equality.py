@@ -105,3 +105,47 @@ def test_the_deviation_from_the_original_is_measured_in_mm(published):
     assert np.isclose(rows[1].rms_mm, 1000 * distance.square().mean().sqrt(), rtol=1e-6)
     assert np.isclose(rows[1].largest_mm, 1000 * distance.max(), rtol=1e-6)
     assert np.isclose(rows[1].motion_mm, 1000 * b.norm(dim=-1).square().mean().sqrt(), rtol=1e-6)
+
+
+def test_clips_of_a_batch_do_not_hear_each_other(published):
+    _, ours, _ = load(published, "vocaset", name="offline")
+    clips = [original.speech(1.1, 1), original.speech(0.7, 2)]
+    audio = torch.zeros(2, len(clips[0]))
+    for row, clip in enumerate(clips):
+        audio[row, : len(clip)] = clip
+    with torch.no_grad():
+        together = ours.encode_streams(audio, [len(clip) for clip in clips])["content"]
+        alone = [ours.encode_streams(clip[None])["content"][0] for clip in clips]
+    for row, rows in enumerate(alone):
+        assert torch.allclose(together[row, : len(rows)], rows, atol=1e-6)
+    assert together.shape == (2, 33, 16)
+
+
+def test_a_saved_wav2vec2_is_heard_whole_in_training(tmp_path):
+    from synthetic_corpus import TinyRig, ToneCorpus
+
+    from emoface_training import options, training_run
+    from emoface_training.batches import ClipStore
+    from emoface_training.nn.whole_clip import WholeClipEncoder
+    from emoface_training.trainer import StageB
+
+    theirs = original.make(1)
+    theirs.audio_encoder.save_pretrained(tmp_path / "wav2vec2")
+    model = {"family": "faceformer", "resampling": "before-transformer", "decoder": {"width": 16}}
+    model |= {"content_encoder": {"pretrained": str(tmp_path / "wav2vec2"), "rate": 30}}
+    parsed = options.parse({"model": model, "stage_b": {"max_steps": 1, "batch_size": 2, "max_frames": 12}})
+    corpus = ToneCorpus()
+    store = ClipStore.load(corpus.clips("train"), 30, 2)
+    ours = training_run.new_model(parsed, ("a", "b"), TinyRig(), store)
+    assert isinstance(ours.content_encoder, WholeClipEncoder)
+    audio = original.speech(1.0)[None]
+    ours.eval()
+    with torch.no_grad():
+        expected = theirs.features(audio)
+        got = ours.encode_streams(audio)["content"][:, : expected.shape[1]]
+    assert (got - expected).abs().max() <= 1e-4 * expected.abs().max()
+    loss, _ = StageB(ours, store, store, TinyRig(), parsed.stage_b, 0).loss(0, 0.0)
+    loss.backward()
+    encoder = ours.content_encoder.encoder
+    assert encoder.feature_extractor.conv_layers[0].conv.weight.grad is None  # the paper keeps the convolutions
+    assert encoder.encoder.layers[0].attention.q_proj.weight.grad is not None
