@@ -45,7 +45,8 @@ class AnimatorPool:
         block_ms, backend, precision, threads: as for `emoface.Animator`, for all voices.
         engine: graphs already loaded, in place of `backend`, `precision` and `threads`.
         **options: what voices begin with unless `join` says otherwise: style, emotion, level, template, sample_rate,
-            channels, on_bad_audio, calibration, blinks, ...; see `emoface.Animator`.
+            channels, on_bad_audio, calibration, blinks, ...; see `emoface.Animator`. Voices of one seed blink
+            together: `join(blinks=seed)` gives a voice its own.
 
     Raises:
         UsageError: `voices` or `capacity` out of range; and what `emoface.Animator` raises.
