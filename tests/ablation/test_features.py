@@ -25,6 +25,10 @@ def _silent(items):  # type: ignore[no-untyped-def]
     return items
 
 
+def _whole(split: Split, index: int) -> dict[str, torch.Tensor]:
+    return {name: rows[None].float() for name, rows in split.features.clip(index).items()}
+
+
 def test_features_are_the_encoders_and_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     model, _ = checkpoint.load(write_encoders(tmp_path / "encoders"))
     store = _store()
@@ -85,13 +89,16 @@ def test_one_step_ahead_is_fed_the_truth(tmp_path: Path) -> None:
     figures = explanations(model, split, rig, "auto")
     assert figures["free_lve"] == figures["one_step_lve"] == figures["content_branch_lve"] > 0
     assert figures["lips_jitter"] == figures["lips_gain"] == 0.0
+    weight = np.concatenate([model.fuse(_whole(split, i))["emotion_weight"][0].detach().numpy() for i in (0, 1)])
+    assert figures["weight_lips"] == pytest.approx(weight[:, rig.masks["lips"]].mean(), abs=1e-5)
+    assert figures["weight_spread"] == pytest.approx(weight.std(), abs=1e-5)
     with torch.no_grad():  # the feedback now reaches the output: feeding the truth is another thing than free running
         for branch in model.decoder.branches:
             branch.motion_head.weight.normal_(std=0.01)
             branch.motion_map.weight.normal_(std=50.0)
     own = dict(one_step_ahead(model, split, rig))
     truth = torch.from_numpy(clip_offsets(rig, store.clips[0]))[None]
-    clip = {name: rows[None].float() for name, rows in split.features.clip(0).items()}
+    clip = _whole(split, 0)
     style = torch.eye(2)[store.clips[0].actor_index][None]
     level, unknown = torch.eye(2)[store.clips[0].level][None], torch.eye(9)[8][None]
     inputs = clip | model.fuse(clip) | {"style": style, "level": level, "emotion_class": unknown}
@@ -100,3 +107,4 @@ def test_one_step_ahead_is_fed_the_truth(tmp_path: Path) -> None:
     torch.testing.assert_close(own[0].fused, expected, rtol=0, atol=1e-6)
     figures = explanations(model, split, rig, "auto")
     assert figures["free_lve"] != figures["one_step_lve"] and figures["lips_jitter"] > 0
+    assert figures["resting_lve"] != figures["free_lve"]

@@ -49,6 +49,7 @@ def test_every_run_is_measured(finished: tuple[Path, Path, Path]) -> None:
     assert whole["mean"] == pytest.approx(np.mean(values)) and whole["sd"] == pytest.approx(np.std(values, ddof=1))
     assert "content_branch_lve" in summary["rows"][0]["validation"]
     assert "content_branch_lve" not in summary["rows"][2]["validation"]  # one branch, which is the output
+    assert ["resting_lve" in row["validation"] for row in summary["rows"]] == [True, False, False]
     assert summary["mean_face"]["test_words"]["lve_m2"] > 0
     table = (out / "table.md").read_text()
     assert "| whole | 2 |" in table and "4.8863 / 0.9509" in table and "mean face" in table

@@ -5,8 +5,16 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
+
 from emoface_training.ablation.region_motion import RegionMotion
-from emoface_training.ablation.task import Split, free_running, one_step_ahead
+from emoface_training.ablation.task import (
+    Split,
+    emotion_weights,
+    free_running,
+    one_step_ahead,
+    weighs_branches,
+)
 from emoface_training.baselines import MeanBaseline
 from emoface_training.batches import StoredClip
 from emoface_training.metrics import VertexMetrics, mask_hash
@@ -39,8 +47,9 @@ def explanations(model: TalkingModel, split: Split, face: Face, emotion: str) ->
 
     free_*, one_step_*: LVE and EVE in m^2, fed with its own output and with the true motion. *_branch_lve and
     *_branch_eve: of each branch's own offsets, one step ahead. lips_* and eyes_forehead_*: see `RegionMotion.figures`,
-    free running. What a face without these masks, or that never moves there, cannot give is
-    absent.
+    free running. resting_lve, resting_eve: free running with both branches at one half in place of Mesh Attention;
+    weight_*: its mean w_e in a region; weight_spread: standard deviation of w_e over vertices and frames. What a model
+    without it, or a face without these masks or motion, cannot give is absent.
     """
     free, one_step = VertexMetrics.of(face), VertexMetrics.of(face)
     branches: dict[str, VertexMetrics] = {}
@@ -57,11 +66,23 @@ def explanations(model: TalkingModel, split: Split, face: Face, emotion: str) ->
         for name in ("emotion_branch", "content_branch"):
             if (branch := getattr(outputs, name)) is not None:
                 branches.setdefault(name, VertexMetrics.of(face)).add(branch.numpy(), target)
-    out = {f"{name}_{key}": value for name, region in regions.items() for key, value in region.figures().items()}
-    for name, metrics in ({"free": free, "one_step": one_step} | branches).items():
+    whole = {"free": free, "one_step": one_step} | branches
+    out = _weights(model, split, face) if weighs_branches(model) else {}
+    if out:
+        whole["resting"] = VertexMetrics.of(face)
+        for index, offsets in free_running(model, split, emotion, resting=True):
+            whole["resting"].add(offsets, clip_offsets(face, split.store.clips[index]))
+    out |= {f"{name}_{key}": value for name, region in regions.items() for key, value in region.figures().items()}
+    for name, metrics in whole.items():
         figures = metrics.figures()
         out |= {f"{name}_{key}": figures[f"{key}_m2"] for key in ("lve", "eve") if f"{key}_m2" in figures}
     return {key: value for key, value in out.items() if math.isfinite(value)}
+
+
+def _weights(model: TalkingModel, split: Split, face: Face) -> dict[str, float]:
+    weights = np.concatenate([rows for _, rows in emotion_weights(model, split)])
+    means = {f"weight_{name}": float(weights[:, face.masks[name]].mean()) for name in REGIONS if name in face.masks}
+    return means | {"weight_spread": float(weights.std())}
 
 
 def masks_of(face: Face) -> dict[str, dict[str, Any]]:

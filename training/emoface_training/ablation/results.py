@@ -90,6 +90,7 @@ def _table(name: str, rows: list[dict[str, Any]], summary: dict[str, Any]) -> st
 
 def _explanations(rows: list[dict[str, Any]]) -> str:
     head = ["validation", "LVE free / one step ahead", "EVE free / one step ahead", "LVE content / emotion branch"]
+    head += ["LVE / EVE, halves for Mesh Attention", "w_e lips / upper face / spread"]
     head += ["lips: L1 mm", "gain", "jitter", "eyes, forehead: L1 mm", "gain", "standing", "training s"]
     lines = ["**What explains them** (validation clips; LVE and EVE in 1e-5 m^2)", "", _line(head)]
     lines.append(_line(["---"] * len(head)))
@@ -101,6 +102,8 @@ def _explanations(rows: list[dict[str, Any]]) -> str:
 
         cells = [row["row"], pair("free_lve", "one_step_lve"), pair("free_eve", "one_step_eve")]
         cells.append(pair("content_branch_lve", "emotion_branch_lve"))
+        cells.append(pair("resting_lve", "resting_eve"))
+        cells.append(" / ".join(_cell(v.get(f"weight_{name}"), 1.0) for name in ("lips", "eyes_forehead", "spread")))
         cells += [_cell(v.get(f"lips_{key}"), 1.0) for key in ("l1_mm", "gain", "jitter")]
         cells += [_cell(v.get(f"eyes_forehead_{key}"), 1.0) for key in ("l1_mm", "gain", "standing")]
         lines.append(_line([*cells, f"{row['training_seconds']['mean']:.0f}"]))

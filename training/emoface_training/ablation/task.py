@@ -59,9 +59,14 @@ class RowTask(StageB):
 
 
 @torch.no_grad()
-def free_running(model: TalkingModel, split: Split, emotion: str = "auto") -> Iterator[tuple[int, np.ndarray]]:
-    """Yield (clip index, offsets float32 [T, V, 3]) of autoregression on the model's own output."""
-    for indices, inputs in _batches(model, split, emotion):
+def free_running(
+    model: TalkingModel, split: Split, emotion: str = "auto", resting: bool = False
+) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (clip index, offsets float32 [T, V, 3]) of autoregression on the model's own output.
+
+    resting: both branches count half everywhere, in place of what Mesh Attention says.
+    """
+    for indices, inputs in _batches(model, split, emotion, resting):
         offsets = model.decoder.autoregressive(inputs)
         for row, index in enumerate(indices):
             yield index, offsets[row, : split.store.clips[index].frames].cpu().numpy()
@@ -83,7 +88,23 @@ def one_step_ahead(
             yield index, MotionOutputs(*(None if out is None else out[row, :frames].cpu() for out in outputs))
 
 
-def _batches(model: TalkingModel, split: Split, emotion: str) -> Iterator[tuple[list[int], dict[str, Tensor]]]:
+@torch.no_grad()
+def emotion_weights(model: TalkingModel, split: Split) -> Iterator[tuple[int, np.ndarray]]:
+    """Yield (clip index, Mesh Attention's w_e float32 [T, V])."""
+    for indices, inputs in _batches(model, split, "auto"):
+        for row, index in enumerate(indices):
+            yield index, inputs["emotion_weight"][row, : split.store.clips[index].frames].cpu().numpy()
+
+
+def weighs_branches(model: TalkingModel) -> bool:
+    """Whether the model has Mesh Attention: two branches that are not just added."""
+    fusing = model.stages.get("mesh_attention")
+    return fusing is not None and not fusing.adds
+
+
+def _batches(
+    model: TalkingModel, split: Split, emotion: str, resting: bool = False
+) -> Iterator[tuple[list[int], dict[str, Tensor]]]:
     """Clips of similar length, and the decoder's inputs for them."""
     clips, device = split.store.clips, model.decoder.positions.device
     order = sorted(split.chosen, key=lambda i: clips[i].frames)
@@ -103,4 +124,4 @@ def _batches(model: TalkingModel, split: Split, emotion: str) -> Iterator[tuple[
             classes[:, UNKNOWN_EMOTION] = 1.0
         steered = {"style": given.style, "level": given.level, "emotion_class": classes}
         inputs = {name: value.to(device) for name, value in (streams | steered).items()}
-        yield indices, inputs | model.fuse({name: inputs[name] for name in streams})
+        yield indices, inputs | model.fuse({name: inputs[name] for name in streams}, resting=resting)
