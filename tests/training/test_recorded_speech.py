@@ -157,6 +157,13 @@ def test_wrong_arguments_are_named(arguments, message: str, sound, monkeypatch: 
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("threads", ["0", "-2", "many", "1.5"])
+def test_threads_are_counted_from_one(threads: str, sound, capsys) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["eval-speech", "any", str(sound), "--threads", threads])
+    assert f"--threads: got {threads!r}, expected an integer of at least 1" in capsys.readouterr().err
+
+
 def test_files_that_are_no_sound_are_named(tmp_path) -> None:
     with pytest.raises(AudioFileError, match=r"nothing\.wav: no such file"):
         recorded_speech.read_recording(tmp_path / "nothing.wav")

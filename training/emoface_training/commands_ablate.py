@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from emoface.cli.options import add_threads
+
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the command. Nothing heavy is imported before it runs."""
@@ -26,7 +28,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--out", required=True, metavar="DIR", help="folder of the programme")
     parser.add_argument("--rows", nargs="+", metavar="NAME", help="only these rows")
     parser.add_argument("--seeds", type=int, metavar="N", help="N seeds for every row, in place of the rows' own")
-    parser.add_argument("--threads", type=int, default=1, metavar="N")
+    add_threads(parser)
     parser.add_argument("--cpu", action="store_true", help="leave a GPU unused")
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of the table")
     parser.set_defaults(run=_ablate)

@@ -6,6 +6,8 @@ import argparse
 import json
 import sys
 
+from emoface.cli.options import add_threads
+
 
 def register(subparsers: argparse._SubParsersAction) -> None:
     """Add the command. Nothing heavy is imported before it runs."""
@@ -28,7 +30,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--crop-seconds", type=float, default=6.0, metavar="S")
     parser.add_argument("--learning-rate", type=float, default=3e-4, metavar="X")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
-    parser.add_argument("--threads", type=int, default=1, metavar="N")
+    add_threads(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON on stdout")
     parser.set_defaults(run=_distill)
 

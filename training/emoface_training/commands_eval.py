@@ -8,6 +8,8 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from emoface.cli.options import add_threads
+
 PLAIN_LINE_S = 30.0
 
 
@@ -45,7 +47,7 @@ def register(subparsers: argparse._SubParsersAction, add_dataset_options: Callab
     parser.add_argument("--overwrite", action="store_true", help="replace an existing report in FOLDER")
     parser.add_argument("--report-clips", type=int, default=3, metavar="N", help="clips in its curves and pictures")
     parser.add_argument("--no-video", action="store_true", help="leave out the report's video")
-    parser.add_argument("--threads", type=int, default=1, metavar="N")
+    add_threads(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object to stdout")
     parser.set_defaults(run=_evaluate)
 

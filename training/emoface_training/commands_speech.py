@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
+from emoface.cli.options import add_threads
 from emoface_training.commands_train import guarded
 
 ENERGY_CLIPS = 300
@@ -29,7 +30,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument("--level", choices=("normal", "strong"), default="normal")
     parser.add_argument("--corpus", metavar="DIR", help="synthetic corpus to fit the energy baseline on")
     parser.add_argument("--events", action="store_true", help="list every judged phoneme")
-    parser.add_argument("--threads", type=int, default=1, metavar="N")
+    add_threads(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object to stdout")
     parser.set_defaults(run=_run)
 

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 
+from emoface.cli.options import add_threads
 from emoface_training import commands_eval
 from emoface_training.commands_data import KINDS
 
@@ -23,7 +24,7 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     train.add_argument("--stage", choices=("a", "b", "all"), default="all")
     train.add_argument("--encoders", metavar="CHECKPOINT", help="start from this checkpoint's encoders")
     train.add_argument("--model", metavar="CHECKPOINT", help="stage B starts with all of this checkpoint's weights")
-    train.add_argument("--threads", type=int, default=1, metavar="N")
+    add_threads(train)
     train.add_argument("--max-minutes", type=float, metavar="M", help="replaces each stage's own limits")
     train.add_argument("--max-steps", type=int, metavar="N", help="replaces each stage's own limits")
     train.add_argument("--max-epochs", type=float, metavar="N", help="replaces each stage's own limits")

@@ -24,6 +24,20 @@ def add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object on stdout")
 
 
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """--threads of the commands that run PyTorch."""
+    parser.add_argument(
+        "--threads", type=_positive, default=1, metavar="N", help="threads of one operator (default: 1)"
+    )
+
+
+def _positive(text: str) -> int:
+    value = int(text) if text.isdecimal() else 0
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"got {text!r}, expected an integer of at least 1")
+    return value
+
+
 def weights(option: str, text: str | None) -> Any:
     """`happy` -> "happy"; `happy=0.7,sad=0.3` -> {"happy": 0.7, "sad": 0.3}; None stays None."""
     if text is None or "=" not in text:
