@@ -65,6 +65,10 @@ class Calibration:
     def __hash__(self) -> int:
         return hash((self.package, tuple(self.speaker_mean.tolist())))  # 0.0 == -0.0
 
+    def __reduce__(self) -> tuple[type[Calibration], tuple[Any, ...]]:
+        # Through the constructor: plain pickling would make the array writeable.
+        return Calibration, (self.speaker_mean, self.seconds, self.package)
+
     def __repr__(self) -> str:
         return f"Calibration({len(self.speaker_mean)} values from {self.seconds:.2f} s, package {self.package[:12]})"
 

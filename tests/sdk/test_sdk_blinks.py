@@ -58,6 +58,9 @@ def test_intervals_are_natural(seed):
 def test_the_rate_is_about_the_one_asked_for(rate):
     assert len(starts(Blinks(5, rate), 400)) / 400 == pytest.approx(rate, rel=0.2)
     assert np.diff(starts(Blinks(5, rate), 400)).min() >= 300
+    for kind in (np.float32, np.float64):
+        assert Blinks(5, kind(rate)) == Blinks(5, rate)
+        assert Blinks(5, kind(rate)).starts(3) == Blinks(5, rate).starts(3)
 
 
 def test_no_blink_crosses_a_minute():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 
 import handmade
 import handmade_voice
@@ -206,7 +208,7 @@ def test_formats_and_rates(package):
         got = animator.calibrate(integers, 16000)
         np.testing.assert_allclose(got.speaker_mean, expected.speaker_mean, atol=1e-3)
         assert got == animator.calibrate((integers / np.float32(32768)).astype(np.float32), 16000)
-        stereo = animator.calibrate(np.stack([audio, audio], axis=1), 16000)
+        stereo = animator.calibrate(np.stack([audio, audio], axis=1), 16000, at=np.float32(1))
         assert stereo == expected
         tripled = np.repeat(audio, 3)
         assert animator.calibrate(tripled).seconds == pytest.approx(expected.seconds, abs=0.05)
@@ -333,10 +335,13 @@ def test_files(package, tmp_path):
         package.animator(calibration=longer)
 
 
-def test_equal_calibrations_have_equal_hashes():
+def test_equal_calibrations_have_equal_hashes_and_copies_are_equal():
     signed = [Calibration(np.array([zero, 1.0], np.float32), 3.0, "0" * 64) for zero in (0.0, -0.0)]
     assert signed[0] == signed[1]
     assert len(set(signed)) == 1
+    for same in (copy.deepcopy(signed[1]), pickle.loads(pickle.dumps(signed[1]))):
+        assert same == signed[1]
+        assert not same.speaker_mean.flags.writeable
 
 
 def test_command_line(package, package_path, tmp_path, capsys):

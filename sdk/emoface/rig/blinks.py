@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -63,12 +64,14 @@ class Blinks:
         if isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer)) or not 0 <= self.seed < _SEEDS:
             raise RigError(f"seed={self.seed!r} of the blinks", f"an integer from 0 to {_SEEDS - 1}", "Choose one.")
         low, high = _RATES
-        if isinstance(self.rate, bool) or not isinstance(self.rate, (int, float)) or not low <= self.rate <= high:
+        if isinstance(self.rate, bool) or not isinstance(self.rate, Real) or not low <= self.rate <= high:
             raise RigError(
                 f"rate={self.rate!r} of the blinks",
                 f"blinks per minute from {low:g} to {high:g}",
                 "People blink about 15 times a minute; blinks=False switches them off.",
             )
+        # A narrower float would draw other blinks.
+        object.__setattr__(self, "rate", float(self.rate))
 
     @property
     def identity(self) -> list[float]:

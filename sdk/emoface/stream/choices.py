@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,7 @@ def change_moment(name: str, at: object, now: float, earliest: float) -> float:
         ConditionError: no number, or a time before `earliest`, the first that was not computed yet.
     """
     moment = now if at is None else at
-    if isinstance(moment, bool) or not isinstance(moment, (int, float)) or not math.isfinite(moment):
+    if isinstance(moment, bool) or not isinstance(moment, Real) or not math.isfinite(moment):
         raise ConditionError(f"at={at!r}", "seconds of audio time", "Pass a number or None.")
     if moment < earliest:
         raise ConditionError(
