@@ -19,7 +19,7 @@ from emoface_training.augmentation import AS_RECORDED, RecordingConditions
 from emoface_training.data.errors import EmptySplitError
 from emoface_training.data.sample import ClipReference, VertexMotion
 from emoface_training.data.synthetic.parameters import EMOTIONS, LEVELS
-from emoface_training.data.synthetic.phonemes import PHONEME_INDEX
+from emoface_training.data.synthetic.phonemes import PHONEME_INDEX, SIL
 from emoface_training.nn.interpolation import FEATURE_RATE
 
 IGNORED = -100
@@ -119,7 +119,8 @@ class ClipStore:
                 speakers[clip.speaker].append(index)
         self.takes = [[other for other in speakers[clip.speaker] if other != i] for i, clip in enumerate(self.clips)]
         # What calibration may learn a clip's voice from
-        self.neutral_takes = [[i for i in takes if self.clips[i].emotion == NEUTRAL] for takes in self.takes]
+        neutral = [clip.emotion == NEUTRAL and any(p[0] != SIL for p in clip.phonemes) for clip in self.clips]
+        self.neutral_takes = [[i for i in takes if neutral[i]] for takes in self.takes]
 
     @property
     def seconds(self) -> float:
