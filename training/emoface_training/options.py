@@ -6,7 +6,8 @@ import dataclasses
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -17,6 +18,14 @@ class OptionsError(ValueError):
     """A training configuration that cannot be used; the message says got, expected and remedy."""
 
     exit_code = 2
+
+
+# Of any stage that has them
+POSITIVE = (
+    *("max_steps", "max_epochs", "max_minutes", "batch_size", "accumulate", "learning_rate", "clip_norm"),
+    *("validate_every_steps", "checkpoint_every_steps", "log_every_steps", "validation_clips"),
+    *("crop_seconds", "clips_per_speaker", "max_frames", "length_buckets"),
+)
 
 
 @dataclass(frozen=True)
@@ -59,6 +68,10 @@ class StageOptions:
             )
         if self.bfloat16 and self.float16:
             raise OptionsError("got bfloat16 and float16, expected one of them at most: leave one out")
+        for name in POSITIVE:
+            value = getattr(self, name, None)
+            if value is not None and not value > 0:
+                raise OptionsError(f"got {name} {value}, expected more than 0: correct the config or the command line")
 
     def steps_for(self, clips: int) -> int | None:
         """Steps after which the stage ends, for a training split of that many clips; None where time alone ends it."""
@@ -161,6 +174,8 @@ class TrainingOptions:
                     f"got split {name!r} for training, expected a split that is not held out: splits whose name "
                     "starts with test_ are for `emoface eval` alone"
                 )
+        if self.seed < 0:
+            raise OptionsError(f"got seed {self.seed}, expected 0 or more: correct the config")
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -172,7 +187,38 @@ def build(cls: type, data: dict[str, Any], where: str) -> Any:
     for key in data:
         if key not in names:
             raise OptionsError(f"got {where}.{key}, expected one of {', '.join(sorted(names))}: correct the config")
-    return cls(**data)
+    kinds = get_type_hints(cls)
+    return cls(**{key: _value(kinds[key], value, f"{where}.{key}") for key, value in data.items()})
+
+
+def _value(kind: Any, value: Any, name: str) -> Any:
+    """The value of a field annotated as `kind`. Raises OptionsError where it is of another type."""
+    allowed = get_args(kind) if get_origin(kind) is UnionType else (kind,)
+    if value is None and NoneType in allowed:
+        return None
+    kind = next((one for one in allowed if one is not NoneType), None)
+    if get_origin(kind) is Literal:
+        fits, wanted = value in get_args(kind), " or ".join(map(repr, get_args(kind)))
+    elif kind is float:
+        if isinstance(value, str):  # YAML reads 1e-4, without a point, as text
+            value = _number(value)
+        fits, wanted = isinstance(value, int | float) and not isinstance(value, bool), "a number"
+    elif kind is int:
+        fits, wanted = isinstance(value, int) and not isinstance(value, bool), "a whole number"
+    elif kind in (bool, str):
+        fits, wanted = isinstance(value, kind), {bool: "true or false", str: "text"}[kind]
+    else:
+        return value
+    if not fits:
+        raise OptionsError(f"got {name} {value!r}, expected {wanted}: correct the config")
+    return value
+
+
+def _number(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def parse(data: dict[str, Any]) -> TrainingOptions:
