@@ -74,3 +74,32 @@ def test_the_emotion_encoder_trains_alone(tmp_path: Path) -> None:
     assert any(key.startswith("emotion_encoder.classifier.") for key in moved)
     assert any(key.startswith("emotion_encoder.encoder.encoder.layers.") for key in moved)
     assert not any(key.startswith("content_encoder.") or "feature_extractor" in key for key in moved)
+
+
+def test_a_take_that_is_calibrated_itself_is_heard_as_it_was_recorded() -> None:
+    """Whatever the order: three neutral clips of one voice are each other's takes, all in one batch."""
+    corpus, rig = ToneCorpus(count=3), TinyRig()
+    clips = ClipStore.load(corpus.clips("train"), 30, 2).clips
+    store = ClipStore([dataclasses.replace(clip, emotion=0, speaker="one") for clip in clips], 30, 2)
+    chosen = tiny_options(calibrated=1.0, freeze_encoders_for=1.0, pairs=False, batch_size=6)
+    model = training_run.new_model(chosen, ("a", "b"), rig, store)
+    task = StageB(model, store, store, rig, chosen.stage_b, 3)
+    task.fill_cache()
+    batches = [task.load(step) for step in range(4)]
+    assert any(set(batch.draw.takes.values()) & set(batch.draw.takes) for batch in batches)
+    for batch in batches:
+        rows, draw = task.rows(batch, 0.0), batch.draw
+        for row, clip in enumerate(draw.clips):
+            heard = task.cache[clip].emotion.float() - task.cache[draw.takes[clip]].emotion.float().mean(0)
+            torch.testing.assert_close(rows.emotion[row, : draw.frames[row]], heard[draw.window(row)])
+
+
+def test_an_encoder_that_rested_in_stage_a_trains_in_stage_b(tmp_path: Path) -> None:
+    chosen = tiny_options(steps=2)
+    alone = dataclasses.replace(chosen.stage_a, streams="emotion")
+    run(tmp_path / "run", dataclasses.replace(chosen, stage_a=alone))
+    before, after = (checkpoint.load_weights(tmp_path / "run" / name)[0] for name in ("stage_a", "stage_b"))
+    layers = [name for name in after if name.startswith("content_encoder.encoder.encoder.layers")]
+    assert layers and any(not torch.equal(before[name], after[name]) for name in layers)
+    fixed = [name for name in after if ".feature_extractor." in name]
+    assert fixed and all(torch.equal(before[name], after[name]) for name in fixed)

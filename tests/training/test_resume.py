@@ -97,6 +97,25 @@ def test_a_second_signal_stops_at_once(tmp_path: Path, monkeypatch: pytest.Monke
     assert not (tmp_path / "run" / "stage_b").exists()
 
 
+def test_a_signal_in_the_last_validation_of_a_stage_stops_before_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options, write = tiny_options(2), loop.RunLog.write
+
+    def signalled(self: loop.RunLog, kind: str, *rest: object) -> None:
+        write(self, kind, *rest)
+        if kind == "validation":
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop.RunLog, "write", signalled)
+        with pytest.raises(TrainingInterrupted, match=r"after the end of stage_a.*--resume") as stopped:
+            run(tmp_path / "run", options)
+    assert stopped.value.exit_code == 128 + signal.SIGTERM
+    assert not (tmp_path / "run" / "stage_b").exists()
+    assert run(tmp_path / "run", options, resume=True).keys() >= {"stage_a", "stage_b"}
+
+
 @pytest.mark.parametrize("name", ["config.json", "model.safetensors", "training_state.pt"])
 def test_a_full_disk_is_named_and_leaves_the_previous_checkpoint(tmp_path: Path, name: str) -> None:
     """A limit on the size of files stands for the disk: the system refuses the write, whoever makes it."""

@@ -10,6 +10,8 @@ import torch
 from synthetic_corpus import TinyRig, ToneCorpus
 from tiny_run import run, tiny_options
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from emoface_training import loop, training_run
 from emoface_training.batches import ClipStore
@@ -174,10 +176,22 @@ def test_a_step_whose_scaled_gradients_overflow_is_left_out(tmp_path: Path) -> N
     run.log.close()
 
 
-@pytest.mark.parametrize("stage", ["a", "b"])
-def test_every_tensor_of_a_step_lies_on_the_models_device(stage: str) -> None:
-    """On PyTorch's `meta` device, which refuses to mix with the CPU as a GPU does; no GPU is needed."""
-    chosen, store = tiny_options(8, batch_size=4, decoder={"motion_rank": None}), unequal_store()
+class OneDevice(TorchDispatchMode):
+    """Refuses what a GPU refuses: operations on tensors of two devices, but for copies, scalars and indices."""
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        if function not in (torch.ops.aten.copy_.default, torch.ops.aten.index.Tensor):
+            leaves = tree_leaves((args, kwargs or {}))
+            devices = {leaf.device.type for leaf in leaves if isinstance(leaf, torch.Tensor) and leaf.dim()}
+            assert len(devices) < 2, f"{function} mixes {devices}"
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("stage", "rank"), [("a", 8), ("b", 8), ("b", None)])
+def test_every_tensor_of_a_step_lies_on_the_models_device(stage: str, rank: int | None) -> None:
+    """On PyTorch's `meta` device, which stands for a GPU; no GPU is needed."""
+    some_regions = {"batch_size": 4, "loss_regions": {"lips": 1.0}, "decoder": {"motion_rank": rank}}
+    chosen, store = tiny_options(8, **some_regions), unequal_store()
     model = training_run.new_model(chosen, ("a", "b"), TinyRig(), store).to("meta")
     options = dataclasses.replace(chosen.stage_a, batch_size=4, clips_per_speaker=2)
     made = (
@@ -186,6 +200,7 @@ def test_every_tensor_of_a_step_lies_on_the_models_device(stage: str) -> None:
         else StageA(model, store, store, options, 3)
     )
     for rows in (None, range(2, 4)):
-        loss, figures = made.loss(3, 0.4, rows=rows)
+        with OneDevice():
+            loss, figures = made.loss(3, 0.4, rows=rows)
         tensors = [loss, *(v for v in figures.values() if isinstance(v, torch.Tensor))]
         assert {tensor.device.type for tensor in tensors} == {"meta"}

@@ -248,3 +248,30 @@ def sampled_self(stage: StageB, seed: int) -> float:
     """L_self of step 0's batch on another sample of vertices."""
     stage._vertices = lambda _: torch.randperm(24, generator=torch.Generator().manual_seed(seed))[:18]
     return stage.loss(0, 0.0)[1]["self"].item()
+
+
+def test_given_encoders_are_taken_where_there_is_no_stage_a(tmp_path: Path) -> None:
+    run(tmp_path / "a", tiny_options(2), stage="a")
+    given = tmp_path / "a" / "stage_a"
+    alone = dataclasses.replace(tiny_options(1, freeze_encoders_for=1.0), stage_a=None)
+    assert run(tmp_path / "b", alone, start_from=given)["encoders_from"] == "stage_a"
+    start, end = (
+        checkpoint.load_weights(place)[0] for place in (tmp_path / "a" / "stage_a", tmp_path / "b" / "stage_b")
+    )
+    names = [name for name in start if name.startswith("content_encoder.")]
+    assert names and all(torch.equal(start[name], end[name]) for name in names)
+    for stage in ("b", "all"):
+        with pytest.raises(checkpoint.CheckpointError, match=r"nowhere without config\.json"):
+            run(tmp_path / f"new_{stage}", alone, stage=stage, start_from=tmp_path / "nowhere")
+
+
+def test_the_log_stays_json_where_a_figure_is_no_number(tmp_path: Path) -> None:
+    log = loop.RunLog(tmp_path, "stage_a")
+    log.write("validation", 1, 0.5, 1.0, {"jaw_correlation": float("nan"), "closures": 0.25})
+    log.close()
+
+    def refuse(word: str) -> None:
+        raise AssertionError(word)
+
+    row = json.loads((tmp_path / "log.jsonl").read_text(), parse_constant=refuse)
+    assert row["jaw_correlation"] is None and row["closures"] == 0.25

@@ -105,7 +105,7 @@ class RunLog:
             for key, value in figures.items():
                 self.writer.add_scalar(f"{kind}/{key}", value, step)
             with self.path.open("a") as stream:
-                stream.write(json.dumps(row | figures) + "\n")
+                stream.write(json.dumps(row | finite(figures)) + "\n")
         except OSError as error:
             raise checkpoint.SaveError(
                 f"got {error} while writing {self.path}, expected room for the log: free some space and continue with "
@@ -119,6 +119,11 @@ class RunLog:
     def close(self) -> None:
         if self.writer is not None:
             self.writer.close()
+
+
+def finite(figures: dict[str, float]) -> dict[str, float | None]:
+    """None for what is no number (a correlation without motion): JSON has no other way to write it."""
+    return {key: value if math.isfinite(value) else None for key, value in figures.items()}
 
 
 def optimiser_for(task: Task) -> torch.optim.AdamW:
@@ -277,10 +282,16 @@ def run(
             if _due(options.checkpoint_every_steps, stage.step, options.checkpoint_every_minutes, since):
                 stage.save()
         figures = stage.validate(loader.waited)
-        totals = {"steps": stage.step, "seconds": stage.budget.used, "validation": figures}
+        totals = {"steps": stage.step, "seconds": stage.budget.used, "validation": finite(figures)}
         stage.save(totals)
     stage.log.close()
     processes.wait()  # so that the next stage finds this one's checkpoint
+    if late := int(processes.agree(interruption.signal)):
+        raise TrainingInterrupted(
+            f"stopped after the end of {task.name}, which is saved in {stage.place}: go on with the same command and "
+            "--resume",
+            late,
+        )
     return totals
 
 

@@ -41,14 +41,16 @@ class MotionTargets(Protocol):
 
 
 class RigTargets:
-    """fields [K, 3V] of a rig and one float32 [T, K] of coefficients per clip."""
+    """fields [K, 3V] of a rig, on `device`, and one float32 [T, K] of coefficients per clip, on the CPU."""
 
-    def __init__(self, rig: MotionRig, store: ClipStore, basis: Tensor | None = None) -> None:
+    def __init__(
+        self, rig: MotionRig, store: ClipStore, basis: Tensor | None = None, device: torch.device | None = None
+    ) -> None:
         self.coefficients = [
             torch.from_numpy(rig.coefficients(clip.parameters.astype(np.float32)).astype(np.float32))
             for clip in store.clips
         ]
-        self.fields = torch.from_numpy(np.ascontiguousarray(rig.fields, dtype=np.float32))
+        self.fields = torch.from_numpy(np.ascontiguousarray(rig.fields, dtype=np.float32)).to(device)
         self.width = len(self.fields)
         # Coefficients to fed-back codes without passing through the vertices
         self.to_basis = None if basis is None else (self.fields @ basis.T) / basis.square().sum(1)
@@ -77,10 +79,13 @@ class VertexTargets:
         return offsets if vertices is None else offsets[..., vertices, :]
 
 
-def motion_targets(face: Face, store: ClipStore, basis: Tensor | None = None) -> MotionTargets:
-    """The targets of a split in the form that the face allows."""
-    form = VertexTargets if isinstance(face, DatasetFace) else RigTargets
-    return form(face, store, basis)
+def motion_targets(
+    face: Face, store: ClipStore, basis: Tensor | None = None, device: torch.device | None = None
+) -> MotionTargets:
+    """The targets of a split in the form that the face allows; codes on `device`, the basis', become offsets there."""
+    if isinstance(face, DatasetFace):
+        return VertexTargets(face, store, basis)
+    return RigTargets(face, store, basis, device)
 
 
 def clip_codes(face: Face, clip: StoredClip) -> np.ndarray:

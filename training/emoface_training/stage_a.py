@@ -189,13 +189,11 @@ class StageA:
         predicted, phoneme_logits = self.head(content, emotion, batch.conditions)
         parts = self.coefficient_losses(predicted, batch.parameters, batch.mask, totals)
         labels = batch.phonemes.masked_fill(~batch.mask, IGNORED)
-        parts["phonemes"] = F.cross_entropy(phoneme_logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
+        named = F.cross_entropy(phoneme_logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
+        labelled = (labels != IGNORED).sum().clamp(min=1) if totals is None else max(1, totals.labels)
+        parts["phonemes"] = named / labelled
         parts["emotion"] = F.cross_entropy(self.model.emotion_encoder.logits(emotion, batch.mask), batch.emotion)
         if totals is not None:
-            named = F.cross_entropy(
-                phoneme_logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum"
-            )
-            parts["phonemes"] = named / max(1, totals.labels)
             parts["emotion"] = parts["emotion"] * (count / totals.clips)
         if self.emotion_alone:
             parts = {name: parts[name] for name in ("expression", "emotion")}

@@ -85,7 +85,7 @@ class StageB:
         options = self.family.effective(options)
         self.options, self.seed = options, seed
         self._check_data(train)
-        self.targets = motion_targets(rig, train, model.decoder.basis)
+        self.targets = motion_targets(rig, train, model.decoder.basis, self.device)
         self.weights = LossWeights(
             options.loss_self, options.loss_cross, options.loss_velocity, options.loss_classification
         )
@@ -100,8 +100,7 @@ class StageB:
         for name in options.frame_gains:
             if name not in RIG_PARAMETERS:
                 raise OptionsError(f"got frame_gains.{name}, expected one of {', '.join(RIG_PARAMETERS)}")
-        for encoder in self._encoders:
-            encoder.feature_extractor.requires_grad_(False)  # the paper keeps wav2vec2's CNN fixed
+        self._unfreeze()  # of what stage A may have left at rest
         if options.freeze_encoders_for > 0:
             self._freeze()
         if options.fusion_rate_factor == 0 and "mesh_attention" in model.stages:
@@ -143,7 +142,7 @@ class StageB:
         self.cache, self.frozen = None, False
         for encoder in self._encoders:
             encoder.requires_grad_(True)
-            encoder.feature_extractor.requires_grad_(False)
+            encoder.feature_extractor.requires_grad_(False)  # the paper keeps wav2vec2's CNN fixed
 
     def parameter_groups(self) -> list[dict]:
         """Encoders at their own rate; their frozen front ends in neither group."""
@@ -239,8 +238,10 @@ class StageB:
         own = batch.rows if rows is None else rows
         cross, takes, longest = draw.cross(own), draw.takes, batch.mask.shape[1]
         features = self.features(draw.wanted(own, store), progress, batch)
-        for clip in sorted({draw.clips[row] for row in own} & set(takes)):
-            mean = features[takes[clip]].emotion.mean(0)
+        calibrated = {draw.clips[row] for row in own} & set(takes)
+        # All before any is taken off: a take may be a calibrated clip itself
+        means = {clip: features[takes[clip]].emotion.mean(0) for clip in sorted(calibrated)}
+        for clip, mean in means.items():
             features[clip] = Features(features[clip].content, features[clip].emotion - mean)
         content, emotion, motion = [], [], []
         for place, row in enumerate([*own, *cross]):
@@ -277,7 +278,7 @@ class StageB:
         count = self.options.loss_vertices
         if not count or count >= len(self.vertex_weights) or self.targets.to_basis is None:
             return None
-        return torch.multinomial(self.vertex_weights.cpu(), count, generator=generator).to(self.device)
+        return torch.multinomial(self.vertex_weights, count, generator=generator).to(self.device)
 
     def inputs(self, rows: Rows, vertices: Tensor | None, progress: float) -> dict[str, Tensor]:
         """What the decoder reads; the fusion rests before `fusion_from`.
@@ -313,7 +314,8 @@ class StageB:
                 predicted = self._predicted_codes(inputs, truth, vertices, rollout)
                 fed = mix(truth, predicted, probability, generator, rows.index, rows.total)
             outputs = self.model.decoder.given(inputs, fed, vertices)
-        weights = self.vertex_weights if vertices is None and self.options.loss_regions else None
+        weighted = vertices is None and self.options.loss_regions
+        weights = self.vertex_weights.to(self.device) if weighted else None
         terms, parts = self._terms(outputs, target, rows, weights)
         total = losses.total(terms, self.weights)
         return total, parts | terms | {"ground_truth": probability}

@@ -99,11 +99,12 @@ def train(
             write_summary(out, summary)
     if options.stage_b is not None and stage in ("b", "all"):
         fresh = not (resume and (out / "stage_b" / checkpoint.CONFIG).is_file())
-        source = Path(start_from) if start_from and stage == "b" else out / "stage_a"
+        given = start_from is not None and (stage == "b" or options.stage_a is None)
+        source = Path(start_from) if given else out / "stage_a"
         if fresh and model_from is not None:
             load_model(model, Path(model_from))
             summary["model_from"] = Path(model_from).name
-        elif fresh and (source / checkpoint.CONFIG).is_file():
+        elif fresh and (given or (source / checkpoint.CONFIG).is_file()):
             load_encoders(model, source)
             summary["encoders_from"] = source.name
         task = StageB(model, *stores, rig, options.stage_b, options.seed)
