@@ -23,6 +23,8 @@ from emoface_training.options import OptionsError
         ("{max_steps: 3, log_every_steps: 0}", "log_every_steps 0, expected more than 0"),
         ("{max_steps: 3, batch_size: -2}", "batch_size -2, expected more than 0"),
         ("{max_steps: 3, max_frames: 0}", "max_frames 0, expected more than 0"),
+        ("7", "got stage_b 7, expected a mapping"),
+        ("{max_steps: [", r"config\.yaml, which is no YAML"),
     ],
 )
 def test_unusable_values_are_named(tmp_path: Path, text: str, words: str) -> None:

@@ -183,6 +183,8 @@ class TrainingOptions:
 
 def build(cls: type, data: dict[str, Any], where: str) -> Any:
     """A dataclass from plain data. Raises OptionsError naming the first unknown or unusable field."""
+    if not isinstance(data, dict):
+        raise OptionsError(f"got {where} {data!r}, expected a mapping of option to value: correct the config")
     names = {f.name for f in dataclasses.fields(cls)}
     for key in data:
         if key not in names:
@@ -235,7 +237,11 @@ def load(path: Path) -> TrainingOptions:
     path = Path(path)
     if not path.is_file():
         raise OptionsError(f"got {path}, which is no file; expected a configuration such as configs/default.yaml")
-    data = yaml.safe_load(path.read_text())
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        words = " ".join(str(error).split())
+        raise OptionsError(f"got {path}, which is no YAML ({words}); expected a configuration: correct it") from error
     if not isinstance(data, dict):
         raise OptionsError(
             f"got {type(data).__name__} at the top of {path}, expected a mapping with `model` and `stage_b`"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -95,6 +96,8 @@ def write(path: Path, text: str) -> None:
         fresh.write_text(text)
         os.replace(fresh, path)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            fresh.unlink(missing_ok=True)
         raise SaveError(
             f"got {error} while writing {path}, expected room for it: free some space, or choose another --out"
         ) from error
