@@ -152,8 +152,11 @@ def test_what_is_no_model_or_no_split_is_named(tmp_path: Path, monkeypatch: pyte
         with pytest.raises(CheckpointError, match=r"no model; expected a checkpoint folder with config\.json"):
             evaluated.open_model(str(source))
     corpus = ToneCorpus(2)
-    with pytest.raises(OptionsError, match="no clips in split 'validation'"):
-        evaluate.evaluate(KnownModel(), corpus, RIG, "validation", clips=0)
+    for clips in (0, -1):
+        with pytest.raises(OptionsError, match="no clips in split 'validation'"):
+            evaluate.evaluate(KnownModel(), corpus, RIG, "validation", clips=clips)
+    with pytest.raises(CheckpointError, match="NaN or infinite motion from broken"):
+        evaluate.evaluate(KnownModel("broken", float("nan")), corpus, RIG, "validation")
     monkeypatch.setattr(corpus, "clips", lambda split: [])
     with pytest.raises(OptionsError, match="no clips in split 'test_voice'"):
         evaluate.evaluate(KnownModel(), corpus, RIG)

@@ -50,6 +50,9 @@ def test_instants_show_closed_and_open_mouths() -> None:
         Instant(40, "AA"),
         Instant(52, "F"),
     ]
+    # None of the groups is said: as without phonemes
+    hummed = instants(clip(60, [("N", 0.0, 2.0)]), opening, 30, 4)
+    assert hummed == instants(clip(60, []), opening, 30, 4)
     chosen = [instant.frame for instant in instants(clip(60, []), opening, 30, 4)]
     assert chosen == [3, 20, 40, 59]
     assert [instant.frame for instant in instants(clip(60, []), None, 30, 2)] == [15, 45]

@@ -14,6 +14,7 @@ import numpy as np
 
 from emoface_training.baselines import EnergyBaseline, MeanBaseline
 from emoface_training.batches import ClipStore, StoredClip
+from emoface_training.checkpoint import CheckpointError
 from emoface_training.data.corpus import FPS
 from emoface_training.data.sample import DatasetFace
 from emoface_training.data.synthetic.parameters import EMOTIONS, LEVELS
@@ -116,7 +117,8 @@ def evaluate(
     unseen subjects with each training style in turn. calibrate: seconds of neutral speech that each voice is first
     calibrated on, from clips that are then left out. Returns the report of docs/evaluation.md.
 
-    Raises OptionsError for an empty split, and when the face or the frame rate is not a model's.
+    Raises OptionsError for an empty split, and when the face or the frame rate is not a model's; CheckpointError for
+    a model whose motion is not finite.
     """
     first = model if hasattr(model, "animate") else CheckpointModel(model)
     models = _named(first, compare)
@@ -124,7 +126,7 @@ def evaluate(
     for one in models.values():
         one.check(rig, getattr(corpus, "fps", FPS))
     references = corpus.clips(split)
-    if not references or clips == 0:
+    if not references or (clips is not None and clips < 1):
         raise OptionsError(
             f"got no clips in split {split!r}, expected at least one: see what `emoface data check` says of the "
             "dataset, or choose another --split and a larger --clips"
@@ -154,6 +156,7 @@ def evaluate(
         own = in_own_style(chosen, one.styles)
         told = {"voices": voices[name]} if name in voices else {}
         for index, offsets in progress(one.label, one.animate(own, emotion, **told), len(own)):
+            _require_finite(one.label, offsets)
             target = clip_offsets(rig, chosen[index])
             rows[name].add(chosen[index], offsets, target)
             if watcher is not None:
@@ -182,6 +185,15 @@ def evaluate(
             for name, one in models.items()
         },
     }
+
+
+def _require_finite(label: str, offsets: np.ndarray) -> None:
+    """Raise CheckpointError for motion that cannot be measured."""
+    if not np.isfinite(offsets).all():
+        raise CheckpointError(
+            f"got NaN or infinite motion from {label}, expected finite offsets: its training diverged, or its file is "
+            "damaged; take an earlier checkpoint"
+        )
 
 
 def _named(first: EvaluatedModel, others: Sequence[EvaluatedModel]) -> dict[str, EvaluatedModel]:

@@ -10,7 +10,18 @@ import numpy as np
 from emoface_training.batches import StoredClip
 from emoface_training.data.synthetic.parameters import EMOTIONS, LEVELS
 from emoface_training.data.synthetic.phonemes import BILABIALS, SIL
-from emoface_training.report.style import CLOSURE, FAINT, MODELS, PAUSE, TRUTH, WIDTH_IN, Picture, figure, finish
+from emoface_training.report.style import (
+    CLOSURE,
+    FAINT,
+    MEAN_FACE,
+    MODELS,
+    PAUSE,
+    TRUTH,
+    WIDTH_IN,
+    Picture,
+    figure,
+    finish,
+)
 
 
 def clip_title(clip: StoredClip) -> str:
@@ -32,7 +43,7 @@ def lip_curves(
         _speech(place, clip)
         seconds = np.arange(len(truth)) / fps
         for rank, ((title, values), colour) in enumerate(zip(rows.items(), row_colours(rows), strict=True)):
-            line = ":" if title.startswith("mean") else "-"
+            line = ":" if title == MEAN_FACE else "-"
             # The first model lies above the others: two that agree must not hide it
             place.plot(seconds, values, color=colour, label=title, linestyle=line, zorder=2.9 - 0.01 * rank)
         place.plot(seconds, truth, color=TRUTH, linewidth=1.8, label="ground truth", zorder=3)
@@ -75,7 +86,7 @@ def branch_curves(
 def row_colours(rows: Collection[str]) -> list[str]:
     """A colour per row title: one per model, grey for the mean face."""
     models = iter(MODELS * (1 + len(rows) // len(MODELS)))
-    return [FAINT if title.startswith("mean") else next(models) for title in rows]
+    return [FAINT if title == MEAN_FACE else next(models) for title in rows]
 
 
 def _sound(place: Any, clip: StoredClip) -> None:

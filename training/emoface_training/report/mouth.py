@@ -53,7 +53,8 @@ def instants(clip: StoredClip, opening: np.ndarray | None, fps: int, count: int)
     if clip.phonemes and opening is not None:
         found = [_best(clip, opening, fps, group) for group in SHOWN]
         chosen = {instant.frame: instant for instant in found if instant is not None}
-        return [chosen[frame] for frame in sorted(chosen)][:count]
+        if chosen:
+            return [chosen[frame] for frame in sorted(chosen)][:count]
     if opening is None:
         return [Instant(int((k + 0.5) * clip.frames / count), "") for k in range(count)]
     apart = max(1, clip.frames // (2 * count + 2))

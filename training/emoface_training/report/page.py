@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from emoface_training.report.columns import Column, columns
-from emoface_training.report.style import Picture
+from emoface_training.report.style import MEAN_FACE, Picture
 
 TEMPLATE = "page.html"
 BRIEF = ("lve_rms_mm", "eve_rms_mm", "fdd_m2", "face_rms_mm")
-ROWS = {"mean": "mean face", "energy": "energy of the sound", "ground_truth": "ground truth"}
+ROWS = {"mean": MEAN_FACE, "energy": "energy of the sound", "ground_truth": "ground truth"}
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,8 @@ TRUTH, FAINT, PAUSE, CLOSURE = "#111111", "#9aa0aa", "#eef0f3", "#f6d5c4"
 # Darker is larger, as in Figure 4 of the paper
 MAP = "YlOrRd"
 DPI = 160
+# How a report names the row that shows it
+MEAN_FACE = "mean face"
 WIDTH_IN = 9.2
 
 

@@ -25,14 +25,13 @@ from emoface_training.report.inside import Inside, look_inside
 from emoface_training.report.maps import error_map, weight_map
 from emoface_training.report.mouth import instants, jitter_mm, lip_distance, silent_frames
 from emoface_training.report.page import Section, page
-from emoface_training.report.style import Picture
+from emoface_training.report.style import MEAN_FACE, Picture
 from emoface_training.report.video import write_video
 from emoface_training.speech_measures import MouthGauge
 
 NEEDED = ("matplotlib", "jinja2", "PIL", "av")
 VIDEO = "video.mp4"
 COLUMNS = 6
-MEAN_FACE = "mean face"
 
 
 @dataclass
