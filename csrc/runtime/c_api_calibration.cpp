@@ -31,6 +31,7 @@ emoface_status emoface_calibrate(emoface_animator* animator, const float* sample
             fail(EMOFACE_ERROR_AUDIO_FORMAT, "sample_rate = " + std::to_string(rate),
                  std::to_string(kLowestRate) + " to " + std::to_string(kHighestRate) + ", or 0 for the animator's",
                  "Pass the rate the speech was recorded at.");
+        require_length(rate, count);
         if (const emoface_status status = AudioFormat{}.check(samples, count); status != EMOFACE_OK) return status;
         const VoiceMean mean = stream.mean_feature(rate, samples, count);
         const auto set = [&] {

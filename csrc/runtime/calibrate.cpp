@@ -126,14 +126,17 @@ private:
 
 int64_t calibrated_size(const Manifest& manifest) { return int64_t(calibrated_output(manifest).width); }
 
+void require_length(int64_t rate, int64_t count) {
+    if (count > kLongestSeconds * rate)
+        fail(EMOFACE_ERROR_AUDIO, std::to_string(count / rate) + " s to calibrate on",
+             "at most " + std::to_string(kLongestSeconds) + " s", "Ten seconds of speech are enough.");
+}
+
 VoiceMean mean_feature(const Manifest& manifest, Engine& engine, int64_t block_features, int64_t rate, const float* samples,
                        int64_t count) {
     const Place place = calibrated_output(manifest);
     Clock clock = manifest.clock;
     clock.block_features = block_features;
-    if (count > kLongestSeconds * rate)
-        fail(EMOFACE_ERROR_AUDIO, std::to_string(count / rate) + " s to calibrate on",
-             "at most " + std::to_string(kLongestSeconds) + " s", "Ten seconds of speech are enough.");
     // The sound at the model's rate, silence behind it up to the end of a block.
     const int64_t features = count * clock.sample_rate / rate / clock.hop;
     const int64_t blocks = ceil_div(features + clock.delay_features, block_features);

@@ -304,6 +304,10 @@ def test_bad_arguments(voiced, neutral):
         with pytest.raises(StatusError) as caught:
             voice.api.call("calibrate", *arguments)
         assert caught.value.name == "ARGUMENT"
+    # Refused before a sample is read: so many are not there.
+    with pytest.raises(StatusError, match="at most 120 s") as caught:
+        voice.api.call("calibrate", voice.handle, pointer, 1 << 40, 0, -1.0, None)
+    assert caught.value.name == "AUDIO"
     assert voice.api.call("calibrate", voice.handle, pointer, count, 0, -1.0, None) == "OK"
 
 
