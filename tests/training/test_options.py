@@ -4,7 +4,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from tiny_run import tiny_options
+from tiny_run import run, tiny_options
 
 from emoface_training import options, training_run
 from emoface_training.options import OptionsError
@@ -46,3 +46,10 @@ def test_the_command_line_is_held_to_the_same() -> None:
         training_run.with_overrides(tiny_options(1), max_minutes=0.0)
     with pytest.raises(OptionsError, match="seed -1"):
         dataclasses.replace(tiny_options(1), seed=-1)
+
+
+def test_what_the_face_lacks_is_named(tmp_path: Path) -> None:
+    with pytest.raises(OptionsError, match=r"region 'nostrils', expected one of .*'lips'"):
+        run(tmp_path / "run", tiny_options(1, loss_regions={"nostrils": 2.0}), stage="b")
+    with pytest.raises(OptionsError, match=r"model section that does not fit \(.*99"):
+        run(tmp_path / "new", tiny_options(1, decoder={"motion_rank": 99}), stage="b")

@@ -90,7 +90,10 @@ class StageB:
             options.loss_self, options.loss_cross, options.loss_velocity, options.loss_classification
         )
         vertices = model.config.vertices
-        self.vertex_weights = losses.region_weights(vertices, rig.masks, options.loss_regions)
+        try:
+            self.vertex_weights = losses.region_weights(vertices, rig.masks, options.loss_regions)
+        except KeyError as error:
+            raise OptionsError(error.args[0]) from None
         self.buckets = None
         if options.length_buckets > 1:
             self.buckets = LengthBuckets([clip.frames for clip in train.clips], options.length_buckets)

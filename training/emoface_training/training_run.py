@@ -143,11 +143,11 @@ def new_model(options: TrainingOptions, styles: tuple[str, ...], rig: Face | Non
         config = pretrained_model.wanted_class(section).from_dict(data)
     except (TypeError, ValueError) as error:
         raise OptionsError(f"got a model section that does not fit ({error}): correct the config") from error
-    basis = None
-    if rig is not None and config.decoder.motion_rank is not None:
-        basis = torch.from_numpy(face_basis(rig, train, config.decoder.motion_rank, options.seed))
-    torch.manual_seed(options.seed)
     try:
+        basis = None
+        if rig is not None and config.decoder.motion_rank is not None:
+            basis = torch.from_numpy(face_basis(rig, train, config.decoder.motion_rank, options.seed))
+        torch.manual_seed(options.seed)
         model = family_of(config).new(config, rig, basis)
     except ValueError as error:
         raise OptionsError(f"got a model section that does not fit ({error}): correct the config") from error
