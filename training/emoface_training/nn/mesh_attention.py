@@ -23,9 +23,6 @@ class SpiralConv3D(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels_out))
         nn.init.xavier_uniform_(self.weight)
 
-    def initial_partial(self, batch: int) -> Tensor:
-        return self.weight.new_zeros(batch, self.delta - 1, self.spiral.shape[0], self.weight.shape[0])
-
     def forward(self, x: Tensor, partial: Tensor) -> tuple[Tensor, Tensor]:
         return _operator()(x, partial, self.spiral, self.weight, self.bias, self.delta)
 

@@ -35,7 +35,6 @@ _SAME_NAME = (
 # Options of the families under which the weights mean something else.
 _REFUSED = {"feat_proj_layer_norm": False, "conv_pos_batch_norm": True, "add_adapter": True}
 _OURS = ("left", "right", "position_right", "group_norm_statistics", "input_gain")
-_WAVLM = {"num_buckets": 320, "max_bucket_distance": 800}
 _POSITION = "encoder.pos_conv_embed."
 _CHOOSE = "Choose another encoder."
 

@@ -18,7 +18,6 @@ from . import arkit_eyes, arkit_mouth, eyes, head_ears, head_nose, mouth
 from .head_parts import Array, Parts, smoothstep
 from .rig import Rig
 
-ARKIT_FILE = Path(__file__).with_name("arkit.npz")
 STEP_M = 2e-6
 """Metres per integer step of the stored shapes: errors stay below a micrometre."""
 
