@@ -52,6 +52,11 @@ class StoredClip:
     def frames(self) -> int:
         return len(self.parameters)
 
+    @property
+    def spoken(self) -> bool:
+        """Whether there is speech; a clip without phonemes at all is of a corpus that knows none."""
+        return not self.phonemes or any(name != SIL for name, _, _ in self.phonemes)
+
     def waveform(self) -> np.ndarray:
         """float32 [N] in -1..1."""
         return self.audio.astype(np.float32) / 32768.0
@@ -119,7 +124,7 @@ class ClipStore:
                 speakers[clip.speaker].append(index)
         self.takes = [[other for other in speakers[clip.speaker] if other != i] for i, clip in enumerate(self.clips)]
         # What calibration may learn a clip's voice from
-        neutral = [clip.emotion == NEUTRAL and any(p[0] != SIL for p in clip.phonemes) for clip in self.clips]
+        neutral = [clip.emotion == NEUTRAL and clip.spoken for clip in self.clips]
         self.neutral_takes = [[i for i in takes if neutral[i]] for takes in self.takes]
 
     @property

@@ -25,7 +25,6 @@ from emoface.stream.calibrate import LEAST_SPEECH_S, LONGEST_S, speech
 from emoface.timing import Clock
 from emoface_training.batches import NEUTRAL, SAMPLE_RATE, StoredClip
 from emoface_training.data.synthetic.parameters import EMOTIONS
-from emoface_training.data.synthetic.phonemes import SIL
 from emoface_training.evaluated import EvaluatedModel
 from emoface_training.nn.interpolation import FEATURE_RATE
 from emoface_training.nn.wav2vec2 import HOP, OVERLAP
@@ -127,11 +126,6 @@ def speaker_of(clip: StoredClip) -> str:
     return clip.speaker or clip.actor
 
 
-def spoken(clip: StoredClip) -> bool:
-    """Whether there is speech in a clip; one without phonemes at all is of a corpus that knows none."""
-    return not clip.phonemes or any(name != SIL for name, _, _ in clip.phonemes)
-
-
 def calibration(clips: Sequence[StoredClip], seconds: float) -> tuple[dict[str, np.ndarray], list[StoredClip]]:
     """Neutral speech of each speaker, float32 [N] at 16 kHz and at most `seconds` long, and the clips that are left.
 
@@ -148,7 +142,7 @@ def calibration(clips: Sequence[StoredClip], seconds: float) -> tuple[dict[str, 
     for index in sorted(range(len(clips)), key=lambda i: (clips[i].level, i)):
         clip = clips[index]
         speaker = speaker_of(clip)
-        if clip.emotion == NEUTRAL and spoken(clip) and taken[speaker] < seconds:
+        if clip.emotion == NEUTRAL and clip.spoken and taken[speaker] < seconds:
             takes[speaker].append(index)
             taken[speaker] += len(clip.audio) / SAMPLE_RATE
     limit = round(seconds * SAMPLE_RATE)
@@ -174,7 +168,7 @@ def recognition(heard: Listener, clips: Sequence[StoredClip], voices: Sequence[n
     Keys: clips, emotion_accuracy; calibrated_clips, emotion_accuracy_before, emotion_accuracy_calibrated; confusion
     [8][8] counts (row: the clip's class, column: what is heard), with voices after calibration.
     """
-    kept = [i for i, clip in enumerate(clips) if clip.emotion < len(EMOTIONS) and spoken(clip)]
+    kept = [i for i, clip in enumerate(clips) if clip.emotion < len(EMOTIONS) and clip.spoken]
     some = [clips[i] for i in kept]
     truth = np.array([clip.emotion for clip in some], int)
     plain = np.array(list(heard.names(some)), int)

@@ -352,8 +352,11 @@ def emotion_figures(
 ) -> dict[str, float]:
     """Share of clips whose emotion the classifier names, from mean features [N, D], without and with calibration.
 
-    Calibrated: less the mean over the other neutral clips of the same speaker, where there are any.
+    Calibrated: less the mean over the other neutral clips of the same speaker, where there are any. Clips without
+    speech tell nothing and are left out.
     """
+    heard = [i for i, clip in enumerate(clips) if clip.spoken]
+    clips, features = [clips[i] for i in heard], features[heard]
     relative, known = features.clone(), []
     for index, clip in enumerate(clips):
         takes = [
