@@ -92,9 +92,7 @@ def _quiet(name: str) -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _dynamic_axes(
-    shape: Shape, batch: torch.export.Dim, items: torch.export.Dim, multiple: int
-) -> dict[int, object]:
+def _dynamic_axes(shape: Shape, batch: torch.export.Dim, items: torch.export.Dim, multiple: int) -> dict[int, object]:
     axes: dict[int, object] = {}
     for axis, extent in enumerate(shape):
         if extent == "B":
