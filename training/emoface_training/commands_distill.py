@@ -36,9 +36,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _distill(args: argparse.Namespace) -> int:
-    from emoface_training.commands_train import _guarded
+    from emoface_training.commands_train import guarded
 
-    return _guarded(lambda: _job(args))
+    return guarded(lambda: _job(args))
 
 
 def _job(args: argparse.Namespace) -> int:
