@@ -13,8 +13,8 @@ from emoface_export.onnx_export import strip
 # A product this narrow (the first convolution over raw samples, 10 taps) costs next to nothing in fp32, while 8 bits
 # would cut the sound itself to 8 bits of each block's peak.
 _NARROWEST = 16
-# The small model's first convolutions, three taps wide: a quarter of its encoder's work, but rounded to 8 bits most of its
-# error. The wide convolutions of a full-size encoder are most of its work, and their error averages out.
+# The small model's first convolutions, three taps wide: a quarter of its encoder's work, but rounded to 8 bits most of
+# its error. The wide convolutions of a full-size encoder are most of its work, and their error averages out.
 _NARROWEST_CONVOLUTION, _FIRST_TAPS = 128, 3
 
 
