@@ -87,10 +87,25 @@ def _room(generator: np.random.Generator) -> np.ndarray:
 
 
 def _noise(audio: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    size = fft.next_fast_len(len(audio), real=True)
-    spectrum = fft.rfft(generator.standard_normal(size, dtype=np.float32))
-    noise = fft.irfft(spectrum * _smooth_response(len(spectrum), NOISE_TILT_DB, generator), size)[: len(audio)]
-    level = np.sqrt(np.mean(audio**2)) * 10.0 ** (-generator.uniform(*SIGNAL_TO_NOISE_DB) / 20.0)
+    spectrum = _white(len(audio), generator)
+    spectrum = spectrum * _smooth_response(len(spectrum), NOISE_TILT_DB, generator)
+    return _beside(audio, spectrum, -generator.uniform(*SIGNAL_TO_NOISE_DB))
+
+
+def _rumble(audio: np.ndarray, corner: float, generator: np.random.Generator) -> np.ndarray:
+    spectrum = _white(len(audio), generator) * _below(corner, fft.next_fast_len(len(audio), real=True))
+    return _beside(audio, spectrum, generator.uniform(*RUMBLE_DB))
+
+
+def _white(samples: int, generator: np.random.Generator) -> np.ndarray:
+    """Spectrum of white noise at least so long."""
+    return fft.rfft(generator.standard_normal(fft.next_fast_len(samples, real=True), dtype=np.float32))
+
+
+def _beside(audio: np.ndarray, spectrum: np.ndarray, decibels: float) -> np.ndarray:
+    """The noise of a spectrum, as long as the sound and so many decibels louder than it, float32."""
+    noise = fft.irfft(spectrum, fft.next_fast_len(len(audio), real=True))[: len(audio)]
+    level = np.sqrt(np.mean(audio**2)) * 10.0 ** (decibels / 20.0)
     return (noise * np.float32(level / (np.sqrt(np.mean(noise**2)) + 1e-12))).astype(np.float32, copy=False)
 
 
@@ -98,11 +113,3 @@ def _below(corner: float, size: int) -> np.ndarray:
     """A second-order magnitude response that passes what lies below `corner` Hz, float32 [size // 2 + 1]."""
     squared = (fft.rfftfreq(size, 1.0 / SAMPLE_RATE) / corner) ** 2
     return (1.0 / (1.0 + squared * squared)).astype(np.float32)
-
-
-def _rumble(audio: np.ndarray, corner: float, generator: np.random.Generator) -> np.ndarray:
-    size = fft.next_fast_len(len(audio), real=True)
-    spectrum = fft.rfft(generator.standard_normal(size, dtype=np.float32)) * _below(corner, size)
-    noise = fft.irfft(spectrum, size)[: len(audio)]
-    level = np.sqrt(np.mean(audio**2)) * 10.0 ** (generator.uniform(*RUMBLE_DB) / 20.0)
-    return (noise * np.float32(level / (np.sqrt(np.mean(noise**2)) + 1e-12))).astype(np.float32, copy=False)

@@ -206,6 +206,10 @@ class Conditions:
     level: Tensor
     emotion_class: Tensor
 
+    def each(self, change: Callable[[Tensor], Tensor]) -> Conditions:
+        """The same change to every tensor."""
+        return Conditions(change(self.style), change(self.level), change(self.emotion_class))
+
 
 def conditions(
     store: ClipStore,
@@ -257,23 +261,21 @@ class CropBatch:
         """Some rows; `neutral` counts them anew, -1 for those that refer to none of them."""
         rows = list(rows)
         places = torch.tensor([rows.index(i) if i in rows else -1 for i in self.neutral[rows].tolist()])
-        given = Conditions(*(field[rows] for field in vars(self.conditions).values()))
-        tensors = (self.audio, self.parameters, self.mask, self.phonemes, self.emotion)
-        return CropBatch(*(tensor[rows] for tensor in tensors), given, places)
+        return self._each(lambda tensor: tensor[rows], places)
 
     def first(self, count: int) -> CropBatch:
         """The first rows, whose `neutral` keeps its numbers."""
-        given = Conditions(*(field[:count] for field in vars(self.conditions).values()))
-        tensors = (self.audio, self.parameters, self.mask, self.phonemes, self.emotion)
-        return CropBatch(*(tensor[:count] for tensor in tensors), given, self.neutral[:count])
+        return self._each(lambda tensor: tensor[:count], self.neutral[:count])
 
     def to(self, device: torch.device) -> CropBatch:
         """The batch on a device (itself where it is there already)."""
         if self.audio.device == device:
             return self
-        given = Conditions(*(field.to(device) for field in vars(self.conditions).values()))
+        return self._each(lambda tensor: tensor.to(device), self.neutral.to(device))
+
+    def _each(self, change: Callable[[Tensor], Tensor], neutral: Tensor) -> CropBatch:
         tensors = (self.audio, self.parameters, self.mask, self.phonemes, self.emotion)
-        return CropBatch(*(tensor.to(device) for tensor in tensors), given, self.neutral.to(device))
+        return CropBatch(*(change(tensor) for tensor in tensors), self.conditions.each(change), neutral)
 
 
 def grid_step(fps: int) -> int:

@@ -104,20 +104,8 @@ class PackageListener:
                 return None
 
     def names(self, clips: Sequence[StoredClip], voices: Sequence[np.ndarray] | None = None) -> Iterator[int]:
-        from emoface.animation import animate
-
-        model = self.model
         for index, clip in enumerate(clips):
-            voice = None if voices is None else voices[index]
-            moved = animate(
-                clip.waveform(),
-                SAMPLE_RATE,
-                model.package,
-                backend=model.backend,
-                precision=model.precision,
-                speaker_mean=voice,
-                blinks=False,
-            )
+            moved = self.model.play(clip, None if voices is None else voices[index])
             yield int(moved.emotion[-1].argmax())
 
 

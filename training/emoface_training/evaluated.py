@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from emoface.frames import FrameBatch
 from emoface.package import DEFAULT, Package
 from emoface_training.batches import SAMPLE_RATE, ClipStore, StoredClip
 from emoface_training.checkpoint import CONFIG, FACE, WEIGHTS, CheckpointError, load
@@ -146,8 +147,6 @@ class PackageModel:
         self, clip: StoredClip, emotion: Emotion, voice: np.ndarray | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Offsets float32 [T, V, 3] in the checked face's unit, and the emotion branch's weights [T, V] ([T, 0])."""
-        from emoface.animation import animate as animate_sound
-
         known = clip.emotion < len(EMOTIONS)
         wanted = {
             "style": self.styles[clip.actor_index] if clip.actor_index >= 0 else None,
@@ -156,7 +155,15 @@ class PackageModel:
         }
         # A family without a condition is not asked for it
         conditions = {name: value for name, value in wanted.items() if name in self.package.manifest.conditions}
-        moved = animate_sound(
+        moved = self.play(clip, voice, **conditions)
+        offsets = (moved.vertices[: clip.frames] - self.package.face.template) * np.float32(self._scale)
+        return offsets, moved.emotion_weight[: clip.frames]
+
+    def play(self, clip: StoredClip, voice: np.ndarray | None = None, **conditions: Any) -> FrameBatch:
+        """The frames of a whole clip as the SDK makes them; voice: its speaker mean float32 [D]."""
+        from emoface.animation import animate as animate_sound
+
+        return animate_sound(
             clip.waveform(),
             SAMPLE_RATE,
             self.package,
@@ -166,8 +173,6 @@ class PackageModel:
             blinks=False,  # they follow no sound, and no ground truth has them
             **conditions,
         )
-        offsets = (moved.vertices[: clip.frames] - self.package.face.template) * np.float32(self._scale)
-        return offsets, moved.emotion_weight[: clip.frames]
 
 
 def open_model(source: str) -> EvaluatedModel:

@@ -286,7 +286,7 @@ def predicted_parameters(task: StageA, clips: list[StoredClip], given: Condition
             mask[row, : clips[i].frames] = True
         padded, frames = task.model.pad_audio(audio.to(task.device))
         content, emotion, _ = task.features(padded, frames)
-        some = Conditions(*(field[rows].to(task.device) for field in vars(given).values()))
+        some = given.each(lambda field, rows=rows: field[rows].to(task.device))
         parameters, phonemes = task.head(content, emotion, some)
         parameters = (parameters * task.head.deviation + task.head.mean).cpu()
         phonemes, emotion = phonemes.cpu(), emotion.cpu()
