@@ -24,12 +24,13 @@ from torch import Tensor, nn
 from transformers import Wav2Vec2Config, Wav2Vec2FeatureExtractor, Wav2Vec2Model
 
 import measure
-from emoface_training import distill
-from emoface_training.data.corpus import Clip, Corpus
+from emoface_training.clips.unlabelled_speech import load_speech
+from emoface_training.data.corpus import Corpus
+from emoface_training.data.sample import Clip
 from emoface_training.data.synthetic.phonemes import PHONEME_INDEX, PHONEMES
-from emoface_training.nn.pretrained import load_pretrained
-from emoface_training.schedules import one_cycle
-from emoface_training.speech_clips import load_speech
+from emoface_training.encoders import distill
+from emoface_training.encoders.pretrained import load_pretrained
+from emoface_training.loop.learning_rate import one_cycle
 
 CROP, BATCH, IGNORED = 150, 8, -1  # features, clips, label
 SMALL = {

@@ -40,7 +40,7 @@ VARIANTS = {
 def encoder_config(size: str, mode: str):  # type: ignore[no-untyped-def]
     """wav2vec2-base (group norm, post-norm) or wav2vec2-large-lv60 (layer norm, pre-norm)."""
     from emoface_training.config import EncoderConfig
-    from emoface_training.distill import spread
+    from emoface_training.encoders.distill import spread
 
     sizes = {
         "base": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072},

@@ -21,10 +21,10 @@ import numpy as np
 import measure
 from emoface_training.data.corpus import FPS, Corpus
 from emoface_training.data.synthetic import expression
-from emoface_training.data.synthetic.parameters import EMOTIONS
 from emoface_training.data.synthetic.phonemes import Segment
 from emoface_training.data.synthetic.rig import Rig
-from emoface_training.speech_measures import correlation
+from emoface_training.measures.speech import correlation
+from emoface_training.vocabulary import EMOTIONS
 
 BETWEEN_ALL = expression.Style(*[1.0] * len(expression.Style._fields))
 BOUNDARY_ERRORS_MS = (10, 20, 30, 40)

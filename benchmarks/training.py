@@ -26,16 +26,18 @@ import numpy as np
 import torch
 
 import measure
-from emoface_training import options, training_run
-from emoface_training.batches import ClipStore, StoredClip
-from emoface_training.data.synthetic.parameters import EMOTIONS, RIG_PARAMETERS
+from emoface_training import options
+from emoface_training.clips.store import ClipStore, StoredClip
+from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.data.synthetic.phonemes import PHONEMES
 from emoface_training.data.synthetic.rig import Rig
-from emoface_training.loading import Loader
-from emoface_training.loop import StageRun
-from emoface_training.processes import Processes
-from emoface_training.stage_a import StageA
-from emoface_training.trainer import StageB
+from emoface_training.loop.loading import Loader
+from emoface_training.loop.processes import Processes
+from emoface_training.loop.stage_run import StageRun
+from emoface_training.runs import training_run
+from emoface_training.stages.stage_a import StageA
+from emoface_training.stages.stage_b import StageB
+from emoface_training.vocabulary import EMOTIONS
 
 STAGES = ("a", "b", "b_live")
 ACTORS, CLIPS, RATE, FPS = 4, 64, 16000, 30

@@ -18,10 +18,10 @@ import emoface
 from emoface_export.export import ExportOptions, export_package
 from emoface_export.face_file import FaceArrays
 from emoface_export.wiring import PackageFacts
+from emoface_training.clips.unlabelled_speech import read_clip
 from emoface_training.data.opening import open_for_training
-from emoface_training.faceformer_deviation import deviations, table
-from emoface_training.faceformer_import import FaceFormerFile, Mode
-from emoface_training.speech_clips import read_clip
+from emoface_training.faceformer.deviation import deviations, table
+from emoface_training.faceformer.published_file import FaceFormerFile, Mode
 
 SPEECH = Path(emoface.__file__).parent / "assets" / "speech.wav"
 CHUNK = 800  # samples: 50 ms at 16 kHz

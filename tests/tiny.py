@@ -162,7 +162,7 @@ def tiny_model(config: EmoFaceConfig | None = None, seed: int = 0, subdivisions:
 
 def write_checkpoint(folder: Path, model: EmoFace, subdivisions: int = 1) -> Path:
     """A checkpoint folder with its face beside the weights."""
-    from emoface_training.checkpoint import save
+    from emoface_training.models.checkpoint import save
 
     save(folder, model)
     np.savez(folder / "face.npz", **face_arrays(subdivisions))
@@ -177,7 +177,7 @@ def write_package(
     from emoface_export.face_file import find_face
     from emoface_export.onnx_export import export_stage
     from emoface_export.wiring import PackageFacts
-    from emoface_training.checkpoint import load
+    from emoface_training.models.checkpoint import load
 
     model, _ = load(checkpoint)
     options = ExportOptions(PackageFacts(name="tiny"), precisions=precisions, seconds=4.0, provenance=PROVENANCE)

@@ -17,9 +17,10 @@ import numpy as np
 
 import emoface
 from emoface.cli.main import main as emoface_main
-from emoface_training.data.corpus import FORMAT, FPS, SAMPLE_RATE, RawClip, frame_count, write_shard
-from emoface_training.data.synthetic.parameters import EMOTIONS, RIG_PARAMETERS
+from emoface_training.data.corpus import FORMAT, FPS, RawClip, frame_count, write_shard
+from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.data.synthetic.phonemes import Segment
+from emoface_training.vocabulary import EMOTIONS, SAMPLE_RATE
 
 ACTORS = ("anna", "ben")
 SECONDS = 1.5

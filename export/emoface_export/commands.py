@@ -79,8 +79,9 @@ def run(args: argparse.Namespace) -> int:
 
 def load_checkpoint(folder: Path) -> Any:
     """The checkpoint's model; `ExportError` where there is none."""
-    from emoface_export.onnx_export import ExportError
-    from emoface_training.checkpoint import CheckpointError, load
+    from emoface_export.errors import ExportError
+    from emoface_training.errors import CheckpointError
+    from emoface_training.models.checkpoint import load
 
     try:
         model, _ = load(folder)

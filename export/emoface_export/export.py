@@ -18,14 +18,15 @@ from numpy.typing import NDArray
 from emoface.manifest import Manifest, StageSpec
 from emoface.package import Package
 from emoface.verification import verify_golden
+from emoface_export.against_pytorch import SECONDS, Comparison, compare, make_reference, summary, tolerances_for
+from emoface_export.errors import ExportError
 from emoface_export.face_file import FaceArrays
 from emoface_export.golden import golden_file
 from emoface_export.half import half_model, store_exact_halves
-from emoface_export.onnx_export import ExportedStage, ExportError, export_stage
+from emoface_export.onnx_export import ExportedStage, export_stage
 from emoface_export.package_writer import file_entries, refuse_existing, write_folder, write_package
 from emoface_export.quantize import quantize_model
 from emoface_export.step_module import Shape
-from emoface_export.verify import SECONDS, Comparison, compare, make_reference, summary, tolerances_for
 from emoface_export.wiring import (
     PackageFacts,
     allowed_blocks,

@@ -13,7 +13,7 @@ import numpy as np
 
 from emoface.errors import RigError
 from emoface.rig import Blendshapes
-from emoface_export.onnx_export import ExportError
+from emoface_export.errors import ExportError
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.spiral import build_spirals
 from emoface_training.nn.talking_model import TalkingModel

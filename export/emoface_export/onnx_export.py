@@ -15,8 +15,8 @@ import onnxscript
 import torch
 from onnx import numpy_helper
 
-from emoface.errors import EmoFaceError
 from emoface_export import spiral_onnx
+from emoface_export.errors import ExportError
 from emoface_export.step_module import Shape, StageSignature, StepModule, probe_items
 from emoface_training.nn.stage import Stage
 
@@ -26,12 +26,6 @@ IR_VERSION = 10
 _FOLD_LIMIT = 1 << 26
 # Samples: two features, so that there is a frame
 _SHORTEST_CLIP = 720
-
-
-class ExportError(EmoFaceError):
-    """A model that cannot be exported, or an export that does not reproduce the model (exit code 3)."""
-
-    exit_code = 3
 
 
 @dataclass(frozen=True)

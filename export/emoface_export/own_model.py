@@ -32,9 +32,10 @@ from emoface.manifest import (
 )
 from emoface.package import Package
 from emoface.verification import FP32_RELATIVE, verify_golden
+from emoface_export.errors import ExportError
 from emoface_export.export import code_commit
 from emoface_export.face_file import FaceArrays, deterministic_npz
-from emoface_export.onnx_export import ExportedStage, ExportError, export_stage
+from emoface_export.onnx_export import ExportedStage, export_stage
 from emoface_export.package_writer import file_entries, refuse_existing, write_folder, write_package
 from emoface_export.signals import speech_like
 from emoface_export.step_module import Shape, StepModule

@@ -17,8 +17,9 @@ from emoface.manifest import (
     StateSpec,
     declared_latency_samples,
 )
-from emoface_export.families import wiring_of
-from emoface_export.onnx_export import ExportedStage, ExportError
+from emoface_export.errors import ExportError
+from emoface_export.family_wiring import wiring_of
+from emoface_export.onnx_export import ExportedStage
 from emoface_export.step_module import Shape
 from emoface_training.config import ModelConfig
 from emoface_training.nn.interpolation import FEATURE_RATE

@@ -8,10 +8,10 @@ import pytest
 from tiny_plan import Sphere
 
 from emoface_training.ablation import face as faces
-from emoface_training.batches import ClipStore
+from emoface_training.clips.store import ClipStore
 from emoface_training.data.sample import DatasetFace, VertexMotion
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
-from emoface_training.options import OptionsError
+from emoface_training.errors import OptionsError
 
 
 def test_motion_and_masks_are_the_full_faces() -> None:

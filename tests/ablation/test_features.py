@@ -8,13 +8,13 @@ import torch
 from synthetic_corpus import TinyRig
 from tiny_plan import TalkingCorpus, ablate, write_encoders, write_plan
 
-from emoface_training import checkpoint
 from emoface_training.ablation.features import split_features
 from emoface_training.ablation.measures import explanations, split_figures
 from emoface_training.ablation.task import Split, free_running, one_step_ahead
-from emoface_training.batches import ClipStore
-from emoface_training.inference import Rollout, animate
-from emoface_training.motion_targets import clip_offsets
+from emoface_training.clips.store import ClipStore
+from emoface_training.models import checkpoint
+from emoface_training.models.rollout import Rollout, animate
+from emoface_training.motion.targets import clip_offsets
 
 
 def _store(split: str = "train") -> ClipStore:
@@ -77,7 +77,8 @@ def test_a_row_is_measured_as_emoface_eval_would(tmp_path: Path) -> None:
 def test_one_step_ahead_is_fed_the_truth(tmp_path: Path) -> None:
     """A model whose branches predict no motion at all has the same error however it is fed."""
     model, _ = checkpoint.load(write_encoders(tmp_path / "encoders"))
-    from emoface_training import options, training_run
+    from emoface_training import options
+    from emoface_training.runs import training_run
 
     rig, store = TinyRig(), _store()
     section = {"content_encoder": model.config.to_dict()["content_encoder"], "decoder": {"width": 16, "window": 20}}

@@ -6,7 +6,7 @@ import pytest
 from tiny_plan import ROWS, write_plan
 
 from emoface_training.ablation import plan
-from emoface_training.options import OptionsError
+from emoface_training.errors import OptionsError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "ablations"
 TABLE_4 = {

@@ -15,10 +15,8 @@ from tiny_plan import FACEFORMER, ROWS, Sphere, ablate, write_encoders, write_pl
 
 from emoface_training.ablation import results, run
 from emoface_training.ablation.task import RowTask
-from emoface_training.checkpoint import CheckpointError
-from emoface_training.interruption import TrainingInterrupted
-from emoface_training.options import OptionsError
-from emoface_training.processes import Processes
+from emoface_training.errors import CheckpointError, OptionsError, TrainingInterrupted
+from emoface_training.loop.processes import Processes
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +57,7 @@ def test_finished_rows_are_not_done_again(
     finished: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place, encoders, out = finished
-    monkeypatch.setattr(run.loop, "run", None)
+    monkeypatch.setattr(run.stage_loop, "run", None)
     monkeypatch.setattr(run.measures, "split_figures", None)
     ablate(place, encoders, out)
     assert capsys.readouterr().err.count("(done before)") == 4
@@ -180,10 +178,10 @@ def test_command_names_what_is_wrong(
 ) -> None:
     import argparse
 
-    from emoface_training import commands_ablate
+    from emoface_training.commands import ablate
 
     parser = argparse.ArgumentParser()
-    commands_ablate.register(parser.add_subparsers())
+    ablate.register(parser.add_subparsers())
     place, encoders = write_plan(tmp_path / "plan"), write_encoders(tmp_path / "encoders")
     common = ["ablate", str(place), "--data", str(tmp_path), "--encoders", str(encoders), "--out", str(tmp_path / "o")]
     for more, code, message in (

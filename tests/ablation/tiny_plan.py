@@ -9,9 +9,10 @@ import yaml
 from synthetic_corpus import TinyRig, ToneCorpus
 from tiny_run import ENCODER, tiny_options
 
-from emoface_training import checkpoint, training_run
 from emoface_training.ablation import plan, run
-from emoface_training.batches import ClipStore
+from emoface_training.clips.store import ClipStore
+from emoface_training.models import checkpoint
+from emoface_training.runs import training_run
 
 STEPS = 4
 ROWS = {

@@ -8,15 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from emoface_training import commands_data
+from emoface_training.commands import data
 from emoface_training.data.corpus import frame_count
 from emoface_training.data.synthetic import generate, speech_espeak, speech_festival, speech_flite
 from emoface_training.data.synthetic.clips import LONGEST, SHORTEST, Line, add_pauses, fit_length, make_clips
-from emoface_training.data.synthetic.errors import CorpusError, SpeechEngineError
 from emoface_training.data.synthetic.phonemes import SIL, Segment
-from emoface_training.data.synthetic.speech import Speech, engine
+from emoface_training.data.synthetic.speech import Speech
+from emoface_training.data.synthetic.speech_engines import engine
 from emoface_training.data.synthetic.voice import Manner, revoice, roughen
 from emoface_training.data.synthetic.voice_actors import ACTORS
+from emoface_training.errors import CorpusError, SpeechEngineError
 
 ENGINES = {"flite": speech_flite, "festival": speech_festival, "espeak": speech_espeak}
 VOICES = {
@@ -86,7 +87,7 @@ def test_a_missing_engine_names_its_debian_package(tmp_path: Path, monkeypatch: 
         with pytest.raises(SpeechEngineError, match="apt-get install"):
             engine(name)("slt", [TEXT], [1.0])
     parser = argparse.ArgumentParser()
-    commands_data.register(parser.add_subparsers())
+    data.register(parser.add_subparsers())
     args = parser.parse_args(["data", "synth", "--out", str(tmp_path / "c"), "--hours", "0.01"])
     assert args.run(args) == SpeechEngineError.exit_code == 5
     assert "apt-get install flite" in capsys.readouterr().err
@@ -165,7 +166,7 @@ def test_rough_recordings_stay_in_time() -> None:
 
 def test_the_command_refuses_nonsense(tmp_path: Path, capsys) -> None:
     parser = argparse.ArgumentParser()
-    commands_data.register(parser.add_subparsers())
+    data.register(parser.add_subparsers())
     args = parser.parse_args(["data", "synth", "--out", str(tmp_path / "c"), "--hours", "-1"])
     assert args.run(args) == 5
     assert "got -1.0 hours" in capsys.readouterr().err

@@ -9,9 +9,10 @@ import pytest
 from emoface_training.data import corpus
 from emoface_training.data.corpus import Corpus, RawClip, frame_count, write_shard
 from emoface_training.data.synthetic import generate
-from emoface_training.data.synthetic.errors import CorpusError
-from emoface_training.data.synthetic.parameters import EMOTIONS, RIG_PARAMETERS
+from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.data.synthetic.phonemes import SIL, Segment
+from emoface_training.errors import CorpusError
+from emoface_training.vocabulary import EMOTIONS
 
 
 def fake_clip(samples: int, seed: int, emotion: int = 0, statement: int = -1, text: str = "Hello.") -> RawClip:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from emoface_training.data.synthetic import phonemes
-from emoface_training.data.synthetic.errors import CorpusError
 from emoface_training.data.synthetic.phonemes import PHONEMES, SIL, Segment, from_espeak, from_festival, merge
 from emoface_training.data.synthetic.visemes import DIPHTHONGS, TARGETS
+from emoface_training.errors import CorpusError
 
 _US = (
     "aa ae ah ao aw ax axr ay b ch d dh dx eh el em en er ey f g hh hv ih iy jh k l m n nx ng ow oy p r s sh t th uh "

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from emoface_training.data.synthetic import expression
-from emoface_training.data.synthetic.parameters import EMOTIONS, RIG_PARAMETERS
+from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.data.synthetic.phonemes import SIL, VOWELS, Segment
 from emoface_training.data.synthetic.visemes import (
     CLOSE,
@@ -18,6 +18,7 @@ from emoface_training.data.synthetic.visemes import (
     silence_weight,
     speech_parameters,
 )  # fmt: skip
+from emoface_training.vocabulary import EMOTIONS
 
 
 def utterance(*names: str, each: float = 0.12, start: float = 0.0) -> list[Segment]:

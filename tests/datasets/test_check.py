@@ -11,9 +11,9 @@ import soundfile
 
 from emoface.cli.main import main
 from emoface_training.data.check import check
-from emoface_training.data.errors import DatasetError
 from emoface_training.data.masks import read_masks
 from emoface_training.data.vocaset import Vocaset, VocasetRaw
+from emoface_training.errors import DatasetError
 
 SUBJECT = "FaceTalk_170725_00137_TA"
 TAKE = f"{SUBJECT}_sentence03"
@@ -64,7 +64,8 @@ def test_json_holds_counts_shapes_units_rates_and_splits(
 
 def test_the_synthetic_corpus_is_checked_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from emoface_training.data import corpus
-    from emoface_training.data.synthetic.parameters import EMOTIONS, RIG_PARAMETERS
+    from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
+    from emoface_training.vocabulary import EMOTIONS
 
     description = {
         "format": corpus.FORMAT,

@@ -6,13 +6,13 @@ import layouts
 import numpy as np
 import pytest
 
-from emoface_training import commands_data
+from emoface_training.commands import dataset_options
 from emoface_training.data import opening
 from emoface_training.data.biwi import Biwi
 from emoface_training.data.opening import RECORDED, detect_kind, open_for_training
 from emoface_training.data.ravdess import Ravdess3D, parse_name
-from emoface_training.data.vertex_dataset import UNKNOWN_EMOTION
 from emoface_training.data.vocaset import Vocaset, VocasetRaw
+from emoface_training.vocabulary import UNKNOWN_EMOTION
 
 
 @pytest.mark.parametrize("kind", layouts.WRITERS)
@@ -35,7 +35,7 @@ def test_every_layout_is_found_out_and_opens_without_problems(tmp_path: Path, ki
 
 
 def test_the_command_line_offers_every_kind() -> None:
-    assert set(commands_data.KINDS) == set(opening.KINDS)
+    assert set(dataset_options.KINDS) == set(opening.KINDS)
 
 
 def test_splits_are_the_papers() -> None:
@@ -101,7 +101,7 @@ def test_ravdess_names_give_labels() -> None:
 
 
 def test_ravdess_pairs_take_one_statement_with_two_emotions(tmp_path: Path) -> None:
-    from emoface_training.batches import ClipStore
+    from emoface_training.clips.store import ClipStore
 
     dataset = Ravdess3D.open(layouts.write_ravdess(tmp_path / "data"))
     store = ClipStore.load(dataset.clips("train"), dataset.fps, len(dataset.actors))

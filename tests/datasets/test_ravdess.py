@@ -12,10 +12,10 @@ import soundfile
 
 from emoface.cli.main import main
 from emoface_training.data import ravdess_build
-from emoface_training.data.errors import DatasetError
 from emoface_training.data.flame import Flame
 from emoface_training.data.ravdess import Ravdess3D
 from emoface_training.data.smoothing import EXPRESSION_NOISE, JAW_NOISE, Noise, smooth
+from emoface_training.errors import DatasetError
 
 
 def rotation(vector: np.ndarray) -> np.ndarray:

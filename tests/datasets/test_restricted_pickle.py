@@ -13,9 +13,9 @@ import torch
 
 import emoface_training
 from emoface.cli.main import main
-from emoface_training import checkpoint
-from emoface_training.data.errors import DatasetError
 from emoface_training.data.restricted_pickle import as_array, read_pickle
+from emoface_training.errors import CheckpointError, DatasetError
+from emoface_training.models import checkpoint
 
 SOURCES = Path(emoface_training.__file__).parents[2]
 
@@ -131,6 +131,6 @@ def test_no_other_code_unpickles() -> None:
 
 def test_a_foreign_training_state_is_read_as_weights_only(tmp_path: Path) -> None:
     torch.save({"step": 1, "evil": Malicious(tmp_path / "trace")}, tmp_path / checkpoint.STATE)
-    with pytest.raises(checkpoint.CheckpointError, match=r"training_state\.pt"):
+    with pytest.raises(CheckpointError, match=r"training_state\.pt"):
         checkpoint.load_state(tmp_path)
     assert not (tmp_path / "trace").exists()

@@ -16,11 +16,13 @@ import tiny
 from emoface.cli.main import main
 from emoface.package import Package
 from emoface_export import export
-from emoface_training import checkpoint, options, training_run
-from emoface_training.batches import ClipStore
+from emoface_training import options
+from emoface_training.clips.store import ClipStore
 from emoface_training.data.sample import DatasetFace
 from emoface_training.data.vocaset import TRAIN, Vocaset
-from emoface_training.motion_targets import VertexTargets
+from emoface_training.models import checkpoint
+from emoface_training.motion.targets import VertexTargets
+from emoface_training.runs import training_run
 
 ENCODERS = {
     "content_encoder": dataclasses.asdict(tiny.ENCODER),

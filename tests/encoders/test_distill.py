@@ -9,10 +9,10 @@ import soundfile
 import torch
 
 from emoface.cli.main import main
-from emoface_training import distill
-from emoface_training.encoder_errors import BandError, SpeechError
-from emoface_training.nn.pretrained import load_pretrained
-from emoface_training.speech_clips import load_speech
+from emoface_training.clips.unlabelled_speech import load_speech
+from emoface_training.encoders import distill
+from emoface_training.encoders.pretrained import load_pretrained
+from emoface_training.errors import BandError, DistillError, SpeechError
 
 OPTIONS = distill.DistillOptions(left=12, look_ahead=3, steps=6, batch_size=2, crop_seconds=1.0, learning_rate=2e-3)
 
@@ -84,7 +84,7 @@ def test_an_interrupted_run_resumes_to_the_bit(teacher, sounds, tmp_path, monkey
     assert not json.loads((tmp_path / "cut" / "distill.json").read_text())["complete"]
     load_pretrained(tmp_path / "cut")  # usable at any time
     monkeypatch.setattr(distill.Distillation, "loss", loss)
-    with pytest.raises(distill.DistillError, match="left was 12"):
+    with pytest.raises(DistillError, match="left was 12"):
         distill.run(teacher, clips, dataclasses.replace(options, left=10), tmp_path / "cut", True, quiet)
     distill.run(teacher, clips, options, tmp_path / "cut", True, quiet)
     whole, cut = (load_pretrained(tmp_path / name).state_dict() for name in ("whole", "cut"))
@@ -109,7 +109,7 @@ def test_mistakes_are_named(teacher, sounds, tmp_path, capsys):
         distill.Distillation(teacher, clips, dataclasses.replace(OPTIONS, position_right=4))
     with pytest.raises(BandError, match="at most 100"):
         distill.Distillation(teacher, clips, dataclasses.replace(OPTIONS, look_ahead=400))
-    with pytest.raises(distill.DistillError, match="interrupted run"):
+    with pytest.raises(DistillError, match="interrupted run"):
         distill.run(teacher, clips, OPTIONS, tmp_path / "none", True, print)
     (tmp_path / "empty").mkdir()
     for missing in (tmp_path / "empty", tmp_path / "nowhere"):

@@ -6,6 +6,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from emoface_export.errors import ExportError
 from hugging_face import save_tiny
 from safetensors.torch import load_file
 from synthetic_corpus import TinyRig, ToneCorpus
@@ -13,14 +14,13 @@ from tiny_run import tiny_options
 
 from emoface.errors import UsageError
 from emoface.package import Package
-from emoface_export.onnx_export import ExportError
 from emoface_export.wiring import allowed_blocks
-from emoface_training import checkpoint, pretrained_model, training_run
 from emoface_training.config import EmoFaceConfig, EncoderConfig
-from emoface_training.encoder_errors import CalibrationError
-from emoface_training.nn import pretrained
+from emoface_training.encoders import pretrained, pretrained_sections
+from emoface_training.errors import CalibrationError, OptionsError
+from emoface_training.models import checkpoint
 from emoface_training.nn.emoface import EmoFace
-from emoface_training.options import OptionsError
+from emoface_training.runs import training_run
 from tiny import cached, tiny_config, tiny_model, write_checkpoint, write_package
 
 # Five convolutions with the hop of wav2vec2's seven: fewer operations to trace
@@ -55,14 +55,14 @@ def sections(tmp_path_factory):
 @pytest.fixture(scope="module")
 def package(sections, tiny_folder):
     """Exported with fp32 and int8, and compared with PyTorch by the exporter."""
-    data, folders = pretrained_model.resolve(sections)
+    data, folders = pretrained_sections.resolve(sections)
     encoders = {name: EncoderConfig(**data[name]) for name in data}
     # Decoders and fusion of the usual tiny model, which other tests have traced
     plain = tiny_model()
     model = EmoFace(tiny_config(**encoders), plain.spiral).eval()
     for part in ("mesh_attention", "decoder"):
         getattr(model, part).load_state_dict(getattr(plain, part).state_dict())
-    pretrained_model.load(model, folders)
+    pretrained_sections.load(model, folders)
 
     def build(path):
         folder = write_checkpoint(path.with_suffix(".checkpoint"), model)
@@ -148,13 +148,13 @@ def test_group_norm_without_calibration_is_refused_in_a_configuration(sections):
     folder = sections["emotion_encoder"]["pretrained"]
     band = {"pretrained": folder, "left": 12, "right": [2, 1], "position_right": 1}
     with pytest.raises(CalibrationError, match="emoface distill"):
-        pretrained_model.resolve({"content_encoder": band})
+        pretrained_sections.resolve({"content_encoder": band})
     with pytest.raises(CalibrationError, match="unlimited"):
-        pretrained_model.resolve({"content_encoder": {"pretrained": folder}})
+        pretrained_sections.resolve({"content_encoder": {"pretrained": folder}})
     with pytest.raises(OptionsError, match="lef"):
-        pretrained_model.resolve({"content_encoder": {"pretrained": folder, "lef": 12}})
+        pretrained_sections.resolve({"content_encoder": {"pretrained": folder, "lef": 12}})
 
 
 def test_encoders_of_two_widths_are_refused(sections):
     with pytest.raises(ValueError, match="one width"):
-        EmoFaceConfig.from_dict(pretrained_model.resolve(sections)[0] | {"emotion_encoder": {"hidden_size": 32}})
+        EmoFaceConfig.from_dict(pretrained_sections.resolve(sections)[0] | {"emotion_encoder": {"hidden_size": 32}})

@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 import torch
 
+from emoface_training.encoders.pretrained import calibrated, load_pretrained
 from emoface_training.nn.attention import relative_bias
-from emoface_training.nn.pretrained import calibrated, load_pretrained
 from emoface_training.nn.windowed import make_encoder, windowed
 
 BAND = {"left": 9, "right": (1, 0, 2), "position_right": 2}

@@ -9,13 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from emoface_training.config import EncoderConfig
-from emoface_training.encoder_errors import (
-    BandError,
-    CalibrationError,
-    EncoderFolderError,
-    EncoderWeightsError,
-)
-from emoface_training.nn.pretrained import (
+from emoface_training.encoders.pretrained import (
     calibrated,
     load_pretrained,
     normalises_input,
@@ -23,9 +17,10 @@ from emoface_training.nn.pretrained import (
     read_json,
     save_encoder,
 )
+from emoface_training.encoders.pretrained_sections import resolve
+from emoface_training.errors import BandError, CalibrationError, EncoderFolderError, EncoderWeightsError
 from emoface_training.nn.wav2vec2 import StreamingWav2Vec2
 from emoface_training.nn.windowed import make_encoder
-from emoface_training.pretrained_model import resolve
 
 BAND = {"left": 20, "right": (1, 1, 1), "position_right": 1}
 

@@ -7,7 +7,7 @@ from emoface.package import Package
 from emoface_export.onnx_export import ExportedStage
 from emoface_export.step_module import StepModule
 from emoface_export.wiring import input_shapes
-from emoface_training.checkpoint import load
+from emoface_training.models.checkpoint import load
 
 
 @pytest.fixture(scope="session")

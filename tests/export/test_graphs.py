@@ -6,10 +6,11 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from emoface_export.errors import ExportError
 
 from emoface_export.export import INT8_STAGES
 from emoface_export.half import half_model, store_exact_halves
-from emoface_export.onnx_export import ExportError, cpu_session, export_stage
+from emoface_export.onnx_export import cpu_session, export_stage
 from emoface_export.quantize import quantize_model
 from emoface_export.step_module import StepModule
 from emoface_export.wiring import check_streams, input_shapes

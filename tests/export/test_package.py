@@ -7,6 +7,7 @@ import zipfile
 import numpy as np
 import onnx
 import pytest
+from emoface_export.errors import ExportError
 
 from emoface.errors import OutputError, PackageIntegrityError
 from emoface.manifest import MANIFEST_NAME
@@ -14,7 +15,6 @@ from emoface.package import Package
 from emoface_export.export import ExportOptions, export_package
 from emoface_export.face_file import deterministic_npz, find_face, fits, read_face
 from emoface_export.golden import LARGEST_BYTES, golden_arrays
-from emoface_export.onnx_export import ExportError
 from emoface_export.package_writer import write_package
 from emoface_export.wiring import PackageFacts, default_conditions
 from tiny import PROVENANCE, RememberingExporter, tiny_model

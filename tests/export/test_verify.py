@@ -12,10 +12,10 @@ from emoface.cli.main import main
 from emoface.manifest import Manifest
 from emoface.package import Package
 from emoface.verification import reduced_limit_mm, stated_limit_mm, verify_golden
+from emoface_export.against_pytorch import compare, make_reference, stream, tolerances_for, verify_against_checkpoint
 from emoface_export.package_writer import file_entries, write_package
 from emoface_export.reference import given_motion
 from emoface_export.signals import speech_like
-from emoface_export.verify import compare, make_reference, stream, tolerances_for, verify_against_checkpoint
 
 
 def by_name(comparisons):

@@ -11,10 +11,11 @@ from tiny_run import DECODER, ENCODER, tiny_options
 from tiny_run import run as run_options
 
 from emoface.cli.main import main
-from emoface_training import checkpoint, options, training_run
-from emoface_training.encoder_errors import BandError, CalibrationError
-from emoface_training.faceformer_import import FaceFormerFile, FaceFormerFileError, Mode
-from emoface_training.options import OptionsError
+from emoface_training import options
+from emoface_training.errors import BandError, CalibrationError, CheckpointError, FaceFormerFileError, OptionsError
+from emoface_training.faceformer.published_file import FaceFormerFile, Mode
+from emoface_training.models import checkpoint
+from emoface_training.runs import training_run
 
 FACEFORMER = {"family": "faceformer", "content_encoder": ENCODER, "decoder": DECODER}
 
@@ -109,9 +110,9 @@ def test_another_family_is_named(tmp_path):
     run_options(ours, tiny_options(1), stage="b")
     # The checkpoint of a rig's FaceFormer keeps its face, since it has no spirals to tell it by
     assert (theirs / "stage_b" / "face.npz").is_file() and not (ours / "stage_b" / "face.npz").exists()
-    with pytest.raises(checkpoint.CheckpointError, match="family 'faceformer'; expected one of family 'emoface'"):
+    with pytest.raises(CheckpointError, match="family 'faceformer'; expected one of family 'emoface'"):
         run_options(tmp_path / "x", tiny_options(1), stage="b", model_from=theirs / "stage_b")
-    with pytest.raises(checkpoint.CheckpointError, match="no emotion_encoder"):
+    with pytest.raises(CheckpointError, match="no emotion_encoder"):
         run_options(tmp_path / "y", tiny_options(1), stage="b", start_from=theirs / "stage_b")
     # An EmoFace content encoder is what FaceFormer's stage B may begin with
     start = data | {"stage_b": stage | {"freeze_encoders_for": 1.0}}
@@ -125,7 +126,7 @@ def test_another_config_is_named_by_field(tmp_path):
     stage = {"max_steps": 1, "batch_size": 2, "max_frames": 12, "validation_clips": 1}
     run_options(tmp_path / "a", options.parse({"model": FACEFORMER, "stage_b": stage}))
     wider = FACEFORMER | {"decoder": DECODER | {"width": 24}}
-    with pytest.raises(checkpoint.CheckpointError, match=r"another config \(.*decoder\.width 16 instead of 24"):
+    with pytest.raises(CheckpointError, match=r"another config \(.*decoder\.width 16 instead of 24"):
         run_options(
             tmp_path / "b",
             options.parse({"model": wider, "stage_b": stage}),
@@ -153,8 +154,8 @@ def test_sections_that_do_not_fit_the_family(tmp_path):
 def test_gradients_flow_through_frames_fed_back_only_where_asked(tmp_path):
     from synthetic_corpus import TinyRig, ToneCorpus
 
-    from emoface_training.batches import ClipStore
-    from emoface_training.trainer import StageB
+    from emoface_training.clips.store import ClipStore
+    from emoface_training.stages.stage_b import StageB
 
     found = {}
     for chosen in (None, True, False):

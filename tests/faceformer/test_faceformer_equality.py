@@ -7,8 +7,8 @@ import original
 import pytest
 import torch
 
-from emoface_training.faceformer_deviation import deviations
-from emoface_training.faceformer_import import FaceFormerFile, Mode
+from emoface_training.faceformer.deviation import deviations
+from emoface_training.faceformer.published_file import FaceFormerFile, Mode
 
 FRAMES = {"vocaset": 70, "biwi": 60}  # more than two periods
 
@@ -124,10 +124,11 @@ def test_clips_of_a_batch_do_not_hear_each_other(published):
 def test_a_saved_wav2vec2_is_heard_whole_in_training(tmp_path):
     from synthetic_corpus import TinyRig, ToneCorpus
 
-    from emoface_training import options, training_run
-    from emoface_training.batches import ClipStore
+    from emoface_training import options
+    from emoface_training.clips.store import ClipStore
     from emoface_training.nn.whole_clip import WholeClipEncoder
-    from emoface_training.trainer import StageB
+    from emoface_training.runs import training_run
+    from emoface_training.stages.stage_b import StageB
 
     theirs = original.make(1)
     theirs.audio_encoder.save_pretrained(tmp_path / "wav2vec2")

@@ -19,7 +19,7 @@ from emoface.package import Package
 from emoface_export.export import ExportOptions, export_package
 from emoface_export.face_file import find_face
 from emoface_export.wiring import PackageFacts, allowed_blocks
-from emoface_training import checkpoint
+from emoface_training.models import checkpoint
 
 DATA = {"vocaset": layouts.write_vocaset, "biwi": layouts.write_biwi}
 # Streaming packages are trained for an epoch on their dataset before they are exported
@@ -132,8 +132,9 @@ def test_a_streaming_package_gives_the_same_bits_under_any_cut(package, mode):
 
 
 def test_blocks_hold_whole_frames(published):
-    from emoface_export.onnx_export import ExportError
-    from emoface_training.faceformer_import import FaceFormerFile, Mode
+    from emoface_export.errors import ExportError
+
+    from emoface_training.faceformer.published_file import FaceFormerFile, Mode
 
     file = FaceFormerFile(published("vocaset")[0], encoder_heads=2)
     config = file.model(Mode("band", left=30, right=3), calibration=[original.speech(2.0)]).config

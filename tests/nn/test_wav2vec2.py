@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from emoface_training.config import EncoderConfig
-from emoface_training.encoder_errors import CalibrationError
-from emoface_training.nn.pretrained import calibrated, load_pretrained
+from emoface_training.encoders.pretrained import calibrated, load_pretrained
+from emoface_training.errors import CalibrationError
 from emoface_training.nn.wav2vec2 import StreamingWav2Vec2
 from tiny import TINY_WAV2VEC2
 

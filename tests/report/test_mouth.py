@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from synthetic_corpus import TinyRig, ToneCorpus
 
-from emoface_training.batches import ClipStore, StoredClip
+from emoface_training.clips.store import ClipStore, StoredClip
 from emoface_training.data.sample import DatasetFace
 from emoface_training.report.gather import shown_clips
 from emoface_training.report.mouth import Instant, instants, jitter_mm, lip_distance, silent_frames

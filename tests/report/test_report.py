@@ -19,15 +19,16 @@ from tiny_run import tiny_options
 
 from emoface.cli.main import main
 from emoface.errors import OutputError
-from emoface_training import evaluate, evaluated, training_run
-from emoface_training.batches import ClipStore
-from emoface_training.commands_eval import progress
+from emoface_training.clips.store import ClipStore
+from emoface_training.commands.evaluate import progress
 from emoface_training.data.corpus import Corpus
 from emoface_training.data.synthetic.rig import Rig
-from emoface_training.options import OptionsError
+from emoface_training.errors import OptionsError
+from emoface_training.evaluation import measured_models, on_dataset
 from emoface_training.report import style, write
 from emoface_training.report.folder import appearing
 from emoface_training.report.write import ReportWriter
+from emoface_training.runs import training_run
 
 SECTIONS = ("figures", "groups", "styles", "errors", "lips", "faces", "weights", "heard", "branches", "video", "method")
 RIG = TinyRig()
@@ -77,7 +78,7 @@ def pictures(page: Page) -> list[np.ndarray]:
     ]
 
 
-def small_model() -> evaluated.CheckpointModel:
+def small_model() -> measured_models.CheckpointModel:
     """An untrained model whose branches move the face."""
     torch.set_num_threads(1)
     model = training_run.new_model(
@@ -86,7 +87,7 @@ def small_model() -> evaluated.CheckpointModel:
     generator = torch.Generator().manual_seed(1)
     for branch in model.decoder.branches:
         torch.nn.init.normal_(branch.motion_head.weight, std=0.2, generator=generator)
-    return evaluated.CheckpointModel(model, "small")
+    return measured_models.CheckpointModel(model, "small")
 
 
 def test_the_command_writes_a_whole_page(
@@ -124,7 +125,7 @@ def test_a_rigs_report_shows_branches_and_phonemes_and_repeats_to_the_byte(tmp_p
     writers = []
     for name in ("rig", "again"):
         writers.append(ReportWriter(1, folder=tmp_path / name, emotion="given"))
-        report = evaluate.evaluate(small_model(), ToneCorpus(2), RIG, "validation", "given", watcher=writers[-1])
+        report = on_dataset.evaluate(small_model(), ToneCorpus(2), RIG, "validation", "given", watcher=writers[-1])
         writers[-1].write(report, RIG, False, progress)
     assert (tmp_path / "rig" / "index.html").read_bytes() == (tmp_path / "again" / "index.html").read_bytes()
     page = Page((tmp_path / "rig" / "index.html").read_text())
@@ -174,7 +175,7 @@ def test_a_full_disk_leaves_no_partial_report(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(write, "page", full)
     writer = ReportWriter(1, folder=tmp_path / "report", overwrite=True)
-    report = evaluate.evaluate(KnownModel(), ToneCorpus(2), RIG, "validation", watcher=writer)
+    report = on_dataset.evaluate(KnownModel(), ToneCorpus(2), RIG, "validation", watcher=writer)
     with pytest.raises(OutputError, match=r"No space left.*No partial report"):
         writer.write(report, RIG, False, progress)
     assert [path.name for path in tmp_path.iterdir()] == ["report"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emoface_training.augmentation import RecordingConditions
+from emoface_training.clips.recording_conditions import RecordingConditions
 
 
 def clicks() -> np.ndarray:

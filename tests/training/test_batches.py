@@ -7,20 +7,13 @@ import pytest
 import torch
 from synthetic_corpus import ToneCorpus
 
-from emoface_training.augmentation import RecordingConditions
-from emoface_training.batches import (
-    EDGE_FRAMES,
-    IGNORED,
-    ClipStore,
-    CropBatch,
-    StoredClip,
-    conditions,
-    crop_batch,
-    grid_step,
-    phoneme_frames,
-    step_generator,
-)
+from emoface_training.clips.conditions import conditions
+from emoface_training.clips.crops import EDGE_FRAMES, CropBatch, crop_batch, grid_step
+from emoface_training.clips.phoneme_labels import IGNORED, phoneme_frames
+from emoface_training.clips.recording_conditions import RecordingConditions
+from emoface_training.clips.store import ClipStore, StoredClip
 from emoface_training.data.synthetic.phonemes import PHONEME_INDEX
+from emoface_training.loop.step_seeds import step_generator
 
 
 def ramp_clip(frames: int) -> StoredClip:

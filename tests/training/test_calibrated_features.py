@@ -9,10 +9,11 @@ import torch
 from synthetic_corpus import TinyRig, ToneCorpus
 from tiny_run import run, tiny_options
 
-from emoface_training import checkpoint, training_run
-from emoface_training.batches import ClipStore
-from emoface_training.stage_a import emotion_figures, relative_to_neutral
-from emoface_training.trainer import StageB
+from emoface_training.clips.store import ClipStore
+from emoface_training.models import checkpoint
+from emoface_training.runs import training_run
+from emoface_training.stages.stage_a import emotion_figures, relative_to_neutral
+from emoface_training.stages.stage_b import StageB
 
 
 def test_rows_lose_the_mean_of_their_neutral_row() -> None:

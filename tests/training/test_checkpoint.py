@@ -7,9 +7,11 @@ import torch
 from synthetic_corpus import TinyRig, ToneCorpus
 from tiny_run import tiny_options
 
-from emoface_training import checkpoint, training_run
-from emoface_training.batches import ClipStore
+from emoface_training.clips.store import ClipStore
+from emoface_training.errors import CheckpointError, SaveError
+from emoface_training.models import checkpoint
 from emoface_training.nn.emoface import EmoFace
+from emoface_training.runs import training_run
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def test_a_crash_while_writing_leaves_the_old_checkpoint(
 
     with monkeypatch.context() as patch:
         patch.setattr(checkpoint, "save_file", disk_full)
-        with pytest.raises(checkpoint.SaveError, match=r"no space left while writing .*model\.safetensors"):
+        with pytest.raises(SaveError, match=r"no space left while writing .*model\.safetensors"):
             checkpoint.save(tmp_path / "c", model, {"step": 2})
     assert (tmp_path / "c" / "model.safetensors").read_bytes() == before
     assert checkpoint.load_state(tmp_path / "c")["step"] == 1
@@ -58,12 +60,12 @@ def test_a_crash_between_the_renames_is_healed(tmp_path: Path, model: EmoFace) -
 
 
 def test_broken_folders_are_named(tmp_path: Path, model: EmoFace) -> None:
-    with pytest.raises(checkpoint.CheckpointError, match=r"config\.json"):
+    with pytest.raises(CheckpointError, match=r"config\.json"):
         checkpoint.load(tmp_path / "nothing")
     checkpoint.save(tmp_path / "c", model)
-    with pytest.raises(checkpoint.CheckpointError, match="expected one to resume"):
+    with pytest.raises(CheckpointError, match="expected one to resume"):
         checkpoint.load_state(tmp_path / "c")
     weights = tmp_path / "c" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:100])
-    with pytest.raises(checkpoint.CheckpointError, match="unreadable"):
+    with pytest.raises(CheckpointError, match="unreadable"):
         checkpoint.load(tmp_path / "c")

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from emoface_training import checkpoint, training_run
 from emoface_training.config import EmoFaceConfig, EncoderConfig
+from emoface_training.errors import CheckpointError
+from emoface_training.models import checkpoint
 from emoface_training.nn.emoface import EmoFace
+from emoface_training.runs import training_run
 
 SMALL = EncoderConfig(
     hidden_size=16,
@@ -46,8 +48,8 @@ def test_the_further_layers_add_nothing_at_first(tmp_path: Path) -> None:
 
 def test_a_shallower_or_post_norm_encoder_is_refused(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "deep", model(4), {})
-    with pytest.raises(checkpoint.CheckpointError, match="do not fit this model"):
+    with pytest.raises(CheckpointError, match="do not fit this model"):
         training_run.load_encoders(model(2), tmp_path / "deep")
     checkpoint.save(tmp_path / "post", model(2, do_stable_layer_norm=False), {})
-    with pytest.raises(checkpoint.CheckpointError, match="do not fit this model"):
+    with pytest.raises(CheckpointError, match="do not fit this model"):
         training_run.load_encoders(model(4, do_stable_layer_norm=False), tmp_path / "post")

@@ -8,12 +8,13 @@ import torch
 from synthetic_corpus import TinyRig, ToneCorpus
 from tiny_run import tiny_options
 
-from emoface_training import emotion_recognition, evaluate, evaluated, training_run
-from emoface_training.batches import SAMPLE_RATE, ClipStore, StoredClip
-from emoface_training.data.synthetic.parameters import EMOTIONS
-from emoface_training.emotion_recognition import calibration, learn_voices, listener, recognition
-from emoface_training.options import OptionsError
-from emoface_training.report.text import table
+from emoface_training.clips.store import ClipStore, StoredClip
+from emoface_training.errors import OptionsError
+from emoface_training.evaluation import emotion_recognition, measured_models, on_dataset
+from emoface_training.evaluation.emotion_recognition import calibration, learn_voices, listener, recognition
+from emoface_training.evaluation.tables import table
+from emoface_training.runs import training_run
+from emoface_training.vocabulary import EMOTIONS, SAMPLE_RATE
 
 RIG = TinyRig()
 
@@ -99,7 +100,7 @@ def test_a_checkpoint_names_what_its_classifier_makes_of_the_mean_feature() -> N
     corpus = ToneCorpus(3)
     store = ClipStore.load(corpus.clips("train"), 30, 2)
     network = training_run.new_model(tiny_options(), ("a", "b"), RIG, store).eval()
-    heard = listener(evaluated.CheckpointModel(network))
+    heard = listener(measured_models.CheckpointModel(network))
     whole = torch.from_numpy(np.stack([each.waveform() for each in store.clips]))
     with torch.no_grad():
         padded, _ = network.pad_audio(whole)
@@ -119,8 +120,8 @@ def test_a_checkpoint_names_what_its_classifier_makes_of_the_mean_feature() -> N
 def test_package_and_checkpoint_hear_the_same_and_learn_the_same_voice(tiny_checkpoint, tiny_package) -> None:
     torch.set_num_threads(1)
     clips = [clip(emotion, seconds=1.2) for emotion in range(8)]
-    package = listener(evaluated.open_model(f"{tiny_package}@fp32"))
-    checkpoint = listener(evaluated.open_model(str(tiny_checkpoint)))
+    package = listener(measured_models.open_model(f"{tiny_package}@fp32"))
+    checkpoint = listener(measured_models.open_model(str(tiny_checkpoint)))
     assert package.width == checkpoint.width
     sound = np.concatenate([each.waveform() for each in clips])
     means = [each.voice(sound) for each in (package, checkpoint)]
@@ -145,8 +146,8 @@ def test_evaluation_calibrates_every_model_that_listens() -> None:
     corpus = ToneCorpus(9)
     store = ClipStore.load(corpus.clips("train"), 30, 2)
     network = training_run.new_model(tiny_options(), ("a", "b"), RIG, store).eval()
-    plain = evaluate.evaluate(network, corpus, RIG, "test_voice")
-    report = evaluate.evaluate(network, corpus, RIG, "test_voice", calibrate=4.0)
+    plain = on_dataset.evaluate(network, corpus, RIG, "test_voice")
+    report = on_dataset.evaluate(network, corpus, RIG, "test_voice", calibrate=4.0)
     assert (plain["clips"], report["clips"]) == (9, 6)  # three neutral takes of 1.5 s make the 4 s
     heard = report["emotion_recognition"]["model"]
     assert (heard["clips"], heard["calibrated_clips"]) == (6, 6)
@@ -158,7 +159,7 @@ def test_evaluation_calibrates_every_model_that_listens() -> None:
     text = table(report)
     assert "model hears the emotion of" in text and "calibrated" in text
     with pytest.raises(OptionsError, match="beside those to calibrate on"):
-        evaluate.evaluate(network, Neutral(), RIG, "test_voice", calibrate=60.0)
+        on_dataset.evaluate(network, Neutral(), RIG, "test_voice", calibrate=60.0)
 
 
 class Neutral(ToneCorpus):

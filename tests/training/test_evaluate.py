@@ -6,12 +6,15 @@ import torch
 from synthetic_corpus import TinyRig, ToneCorpus
 from tiny_run import tiny_options
 
-from emoface_training import evaluate, training_run
-from emoface_training.batches import ClipStore, StoredClip
+from emoface_training.clips.store import ClipStore, StoredClip
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
-from emoface_training.motion_basis import motion_basis
-from emoface_training.motion_targets import RigTargets
-from emoface_training.speech_measures import MouthGauge, SpeechMeasures
+from emoface_training.evaluation import on_dataset
+from emoface_training.evaluation.baselines import EnergyBaseline, MeanBaseline
+from emoface_training.evaluation.tables import table
+from emoface_training.measures.speech import MouthGauge, SpeechMeasures
+from emoface_training.motion.basis import motion_basis
+from emoface_training.motion.targets import RigTargets
+from emoface_training.runs import training_run
 
 RIG = TinyRig()
 
@@ -55,11 +58,11 @@ def test_closures_false_closures_and_the_jaw_are_counted_per_phoneme() -> None:
 
 def test_baselines_know_the_mean_and_the_energy() -> None:
     train = ClipStore.load(ToneCorpus(12).clips("train"), 30, 2).clips
-    mean = evaluate.MeanBaseline(RIG, train)
+    mean = MeanBaseline(RIG, train)
     everything = np.concatenate([c.parameters for c in train]).astype(np.float32)
     np.testing.assert_allclose(mean.predict(train[0])[0], everything.mean(0), atol=1e-3)
     # the tone's loudness is its jaw: energy alone predicts it well
-    energy = evaluate.EnergyBaseline(RIG, train, 30)
+    energy = EnergyBaseline(RIG, train, 30)
     predicted = energy.predict(train[0])[:, 0]
     assert np.corrcoef(predicted, train[0].parameters[:, 0])[0, 1] > 0.9
 
@@ -68,17 +71,17 @@ def test_evaluation_reports_model_baselines_and_ground_truth() -> None:
     torch.set_num_threads(1)
     corpus = ToneCorpus(3)
     model = training_run.new_model(tiny_options(), ("a", "b"), RIG, ClipStore.load(corpus.clips("train"), 30, 2))
-    report = evaluate.evaluate(model.eval(), corpus, RIG, "test_voice", clips=2)
+    report = on_dataset.evaluate(model.eval(), corpus, RIG, "test_voice", clips=2)
     assert report["clips"] == 2
     assert set(report["rows"]) == {"model", "mean", "energy", "ground_truth"}
     assert report["rows"]["ground_truth"]["lve_m2"] == 0.0
     assert report["rows"]["ground_truth"]["jaw_correlation"] == pytest.approx(1.0)
     assert report["rows"]["model"]["lve_m2"] > 0.0
-    text = evaluate.table(report)
+    text = table(report)
     assert "energy" in text and "LVE m2" in text
     small = TinyRig(20)
     with pytest.raises(ValueError, match=r"20 vertices.*24"):
-        evaluate.evaluate(model, corpus, small)
+        on_dataset.evaluate(model, corpus, small)
 
 
 def test_basis_is_orthogonal_and_exact_in_half_precision() -> None:

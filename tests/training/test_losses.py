@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from emoface_training import losses
+from emoface_training.stages import losses
 
 
 def offsets(values: list) -> torch.Tensor:

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from synthetic_corpus import TinyRig
 
-from emoface_training.batches import StoredClip
+from emoface_training.clips.store import StoredClip
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
-from emoface_training.expression_measures import ExpressionMeasures, ExpressionReference
-from emoface_training.metrics import VertexMetrics, face_dynamics_deviation, region_error
-from emoface_training.speech_measures import MouthGauge, SpeechMeasures, correlation, silent_frames
+from emoface_training.measures.expression import ExpressionMeasures, ExpressionReference
+from emoface_training.measures.speech import MouthGauge, SpeechMeasures, correlation, silent_frames
+from emoface_training.measures.vertices import VertexMetrics, face_dynamics_deviation, region_error
 
 EXACT = 1e-12
 RIG = TinyRig()

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from emoface_training.metrics import VertexMetrics, face_dynamics_deviation, mask_hash, region_error
+from emoface_training.measures.vertices import VertexMetrics, face_dynamics_deviation, mask_hash, region_error
 
 
 def motion(frames: int) -> np.ndarray:

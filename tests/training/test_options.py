@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from tiny_run import run, tiny_options
 
-from emoface_training import options, training_run
-from emoface_training.options import OptionsError
+from emoface_training import options
+from emoface_training.errors import OptionsError
+from emoface_training.runs import training_run
 
 
 @pytest.mark.parametrize(

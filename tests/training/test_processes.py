@@ -12,9 +12,9 @@ import torch
 from tiny_run import run
 from train_once import chosen
 
-from emoface_training import checkpoint
-from emoface_training.options import OptionsError
-from emoface_training.processes import Processes
+from emoface_training.errors import OptionsError
+from emoface_training.loop.processes import Processes
+from emoface_training.models import checkpoint
 
 # Sums in another order, in float32, over five steps of each stage
 TOLERANCE = 1e-4

@@ -10,13 +10,13 @@ from synthetic_corpus import TinyRig, ToneCorpus
 
 from emoface.cli.main import main
 from emoface.errors import AudioFileError
-from emoface_training import evaluated, recorded_speech, speech_alignment
-from emoface_training.batches import ClipStore
+from emoface_training.clips.store import ClipStore
 from emoface_training.data.synthetic import rig as rig_module
 from emoface_training.data.synthetic.phonemes import Segment
-from emoface_training.motion_targets import clip_offsets
-from emoface_training.options import OptionsError
-from emoface_training.speech_alignment import Alignment
+from emoface_training.errors import AlignmentError, OptionsError
+from emoface_training.evaluation import measured_models, on_recordings, speech_alignment
+from emoface_training.evaluation.speech_alignment import Alignment
+from emoface_training.motion.targets import clip_offsets
 
 RIG = TinyRig()
 RIG.template[RIG.masks["teeth_upper"], 2] = -0.01  # behind the lips, where the tuck takes the lower one
@@ -64,10 +64,10 @@ def sound(tmp_path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_the_rules_themselves_are_perfect_and_a_still_face_is_not(sound) -> None:
-    recording = recorded_speech.read_recording(sound)
+    recording = on_recordings.read_recording(sound)
     assert (recording.text, recording.recognised) == ("Ma fap", False)
     assert len(recording.clip.audio) == 32000 and recording.clip.frames == 60
-    report = recorded_speech.evaluate(RulesModel(), RIG, [recording, recording])
+    report = on_recordings.evaluate(RulesModel(), RIG, [recording, recording])
     figures = report["rows"]["model"]
     assert figures["jaw_correlation"] == pytest.approx(1.0)
     assert (figures["bilabials"], figures["closures"]) == (4, 1.0)
@@ -75,65 +75,65 @@ def test_the_rules_themselves_are_perfect_and_a_still_face_is_not(sound) -> None
     assert (figures["open_vowels"], figures["false_closures"]) == (4, 0.0)
     assert (figures["silent_frames"], figures["silence_closed"]) == (28, 1.0)  # .2 to .42 and 1.7 to 1.92 s, twice
     assert report["best_lag_frames"] == 0
-    still = recorded_speech.evaluate(RulesModel(still=True), RIG, [recording])["rows"]["model"]
+    still = on_recordings.evaluate(RulesModel(still=True), RIG, [recording])["rows"]["model"]
     assert (still["jaw_correlation"], still["closures"], still["silence_closed"]) == (0.0, 0.0, 0.0)
 
 
 def test_a_model_that_is_late_is_found_out(sound) -> None:
-    recording = recorded_speech.read_recording(sound)
-    report = recorded_speech.evaluate(RulesModel(late=2), RIG, [recording])
+    recording = on_recordings.read_recording(sound)
+    report = on_recordings.evaluate(RulesModel(late=2), RIG, [recording])
     assert report["best_lag_frames"] == 2
     assert report["rows"]["model"]["jaw_correlation"] < 0.9 < report["rows"]["rules"]["jaw_correlation"]
-    assert recorded_speech.best_lag(np.arange(9.0) ** 2, np.arange(9.0) ** 2) == 0
+    assert on_recordings.best_lag(np.arange(9.0) ** 2, np.arange(9.0) ** 2) == 0
 
 
 def test_every_judged_phoneme_is_listed_and_misses_are_marked(sound) -> None:
-    recording = recorded_speech.read_recording(sound)
-    report = recorded_speech.evaluate(RulesModel(still=True), RIG, [recording], "happy", "strong")
+    recording = on_recordings.read_recording(sound)
+    report = on_recordings.evaluate(RulesModel(still=True), RIG, [recording], "happy", "strong")
     events = report["recordings"][0]["events"]
     assert [event["phoneme"] for event in events] == ["M", "AA", "F", "AE", "P"]
     # the tiny face's lip lies near its teeth without any tuck, as long as the jaw is shut
     assert [event["hit"] for event in events] == [False, False, True, False, False]
     assert events[0]["measured"] == pytest.approx(0.01)  # the template's gap of the tiny rig
-    text = recorded_speech.table(report, events=True)
+    text = on_recordings.table(report, events=True)
     assert text.count("MISS") == 2 and "p b m closed 0 of 2" in text
     assert "emotion happy, level strong" in text
     assert json.loads(json.dumps(report)) == report
 
 
 def test_the_emotion_is_told_or_left_to_the_voice(sound) -> None:
-    recording, model = recorded_speech.read_recording(sound), RulesModel()
-    recorded_speech.evaluate(model, RIG, [recording])
-    recorded_speech.evaluate(model, RIG, [recording], "sad")
+    recording, model = on_recordings.read_recording(sound), RulesModel()
+    on_recordings.evaluate(model, RIG, [recording])
+    on_recordings.evaluate(model, RIG, [recording], "sad")
     assert model.told == [("auto", 8), ("given", 3)]
 
 
 def test_the_energy_baseline_stands_beside_where_a_corpus_is_given(sound) -> None:
     train = ClipStore.load(ToneCorpus(4).clips("train"), 30, 2).clips
-    recording = recorded_speech.read_recording(sound, "other words")
+    recording = on_recordings.read_recording(sound, "other words")
     assert recording.text == "other words"
-    report = recorded_speech.evaluate(RulesModel(), RIG, [recording], train=train)
+    report = on_recordings.evaluate(RulesModel(), RIG, [recording], train=train)
     assert list(report["rows"]) == ["model", "rules", "energy"]
     assert abs(report["rows"]["energy"]["jaw_correlation"]) < 0.9
     assert -1.0 <= report["energy_correlation"] <= 1.0
 
 
 def test_a_package_of_another_face_is_refused(tiny_package, sound) -> None:
-    recording = recorded_speech.read_recording(sound)
-    model = evaluated.open_model(str(tiny_package))
+    recording = on_recordings.read_recording(sound)
+    model = measured_models.open_model(str(tiny_package))
     with pytest.raises(OptionsError, match="expected equal counts"):
-        recorded_speech.evaluate(model, RIG, [recording])
+        on_recordings.evaluate(model, RIG, [recording])
 
     class Moved:
         template, faces = model.package.face.template + np.float32(0.001), model.package.face.faces
         masks, fields = {}, None
 
     with pytest.raises(OptionsError, match=r"up to 1\.00 mm off this version's rig"):
-        recorded_speech.evaluate(model, Moved, [recording])
+        on_recordings.evaluate(model, Moved, [recording])
 
 
 def test_the_command_prints_text_or_json(sound, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    monkeypatch.setattr(evaluated, "open_model", lambda source: RulesModel())
+    monkeypatch.setattr(measured_models, "open_model", lambda source: RulesModel())
     monkeypatch.setattr(rig_module.Rig, "load", classmethod(lambda cls: RIG))
     assert main(["eval-speech", "any", str(sound), "--events"]) == 0
     assert "p b m closed 2 of 2" in capsys.readouterr().out
@@ -152,7 +152,7 @@ def test_the_command_prints_text_or_json(sound, monkeypatch: pytest.MonkeyPatch,
     ],
 )
 def test_wrong_arguments_are_named(arguments, message: str, sound, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    monkeypatch.setattr(evaluated, "open_model", lambda source: RulesModel())
+    monkeypatch.setattr(measured_models, "open_model", lambda source: RulesModel())
     assert main(["eval-speech", "any", str(sound), *arguments]) == 2
     assert message in capsys.readouterr().err
 
@@ -166,21 +166,21 @@ def test_threads_are_counted_from_one(threads: str, sound, capsys) -> None:
 
 def test_files_that_are_no_sound_are_named(tmp_path) -> None:
     with pytest.raises(AudioFileError, match=r"nothing\.wav: no such file"):
-        recorded_speech.read_recording(tmp_path / "nothing.wav")
+        on_recordings.read_recording(tmp_path / "nothing.wav")
 
 
 def test_transcripts_are_utf_8(sound) -> None:
     sound.with_suffix(".txt").write_bytes("\N{ZERO WIDTH NO-BREAK SPACE}Ma fap".encode())
-    assert recorded_speech.read_recording(sound).text == "Ma fap"
+    assert on_recordings.read_recording(sound).text == "Ma fap"
     sound.with_suffix(".txt").write_bytes("Caf\xe9".encode("latin-1"))
-    with pytest.raises(speech_alignment.AlignmentError, match=r"mama\.txt, which cannot be read .*expected UTF-8"):
-        recorded_speech.read_recording(sound)
+    with pytest.raises(AlignmentError, match=r"mama\.txt, which cannot be read .*expected UTF-8"):
+        on_recordings.read_recording(sound)
 
 
 def test_an_alignment_that_fails_names_the_file(sound, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> Alignment:
-        raise speech_alignment.AlignmentError("the text does not fit")
+        raise AlignmentError("the text does not fit")
 
     monkeypatch.setattr(speech_alignment, "align", refused)
-    with pytest.raises(speech_alignment.AlignmentError, match=r"mama\.wav: the text does not fit"):
-        recorded_speech.read_recording(sound)
+    with pytest.raises(AlignmentError, match=r"mama\.wav: the text does not fit"):
+        on_recordings.read_recording(sound)

@@ -17,11 +17,13 @@ from tiny_run import run, tiny_options
 from train_once import chosen
 
 from emoface.cli.main import main
-from emoface_training import checkpoint, loop, options, training_run
-from emoface_training.checkpoint import CheckpointError, SaveError
+from emoface_training import options
 from emoface_training.data import corpus as corpus_module
 from emoface_training.data.synthetic import rig as rig_module
-from emoface_training.interruption import TrainingInterrupted
+from emoface_training.errors import CheckpointError, DivergedError, RunExistsError, SaveError, TrainingInterrupted
+from emoface_training.loop.log import RunLog
+from emoface_training.models import checkpoint
+from emoface_training.runs import training_run
 
 TIMED = ("seconds", "steps_per_second", "loading_share")
 
@@ -69,16 +71,16 @@ def test_a_run_killed_in_mid_epoch_resumes_to_the_same_bits(tmp_path: Path) -> N
 def test_signals_save_and_say_how_to_go_on(
     tmp_path: Path, number: signal.Signals, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options, write = tiny_options(5), loop.RunLog.write
+    options, write = tiny_options(5), RunLog.write
 
-    def signalled(self: loop.RunLog, kind: str, step: int, *rest: object) -> None:
+    def signalled(self: RunLog, kind: str, step: int, *rest: object) -> None:
         write(self, kind, step, *rest)
         if step == 2:
             os.kill(os.getpid(), number)
 
     before = signal.getsignal(number)
     with monkeypatch.context() as patch:
-        patch.setattr(loop.RunLog, "write", signalled)
+        patch.setattr(RunLog, "write", signalled)
         with pytest.raises(TrainingInterrupted, match=r"stopped after step 3 of stage_b.*--resume") as caught:
             run(tmp_path / "run", options, stage="b")
     assert caught.value.exit_code == 128 + number and signal.getsignal(number) is before
@@ -91,7 +93,7 @@ def test_a_second_signal_stops_at_once(tmp_path: Path, monkeypatch: pytest.Monke
         os.kill(os.getpid(), signal.SIGINT)
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr(loop.RunLog, "write", impatient)
+    monkeypatch.setattr(RunLog, "write", impatient)
     with pytest.raises(KeyboardInterrupt):
         run(tmp_path / "run", tiny_options(3), stage="b")
     assert not (tmp_path / "run" / "stage_b").exists()
@@ -100,15 +102,15 @@ def test_a_second_signal_stops_at_once(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_signal_in_the_last_validation_of_a_stage_stops_before_the_next(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options, write = tiny_options(2), loop.RunLog.write
+    options, write = tiny_options(2), RunLog.write
 
-    def signalled(self: loop.RunLog, kind: str, *rest: object) -> None:
+    def signalled(self: RunLog, kind: str, *rest: object) -> None:
         write(self, kind, *rest)
         if kind == "validation":
             os.kill(os.getpid(), signal.SIGTERM)
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop.RunLog, "write", signalled)
+        patch.setattr(RunLog, "write", signalled)
         with pytest.raises(TrainingInterrupted, match=r"after the end of stage_a.*--resume") as stopped:
             run(tmp_path / "run", options)
     assert stopped.value.exit_code == 128 + signal.SIGTERM
@@ -147,7 +149,7 @@ def test_a_log_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(Path, "open", full)
     with pytest.raises(SaveError, match=r"No space left on device.*log\.jsonl.*--resume"):
-        loop.RunLog(tmp_path, "stage_b").write("train", 1, 0.1, 1.0, {"loss": 1.0})
+        RunLog(tmp_path, "stage_b").write("train", 1, 0.1, 1.0, {"loss": 1.0})
 
 
 @pytest.fixture
@@ -191,17 +193,17 @@ def test_resuming_something_else_is_refused(
 
 def test_a_run_killed_before_its_first_checkpoint_is_a_run_too(tmp_path: Path) -> None:
     (tmp_path / "run" / "tensorboard" / "stage_b").mkdir(parents=True)
-    with pytest.raises(training_run.RunExistsError, match="--resume"):
+    with pytest.raises(RunExistsError, match="--resume"):
         run(tmp_path / "run", tiny_options(1), stage="b")
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(training_run.RunExistsError, match="which is a file"):
+    with pytest.raises(RunExistsError, match="which is a file"):
         run(tmp_path / "file", tiny_options(1), stage="b")
     assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_divergence_is_named_and_nothing_is_saved(tmp_path: Path) -> None:
     options = dataclasses.replace(tiny_options(4, loss_self=float("inf")), stage_a=None)
-    with pytest.raises(loop.DivergedError, match=r"step 0 of stage_b.*learning_rate"):
+    with pytest.raises(DivergedError, match=r"step 0 of stage_b.*learning_rate"):
         run(tmp_path / "run", options)
     assert not (tmp_path / "run" / "stage_b").exists()
 

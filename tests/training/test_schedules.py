@@ -5,7 +5,8 @@ import math
 import pytest
 import torch
 
-from emoface_training.schedules import ground_truth_probability, mix, one_cycle
+from emoface_training.loop.learning_rate import one_cycle
+from emoface_training.stages.schemes import ground_truth_probability, mix
 
 
 @pytest.mark.parametrize(

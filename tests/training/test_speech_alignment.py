@@ -10,11 +10,11 @@ from scipy.signal import resample_poly
 
 import emoface
 from emoface.audio.files import read_sound
-from emoface_training import speech_alignment
 from emoface_training.data.synthetic import speech_flite
-from emoface_training.data.synthetic.errors import SpeechEngineError
 from emoface_training.data.synthetic.phonemes import PHONEME_INDEX, SIL
-from emoface_training.speech_alignment import AlignmentError, align, to_aligner, words_of
+from emoface_training.errors import AlignmentError, SpeechEngineError
+from emoface_training.evaluation import speech_alignment
+from emoface_training.evaluation.speech_alignment import align, to_aligner, words_of
 
 BUNDLED = Path(emoface.__file__).parent / "assets" / "speech.wav"
 BUNDLED_TEXT = (

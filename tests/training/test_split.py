@@ -13,16 +13,18 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from emoface_training import loop, training_run
-from emoface_training.batches import ClipStore
-from emoface_training.checkpoint import load_state
-from emoface_training.length_buckets import LengthBuckets
-from emoface_training.loading import Loader
-from emoface_training.options import OptionsError
-from emoface_training.processes import Processes
-from emoface_training.split import BatchRows, RowDropout, Split
-from emoface_training.stage_a import StageA
-from emoface_training.trainer import StageB
+from emoface_training.clips.length_buckets import LengthBuckets
+from emoface_training.clips.store import ClipStore
+from emoface_training.errors import OptionsError
+from emoface_training.loop import stage_loop
+from emoface_training.loop.loading import Loader
+from emoface_training.loop.processes import Processes
+from emoface_training.loop.split import BatchRows, RowDropout, Split
+from emoface_training.loop.stage_run import StageRun
+from emoface_training.models.checkpoint import load_state
+from emoface_training.runs import training_run
+from emoface_training.stages.stage_a import StageA
+from emoface_training.stages.stage_b import StageB
 
 # Sums in another order, in float32
 TOLERANCE = 2e-5
@@ -158,7 +160,7 @@ def test_scaled_losses_learn_and_resume(tmp_path: Path) -> None:
     curves = {}
     for name, options in (("half", {"float16": True}), ("whole", {})):
         stage = task("b", checkpoint_every_steps=2, log_every_steps=1, learning_rate=1e-4, **options)
-        loop.run(stage, tmp_path / name)
+        stage_loop.run(stage, tmp_path / name)
         curves[name] = curve(tmp_path / name)
     assert curves["half"] != curves["whole"]
     assert curves["half"] == pytest.approx(curves["whole"], rel=0.02)
@@ -166,7 +168,7 @@ def test_scaled_losses_learn_and_resume(tmp_path: Path) -> None:
 
 
 def test_a_step_whose_scaled_gradients_overflow_is_left_out(tmp_path: Path) -> None:
-    run = loop.StageRun(task("b", float16=True), tmp_path, 1, Processes())
+    run = StageRun(task("b", float16=True), tmp_path, 1, Processes())
     run.begin()
     before = {name: value.clone() for name, value in run.task.model.state_dict().items()}
     run.scaler.load_state_dict(run.scaler.state_dict() | {"scale": 2.0**120})

@@ -10,11 +10,13 @@ import torch
 from synthetic_corpus import TinyRig, ToneCorpus
 from tiny_run import run, tiny_options
 
-from emoface_training import checkpoint, loop, training_run
-from emoface_training.batches import ClipStore
-from emoface_training.options import OptionsError
-from emoface_training.stage_b_batch import swapped_content
-from emoface_training.trainer import StageB
+from emoface_training.clips.store import ClipStore
+from emoface_training.errors import CheckpointError, OptionsError, RunExistsError
+from emoface_training.loop.log import RunLog
+from emoface_training.models import checkpoint
+from emoface_training.runs import training_run
+from emoface_training.stages.stage_b import StageB
+from emoface_training.stages.stage_b_batch import swapped_content
 
 
 @pytest.fixture(autouse=True)
@@ -53,15 +55,15 @@ def test_killed_and_resumed_gives_the_same_curve(tmp_path: Path, stage: str, mon
         stage_b=dataclasses.replace(chosen.stage_b, checkpoint_every_minutes=0.0),
     )
     run(tmp_path / "whole", chosen, stage=stage)
-    write = loop.RunLog.write
+    write = RunLog.write
 
-    def stop_after_five(self: loop.RunLog, kind: str, step: int, *rest: object) -> None:
+    def stop_after_five(self: RunLog, kind: str, step: int, *rest: object) -> None:
         write(self, kind, step, *rest)
         if step == 5:
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(loop.RunLog, "write", stop_after_five)
+        patch.setattr(RunLog, "write", stop_after_five)
         with pytest.raises(Killed):
             run(tmp_path / "cut", chosen, stage=stage)
     run(tmp_path / "cut", chosen, stage=stage, resume=True)
@@ -84,7 +86,7 @@ def test_a_complete_stage_is_not_trained_again(tmp_path: Path) -> None:
 def test_an_existing_run_is_refused_without_resume(tmp_path: Path) -> None:
     run(tmp_path / "run", tiny_options(1))
     before = (tmp_path / "run" / "stage_b" / "model.safetensors").read_bytes()
-    with pytest.raises(training_run.RunExistsError, match="--resume"):
+    with pytest.raises(RunExistsError, match="--resume"):
         run(tmp_path / "run", tiny_options(2))
     assert (tmp_path / "run" / "stage_b" / "model.safetensors").read_bytes() == before
 
@@ -194,7 +196,7 @@ def test_stage_a_goes_on_from_an_earlier_one(tmp_path: Path) -> None:
     assert encoders and all(torch.allclose(before[key], after[key], atol=1e-20) for key in encoders)
     heads = [checkpoint.load_state(tmp_path / name / "stage_a")["extra"] for name in ("first", "second")]
     assert all(torch.allclose(heads[0][key], heads[1][key]) for key in heads[0])
-    with pytest.raises(checkpoint.CheckpointError, match="stage_a folder of a run"):
+    with pytest.raises(CheckpointError, match="stage_a folder of a run"):
         run(tmp_path / "b", tiny_options(1), stage="b")
         run(tmp_path / "third", tiny_options(1), stage="a", start_from=tmp_path / "b" / "stage_b")
 
@@ -261,12 +263,12 @@ def test_given_encoders_are_taken_where_there_is_no_stage_a(tmp_path: Path) -> N
     names = [name for name in start if name.startswith("content_encoder.")]
     assert names and all(torch.equal(start[name], end[name]) for name in names)
     for stage in ("b", "all"):
-        with pytest.raises(checkpoint.CheckpointError, match=r"nowhere without config\.json"):
+        with pytest.raises(CheckpointError, match=r"nowhere without config\.json"):
             run(tmp_path / f"new_{stage}", alone, stage=stage, start_from=tmp_path / "nowhere")
 
 
 def test_the_log_stays_json_where_a_figure_is_no_number(tmp_path: Path) -> None:
-    log = loop.RunLog(tmp_path, "stage_a")
+    log = RunLog(tmp_path, "stage_a")
     log.write("validation", 1, 0.5, 1.0, {"jaw_correlation": float("nan"), "closures": 0.25})
     log.close()
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from synthetic_corpus import TinyRig, ToneCorpus
 
-from emoface_training import options, training_run
+from emoface_training import options
+from emoface_training.runs import training_run
 
 ENCODER = {
     "hidden_size": 32,

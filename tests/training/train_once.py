@@ -13,8 +13,9 @@ from pathlib import Path
 
 from tiny_run import run, tiny_options
 
-from emoface_training import loop, options
-from emoface_training.processes import Processes
+from emoface_training import options
+from emoface_training.loop.log import RunLog
+from emoface_training.loop.processes import Processes
 
 
 def chosen(data: dict) -> options.TrainingOptions:
@@ -27,14 +28,14 @@ def chosen(data: dict) -> options.TrainingOptions:
 def main() -> None:
     out, data = Path(sys.argv[1]), json.loads(sys.argv[2])
     if len(sys.argv) > 3:
-        write, kill_at = loop.RunLog.write, int(sys.argv[3])
+        write, kill_at = RunLog.write, int(sys.argv[3])
 
-        def killed_after(self: loop.RunLog, kind: str, step: int, *rest: object) -> None:
+        def killed_after(self: RunLog, kind: str, step: int, *rest: object) -> None:
             write(self, kind, step, *rest)
             if step == kill_at:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        loop.RunLog.write = killed_after
+        RunLog.write = killed_after
     processes = Processes.start(cpu=True)
     print(f"process {processes.rank} of {processes.count}", flush=True)
     run(out, chosen(data), stage=data["stage"], resume=data.get("resume", False), processes=processes)

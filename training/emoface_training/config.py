@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, get_args
 
+from emoface_training.vocabulary import SAMPLE_RATE
+
 EMOTION_CLASSES = 8
 
 
@@ -139,7 +141,7 @@ class EmoFaceConfig(_Saved):
     vertices: int = 5023
     styles: tuple[str, ...] = ("default",)
     fps: int = 30
-    sample_rate: int = 16000
+    sample_rate: int = SAMPLE_RATE
     content_encoder: EncoderConfig = field(default_factory=EncoderConfig)
     emotion_encoder: EncoderConfig = field(default_factory=EncoderConfig)
     mesh_attention: MeshAttentionConfig = field(default_factory=MeshAttentionConfig)
@@ -194,7 +196,7 @@ class FaceFormerConfig(_Saved):
     vertices: int = 5023
     styles: tuple[str, ...] = ("default",)
     fps: int = 30
-    sample_rate: int = 16000
+    sample_rate: int = SAMPLE_RATE
     content_encoder: EncoderConfig = field(default_factory=EncoderConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     resampling: Resampling = "after-transformer"

@@ -11,15 +11,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
-from emoface_training.schedules import SCHEMES
+from emoface_training.errors import OptionsError
 
-
-class OptionsError(ValueError):
-    """A training configuration that cannot be used; the message says got, expected and remedy."""
-
-    exit_code = 2
-
-
+SCHEMES = ("self-growing", "teacher-forcing", "autoregressive")
 # Of any stage that has them
 POSITIVE = (
     *("max_steps", "max_epochs", "max_minutes", "batch_size", "accumulate", "learning_rate", "clip_norm"),

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from emoface_training.batches import ClipStore
+from emoface_training.clips.store import ClipStore
 from emoface_training.data.sample import DatasetFace
-from emoface_training.motion_basis import MotionRig
-from emoface_training.motion_targets import Face
-from emoface_training.options import OptionsError
+from emoface_training.errors import OptionsError
+from emoface_training.motion.basis import MotionRig
+from emoface_training.motion.targets import Face
 
 ROUGHNESS_SEED = 0
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from emoface_training.batches import ClipStore
+from emoface_training.clips.store import ClipStore
 from emoface_training.nn.talking_model import TalkingModel
 
 BATCH = 8

@@ -15,10 +15,10 @@ from emoface_training.ablation.task import (
     one_step_ahead,
     weighs_branches,
 )
-from emoface_training.baselines import MeanBaseline
-from emoface_training.batches import StoredClip
-from emoface_training.metrics import VertexMetrics, mask_hash
-from emoface_training.motion_targets import Face, clip_offsets, codes_to_offsets
+from emoface_training.clips.store import StoredClip
+from emoface_training.evaluation.baselines import MeanBaseline
+from emoface_training.measures.vertices import VertexMetrics, mask_hash
+from emoface_training.motion.targets import Face, clip_offsets, codes_to_offsets
 from emoface_training.nn.talking_model import TalkingModel
 
 REGIONS = ("lips", "eyes_forehead")

@@ -10,7 +10,8 @@ from typing import Any
 import yaml
 
 from emoface_training import options
-from emoface_training.options import OptionsError, TrainingOptions
+from emoface_training.errors import OptionsError
+from emoface_training.options import TrainingOptions
 
 BUDGET_FILE = "budget.yaml"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from emoface_training.ablation.plan import Plan, Row
-from emoface_training.run_folder import write as write_text
+from emoface_training.runs.run_folder import write as write_text
 
 RESULTS, TABLE, MEAN_FACE = "results.json", "table.md", "mean_face.json"
 FIGURES = ("lve_m2", "eve_m2", "lve_rms_mm", "eve_rms_mm", "fdd_m2")

@@ -15,19 +15,20 @@ from typing import Any
 
 import torch
 
-from emoface_training import loop, training_run
 from emoface_training.ablation import face as faces
 from emoface_training.ablation import measures, results
 from emoface_training.ablation.features import audio_hash, encoder_hash, split_features
 from emoface_training.ablation.plan import BUDGET_FILE, Plan, Row
 from emoface_training.ablation.task import RowTask, Split
-from emoface_training.batches import ClipStore
-from emoface_training.motion_targets import Face
+from emoface_training.clips.store import ClipStore
+from emoface_training.errors import OptionsError
+from emoface_training.loop import stage_loop
+from emoface_training.loop.processes import Processes
+from emoface_training.motion.targets import Face
 from emoface_training.nn.talking_model import TalkingModel
-from emoface_training.options import OptionsError
-from emoface_training.processes import Processes
-from emoface_training.run_folder import claim
-from emoface_training.run_folder import write as write_text
+from emoface_training.runs import training_run
+from emoface_training.runs.run_folder import claim
+from emoface_training.runs.run_folder import write as write_text
 
 BUDGET, FACE, RESULT = "budget.json", "face.npz", "result.json"
 FORMAT = 1
@@ -68,7 +69,7 @@ class Programme:
         model.to(self.processes.device)
         validation = self.splits["validation"]
         task = RowTask(model, self.train.features, validation, self.face, chosen.stage_b, seed)
-        totals = loop.run(task, folder, self.threads, resume=True, processes=self.processes)
+        totals = stage_loop.run(task, folder, self.threads, resume=True, processes=self.processes)
         model.eval()
         emotion = self.plan.budget.emotion
         result = {

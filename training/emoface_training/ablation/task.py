@@ -10,13 +10,15 @@ import torch
 from torch import Tensor
 
 from emoface_training.ablation.features import SplitFeatures
-from emoface_training.batches import UNKNOWN_EMOTION, ClipStore, conditions
-from emoface_training.metrics import VertexMetrics
-from emoface_training.motion_targets import Face, clip_offsets
+from emoface_training.clips.conditions import conditions
+from emoface_training.clips.store import ClipStore
+from emoface_training.measures.vertices import VertexMetrics
+from emoface_training.motion.targets import Face, clip_offsets
 from emoface_training.nn.motion_decoder import MotionOutputs
 from emoface_training.nn.talking_model import TalkingModel
 from emoface_training.options import StageBOptions
-from emoface_training.trainer import Features, StageB
+from emoface_training.stages.stage_b import Features, StageB
+from emoface_training.vocabulary import UNKNOWN_EMOTION
 
 BATCH = 20  # clips decoded together
 

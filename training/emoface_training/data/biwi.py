@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 
+from emoface_training.vocabulary import NEUTRAL, UNKNOWN_EMOTION
+
 from .folder_layout import FolderLayout, TakeName
-from .vertex_dataset import UNKNOWN_EMOTION, SplitRule
+from .vertex_dataset import SplitRule
 
 SEEN = ("F2", "F3", "F4", "M3", "M4", "M5")
 UNSEEN = ("F1", "F5", "F6", "F7", "F8", "M1", "M2", "M6")
-NEUTRAL = 0
 RULES = {
     "train": SplitRule(SEEN, range(1, 33)),
     "validation": SplitRule(SEEN, range(33, 37)),

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from emoface_training.errors import CorpusError, DatasetError
+from emoface_training.vocabulary import EMOTIONS
+
 from .corpus import Corpus, frame_count, read_shard
-from .errors import DatasetError
 from .opening import RECORDED, detect_kind
-from .synthetic.errors import CorpusError
-from .synthetic.parameters import EMOTIONS
 from .vertex_dataset import VertexDataset
 
 CHUNK = 256

@@ -21,14 +21,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from emoface_training.errors import CorpusError
+from emoface_training.vocabulary import EMOTIONS, SAMPLE_RATE
+
 from .sample import Clip
-from .synthetic.errors import CorpusError
-from .synthetic.parameters import EMOTIONS, RIG_PARAMETERS
+from .synthetic.parameters import RIG_PARAMETERS
 from .synthetic.phonemes import PHONEME_INDEX, PHONEMES, Segment
 
 FORMAT = 2
 FPS = 30
-SAMPLE_RATE = 16000
 DESCRIPTION = "corpus.json"
 
 

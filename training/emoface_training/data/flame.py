@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from .errors import DatasetError
+from emoface_training.errors import DatasetError
+
 from .restricted_pickle import as_array, read_pickle
 
 # FLAME's basis holds 300 shape components, then the expression components

@@ -11,11 +11,12 @@ import numpy as np
 
 from emoface.errors import EmoFaceError
 from emoface.template_files import read_mesh
+from emoface_training.errors import DatasetError
+from emoface_training.vocabulary import UNKNOWN_EMOTION
 
-from .errors import DatasetError
 from .restricted_pickle import as_array, read_pickle
 from .sample import VertexMotion, open_rows
-from .vertex_dataset import UNKNOWN_EMOTION, Problem, Scan, Take, VertexDataset
+from .vertex_dataset import Problem, Scan, Take, VertexDataset
 
 MESHES = (".ply", ".obj", ".npz")
 

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DatasetError
+from emoface_training.errors import DatasetError
+
 from .restricted_pickle import read_pickle
 
 FLAME_UPPER_FACE = ("forehead", "eye_region")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from emoface_training.errors import DatasetError
+
 from .biwi import Biwi
 from .corpus import DESCRIPTION, Corpus
-from .errors import DatasetError
 from .ravdess import Ravdess3D
 from .vertex_dataset import VertexDataset
 from .vocaset import Vocaset, VocasetRaw

@@ -24,7 +24,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .errors import DatasetError
+from emoface_training.errors import DatasetError
+
 from .flame import SHAPE_COMPONENTS, Flame
 from .ravdess import Ravdess3D, parse_name
 from .smoothing import EXPRESSION_NOISE, JAW_NOISE, Noise, smooth

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DatasetError
+from emoface_training.errors import DatasetError
 
 LARGEST_DENSE = 10**7  # numbers in a sparse matrix: FLAME's regressor has 25115
 

@@ -15,7 +15,8 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from .errors import DatasetError
+from emoface_training.errors import DatasetError
+
 from .synthetic.phonemes import Segment
 
 

@@ -10,13 +10,12 @@ from typing import Literal
 
 import numpy as np
 
-from .corpus import SAMPLE_RATE
-from .errors import DatasetError
+from emoface_training.errors import DatasetError
+from emoface_training.vocabulary import SAMPLE_RATE, UNKNOWN_EMOTION
+
 from .masks import find_masks, read_masks
 from .sample import Clip, DatasetFace, VertexMotion
-from .synthetic.parameters import EMOTIONS
 
-UNKNOWN_EMOTION = len(EMOTIONS)
 # Sound and motion of one take may differ by this much; the longer one is cut. More means that they do not belong
 # together, or that a rate is not what the layout says.
 LENGTH_TOLERANCE_S = 0.25

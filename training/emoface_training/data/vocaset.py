@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DatasetError
+from emoface_training.errors import DatasetError
+
 from .folder_layout import FolderLayout, TakeName, read_templates, triangles
 from .restricted_pickle import read_pickle
 from .sample import VertexMotion, open_rows

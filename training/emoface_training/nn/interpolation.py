@@ -7,10 +7,12 @@ import math
 import torch
 from torch import Tensor
 
+from emoface_training.vocabulary import SAMPLE_RATE
+
 FEATURE_RATE = 50
 
 
-def frame_count(samples: int, fps: int, sample_rate: int = 16000) -> int:
+def frame_count(samples: int, fps: int, sample_rate: int = SAMPLE_RATE) -> int:
     """Frames of a clip of `samples`: floor(samples * fps / sample_rate)."""
     return samples * fps // sample_rate
 

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from emoface_training.config import EncoderConfig
-from emoface_training.encoder_errors import BandError, CalibrationError
+from emoface_training.errors import BandError, CalibrationError
 from emoface_training.nn.attention import Attention, relative_bias
 from emoface_training.nn.front_end import FeatureExtractor, FeatureProjection
 from emoface_training.nn.interpolation import FEATURE_RATE, can_hold, group, interpolate

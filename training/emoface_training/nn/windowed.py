@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from emoface_training.config import EncoderConfig
-from emoface_training.encoder_errors import BandError
+from emoface_training.errors import BandError
 from emoface_training.nn.interpolation import FEATURE_RATE, group
 from emoface_training.nn.stage import State
 from emoface_training.nn.wav2vec2 import HOP, OVERLAP, StreamingWav2Vec2

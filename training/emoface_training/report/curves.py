@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from emoface_training.batches import StoredClip
-from emoface_training.data.synthetic.parameters import EMOTIONS, LEVELS
+from emoface_training.clips.store import StoredClip
 from emoface_training.data.synthetic.phonemes import BILABIALS, SIL
 from emoface_training.report.style import (
     CLOSURE,
@@ -22,6 +21,7 @@ from emoface_training.report.style import (
     figure,
     finish,
 )
+from emoface_training.vocabulary import EMOTIONS, LEVELS, SAMPLE_RATE
 
 
 def clip_title(clip: StoredClip) -> str:
@@ -90,7 +90,7 @@ def row_colours(rows: Collection[str]) -> list[str]:
 
 
 def _sound(place: Any, clip: StoredClip) -> None:
-    rate, wave = 16000, clip.waveform()
+    rate, wave = SAMPLE_RATE, clip.waveform()
     block = max(1, len(wave) // 1200)
     blocks = wave[: len(wave) // block * block].reshape(-1, block)
     seconds = (np.arange(len(blocks)) + 0.5) * block / rate

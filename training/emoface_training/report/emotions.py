@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from emoface_training.data.synthetic.parameters import EMOTIONS
 from emoface_training.report.curves import row_colours
 from emoface_training.report.style import WIDTH_IN, Picture, figure, finish
+from emoface_training.vocabulary import EMOTIONS
 
 
 def emotion_bars(report: dict[str, Any], rows: dict[str, str]) -> Picture | None:

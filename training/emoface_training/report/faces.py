@@ -8,8 +8,8 @@ import numpy as np
 
 from emoface.render import Camera, Light, Lighting, Renderer, portrait
 from emoface.render.portrait import PAPER
-from emoface_training.batches import StoredClip
-from emoface_training.motion_targets import Face
+from emoface_training.clips.store import StoredClip
+from emoface_training.motion.targets import Face
 
 TILE = (200, 292)
 # Soft and nearly from the front, so that a colour on the face is the colour of the bar beside it

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from emoface_training.batches import StoredClip
-from emoface_training.evaluated import EvaluatedModel, in_own_style
+from emoface_training.clips.store import StoredClip
+from emoface_training.evaluation.measured_models import EvaluatedModel, in_own_style
 
 # Clips of another length make curves that cannot be read
 READABLE_S = (1.5, 8.0)

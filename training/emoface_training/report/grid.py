@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from emoface_training.batches import StoredClip
+from emoface_training.clips.store import StoredClip
 from emoface_training.data.synthetic.phonemes import SIL
-from emoface_training.motion_targets import Face
+from emoface_training.motion.targets import Face
 from emoface_training.report.curves import clip_title
 from emoface_training.report.faces import TILE, portrait_of, rest_face
 from emoface_training.report.mouth import Instant

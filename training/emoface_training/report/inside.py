@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from emoface_training.batches import ClipStore, StoredClip, conditions
-from emoface_training.evaluated import CheckpointModel, Emotion, EvaluatedModel, PackageModel
+from emoface_training.clips.conditions import conditions
+from emoface_training.clips.store import ClipStore, StoredClip
+from emoface_training.evaluation.measured_models import CheckpointModel, Emotion, EvaluatedModel, PackageModel
 from emoface_training.nn.emoface import EmoFace
 
 

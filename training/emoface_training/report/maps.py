@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from emoface_training.motion_targets import Face
+from emoface_training.motion.targets import Face
 from emoface_training.report.faces import coloured
 from emoface_training.report.style import MAP, Picture, figure, finish
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from emoface_training.baselines import log_energy
-from emoface_training.batches import StoredClip
+from emoface_training.clips.store import StoredClip
 from emoface_training.data.sample import DatasetFace
 from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS, SIL
-from emoface_training.motion_targets import Face
-from emoface_training.speech_measures import OPEN_VOWELS, MouthGauge
+from emoface_training.evaluation.baselines import log_energy
+from emoface_training.measures.speech import OPEN_VOWELS, MouthGauge
+from emoface_training.motion.targets import Face
 
 ROUNDED, WIDE = frozenset({"UW", "OW", "UH", "W", "SH", "CH"}), frozenset({"IY", "EY", "IH", "S", "Z"})
 SHOWN = (BILABIALS, OPEN_VOWELS, LABIODENTALS, ROUNDED, WIDE, frozenset({SIL}))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from emoface_training.report.columns import Column, columns
+from emoface_training.evaluation.columns import Column, columns
 from emoface_training.report.style import MEAN_FACE, Picture
 
 TEMPLATE = "page.html"

@@ -11,9 +11,10 @@ from emoface.frames import Animation
 from emoface.package import Face as PackageFace
 from emoface.render import Renderer
 from emoface.writers import Progress, write_mp4
-from emoface_training.batches import SAMPLE_RATE, StoredClip
-from emoface_training.motion_targets import Face
+from emoface_training.clips.store import StoredClip
+from emoface_training.motion.targets import Face
 from emoface_training.report.faces import portrait_of, rest_face
+from emoface_training.vocabulary import SAMPLE_RATE
 
 TILE = (256, 352)
 TITLE = 28

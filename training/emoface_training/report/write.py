@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from emoface.writers import progress_line
-from emoface_training.evaluate import Progress
-from emoface_training.evaluated import Emotion
-from emoface_training.motion_targets import Face
-from emoface_training.options import OptionsError
+from emoface_training.errors import OptionsError
+from emoface_training.evaluation.measured_models import Emotion
+from emoface_training.evaluation.on_dataset import Progress
+from emoface_training.measures.speech import MouthGauge
+from emoface_training.motion.targets import Face
 from emoface_training.report.curves import branch_curves, clip_title, lip_curves
 from emoface_training.report.emotions import confusion, emotion_bars
 from emoface_training.report.folder import FIGURES, PAGE, PICTURES, appearing
@@ -27,7 +28,6 @@ from emoface_training.report.mouth import instants, jitter_mm, lip_distance, sil
 from emoface_training.report.page import Section, page
 from emoface_training.report.style import MEAN_FACE, Picture
 from emoface_training.report.video import write_video
-from emoface_training.speech_measures import MouthGauge
 
 NEEDED = ("matplotlib", "jinja2", "PIL", "av")
 VIDEO = "video.mp4"

@@ -5,11 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from emoface_training.vocabulary import EMOTIONS, SAMPLE_RATE
+
 from ..corpus import RawClip, frame_count
 from . import expression, speech_espeak, voice
-from .parameters import EMOTIONS
 from .phonemes import SIL, Segment, merge
-from .speech import SAMPLE_RATE, Speech, engine
+from .speech import Speech
+from .speech_engines import engine
 from .voice_actors import Actor
 
 SHORTEST, LONGEST = 2.0, 8.0  # seconds

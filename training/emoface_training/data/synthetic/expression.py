@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .parameters import EMOTIONS, RIG_PARAMETERS, SPEECH_PARAMETERS
+from emoface_training.vocabulary import EMOTIONS, SAMPLE_RATE
+
+from .parameters import RIG_PARAMETERS, SPEECH_PARAMETERS
 from .phonemes import Segment
 from .visemes import CLOSE, FPS, JAW, LOWER, ROUND, UPPER, WIDE, silence_weight, speech_parameters
 
@@ -61,7 +63,7 @@ def actor_style(name: str) -> Style:
     return Style(*(float(value) for value in rng.uniform(low, high)))
 
 
-def energy_envelope(audio: np.ndarray, frames: int, sample_rate: int = 16000) -> np.ndarray:
+def energy_envelope(audio: np.ndarray, frames: int, sample_rate: int = SAMPLE_RATE) -> np.ndarray:
     """Loudness of each frame [T] over about 80 ms, relative to the clip's own loud parts (95th percentile is 1)."""
     edges = np.arange(frames + 1) * sample_rate // FPS
     power = np.concatenate([[0.0], np.cumsum(np.asarray(audio, np.float64) ** 2)])

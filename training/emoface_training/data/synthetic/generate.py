@@ -18,11 +18,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..corpus import DESCRIPTION, FORMAT, FPS, SAMPLE_RATE, write_shard
+from emoface_training.errors import CorpusError
+from emoface_training.vocabulary import EMOTIONS, LEVELS, SAMPLE_RATE
+
+from ..corpus import DESCRIPTION, FORMAT, FPS, write_shard
 from . import speech_espeak, speech_festival, speech_flite, text, text_lexicon
 from .clips import Line, make_clips
-from .errors import CorpusError
-from .parameters import EMOTIONS, LEVELS, RIG_PARAMETERS
+from .parameters import RIG_PARAMETERS
 from .voice_actors import ACTORS, ESPEAK_VARIANTS, SPLITS, TRAIN_ACTORS, Actor, actors_of, stranger
 
 RICH_CLIPS = 16

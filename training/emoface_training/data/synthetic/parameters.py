@@ -26,6 +26,3 @@ EXPRESSION_PARAMETERS = (
     "blink",
 )
 RIG_PARAMETERS = SPEECH_PARAMETERS + EXPRESSION_PARAMETERS
-
-EMOTIONS = ("neutral", "calm", "happy", "sad", "angry", "fearful", "disgusted", "surprised")
-LEVELS = ("normal", "strong")

@@ -8,7 +8,7 @@ offsets measured against an independent aligner.
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from .errors import CorpusError
+from emoface_training.errors import CorpusError
 
 SIL = "SIL"
 VOWELS = ("AA", "AE", "AH", "AO", "AW", "AY", "EH", "ER", "EY", "IH", "IY", "OW", "OY", "UH", "UW")

@@ -1,18 +1,17 @@
-"""What every speech engine returns, and the choice of an engine by name."""
+"""What every speech engine returns."""
 
 import io
 import wave
-from collections.abc import Callable, Sequence
 from math import gcd
 from typing import NamedTuple
 
 import numpy as np
 from scipy.signal import resample_poly
 
-from .errors import SpeechEngineError
-from .phonemes import Segment
+from emoface_training.errors import SpeechEngineError
+from emoface_training.vocabulary import SAMPLE_RATE
 
-SAMPLE_RATE = 16000
+from .phonemes import Segment
 
 
 class Speech(NamedTuple):
@@ -49,16 +48,3 @@ def missing(engine: str, what: str, packages: str) -> SpeechEngineError:
         f"the speech engine {engine!r} needs {what}, which is not on this machine; "
         f"install it with: apt-get install {packages}"
     )
-
-
-def engine(name: str) -> Callable[[str, Sequence[str], Sequence[float]], list[Speech]]:
-    """The function ``speak(voice, texts, rates) -> list[Speech]`` of the engine called ``name``; rate 1.0 is normal."""
-    if name == "flite":
-        from .speech_flite import speak
-    elif name == "festival":
-        from .speech_festival import speak
-    elif name == "espeak":
-        from .speech_espeak import speak
-    else:
-        raise SpeechEngineError(f"got the speech engine {name!r}, expected flite, festival or espeak")
-    return speak

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import SpeechEngineError
+from emoface_training.errors import SpeechEngineError
+
 from .espeak_process import LIBRARY
 from .phonemes import from_espeak
 from .speech import Speech, missing, to_16k

@@ -6,7 +6,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from .errors import SpeechEngineError
+from emoface_training.errors import SpeechEngineError
+
 from .phonemes import from_festival
 from .speech import Speech, missing, read_wave, to_16k
 

@@ -6,9 +6,11 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from .errors import SpeechEngineError
+from emoface_training.errors import SpeechEngineError
+from emoface_training.vocabulary import SAMPLE_RATE
+
 from .phonemes import from_festival
-from .speech import SAMPLE_RATE, Speech, missing, read_wave, to_16k
+from .speech import Speech, missing, read_wave, to_16k
 
 
 def check() -> None:

@@ -10,11 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy.signal import fftconvolve
 
+from emoface_training.vocabulary import SAMPLE_RATE
+
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # pyworld imports pkg_resources, which announces its own end
     import pyworld
 
-SAMPLE_RATE = 16000
 LOUDNESS = 0.06  # root mean square of speech at 0 dB
 _HOP_MS = 5.0
 

@@ -1,0 +1,101 @@
+"""How the stages of each model family are wired in a package: the only place of the exporter that knows families."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from emoface_training.config import EmoFaceConfig, FaceFormerConfig, ModelConfig
+from emoface_training.nn.faceformer import block_multiple
+from emoface_training.vocabulary import EMOTIONS, LEVELS
+
+Vectors = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Wiring:
+    """One family.
+
+    sources: stage -> input -> where it comes from; outputs: what the caller sees; conditions: configuration -> default
+    vectors; widths: configuration -> last extent of every input but audio and conditions; block_multiple: features that
+    a block holds a multiple of.
+    """
+
+    sources: Mapping[str, Mapping[str, str]]
+    outputs: Mapping[str, str]
+    emotions: tuple[str, ...]
+    levels: tuple[str, ...]
+    conditions: Callable[[Any], Vectors]
+    widths: Callable[[Any], dict[str, int]]
+    block_multiple: Callable[[Any], int]
+
+
+def wiring_of(config: ModelConfig) -> Wiring:
+    """The wiring of a configuration's family."""
+    return WIRINGS[config.family]
+
+
+def _emoface_conditions(config: EmoFaceConfig) -> Vectors:
+    """Mean of the styles, normal level, emotion from the voice alone, no speaker calibration."""
+    return {
+        "style": np.full(len(config.styles), 1 / len(config.styles), np.float32),
+        "level": np.eye(len(LEVELS), dtype=np.float32)[0],
+        "emotion": np.eye(len(EMOTIONS) + 1, dtype=np.float32)[-1],
+        "speaker_mean": np.zeros(config.width, np.float32),
+    }
+
+
+def _emoface_widths(config: EmoFaceConfig) -> dict[str, int]:
+    return {"content": config.width, "emotion": config.width, "emotion_weight": config.vertices}
+
+
+def _faceformer_conditions(config: FaceFormerConfig) -> Vectors:
+    return {"style": np.full(len(config.styles), 1 / len(config.styles), np.float32)}
+
+
+def _faceformer_widths(config: FaceFormerConfig) -> dict[str, int]:
+    return {"content": config.keys * config.width}
+
+
+WIRINGS: dict[str, Wiring] = {
+    "emoface": Wiring(
+        sources={
+            "content_encoder": {"audio": "audio"},
+            "emotion_encoder": {"audio": "audio", "speaker_mean": "condition.speaker_mean"},
+            "mesh_attention": {"content": "content_encoder.content", "emotion": "emotion_encoder.emotion"},
+            "decoder": {
+                "content": "content_encoder.content",
+                "emotion": "emotion_encoder.emotion",
+                "emotion_weight": "mesh_attention.emotion_weight",
+                "style": "condition.style",
+                "level": "condition.level",
+                "emotion_class": "condition.emotion",
+            },
+        },
+        outputs={
+            "offsets": "decoder.offsets",
+            "emotion": "emotion_encoder.probabilities",
+            "emotion_weight": "mesh_attention.emotion_weight",
+        },
+        emotions=EMOTIONS,
+        levels=LEVELS,
+        conditions=_emoface_conditions,
+        widths=_emoface_widths,
+        block_multiple=lambda config: 1,
+    ),
+    "faceformer": Wiring(
+        sources={
+            "content_encoder": {"audio": "audio"},
+            "decoder": {"content": "content_encoder.content", "style": "condition.style"},
+        },
+        outputs={"offsets": "decoder.offsets"},
+        emotions=(),
+        levels=(),
+        conditions=_faceformer_conditions,
+        widths=_faceformer_widths,
+        block_multiple=block_multiple,
+    ),
+}

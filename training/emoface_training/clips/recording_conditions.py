@@ -1,0 +1,116 @@
+"""Random recording conditions for training speech: microphone, room, level and noise; nothing moves in time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import fft
+
+from emoface_training.vocabulary import SAMPLE_RATE
+
+EQUALISER_POINTS = 8  # on a logarithmic frequency axis, 50 Hz to the Nyquist frequency
+ROOM_SECONDS = 0.4
+DIRECT_TO_ROOM_DB = (6.0, 25.0)
+REVERBERATION_SECONDS = (0.1, 0.6)
+SIGNAL_TO_NOISE_DB = (8.0, 45.0)
+NOISE_TILT_DB = 5.0
+RUMBLE_TO_HZ = (40.0, 160.0)  # where rumble, breath and plosive pops end, and where a microphone may cut them off
+RUMBLE_DB = (-35.0, 3.0)  # of the speech
+
+
+@dataclass(frozen=True)
+class RecordingConditions:
+    """How strongly a clip is changed; zeros change nothing.
+
+    equaliser_db: standard deviation of a smooth random frequency response. Probabilities are per crop. gain_db: half
+    width of a uniform gain. Noise is coloured, at a uniform signal-to-noise ratio of 8 to 45 dB. Rumble is noise below
+    40 to 160 Hz, which synthetic speech lacks; as often the low frequencies are cut instead.
+    """
+
+    equaliser_db: float = 0.0
+    reverberation_probability: float = 0.0
+    noise_probability: float = 0.0
+    gain_db: float = 0.0
+    rumble_probability: float = 0.0
+
+    def apply(self, audio: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """audio float32 [N] in -1..1 -> the same speech in another recording, float32 [N] in -1..1."""
+        samples = len(audio)
+        room = generator.random() < self.reverberation_probability
+        if self.equaliser_db > 0 or room:
+            size = fft.next_fast_len(samples + int(ROOM_SECONDS * SAMPLE_RATE), real=True)
+            spectrum = fft.rfft(audio, size)
+            if self.equaliser_db > 0:
+                spectrum *= _smooth_response(len(spectrum), self.equaliser_db, generator)
+            if room:
+                spectrum *= fft.rfft(_room(generator), size)
+            audio = fft.irfft(spectrum, size)[:samples]
+        if generator.random() < self.noise_probability:
+            audio = audio + _noise(audio, generator)
+        if self.rumble_probability > 0:
+            audio = self._low_end(audio, generator)
+        gain = 10.0 ** (generator.uniform(-self.gain_db, self.gain_db) / 20.0)
+        return np.clip(audio * np.float32(gain), -1.0, 1.0).astype(np.float32, copy=False)
+
+    def _low_end(self, audio: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+        """Rumble, or no low frequencies, or neither."""
+        kind, corner = generator.random(), np.exp(generator.uniform(*np.log(RUMBLE_TO_HZ)))
+        if kind < self.rumble_probability:
+            return audio + _rumble(audio, corner, generator)
+        if kind < 2 * self.rumble_probability:
+            size = fft.next_fast_len(len(audio), real=True)
+            cut = fft.rfft(audio, size) * (1.0 - _below(corner, size))
+            return fft.irfft(cut, size)[: len(audio)].astype(np.float32, copy=False)
+        return audio
+
+
+AS_RECORDED = RecordingConditions()
+
+
+def _smooth_response(bins: int, deviation_db: float, generator: np.random.Generator) -> np.ndarray:
+    """A real (zero-phase) magnitude response [bins], float32."""
+    frequency = np.linspace(0.0, SAMPLE_RATE / 2, bins)
+    points = np.geomspace(50.0, SAMPLE_RATE / 2, EQUALISER_POINTS)
+    decibels = np.interp(frequency, points, generator.normal(0.0, deviation_db, EQUALISER_POINTS))
+    return (10.0 ** (decibels / 20.0)).astype(np.float32)
+
+
+def _room(generator: np.random.Generator) -> np.ndarray:
+    """The direct sound followed by exponentially decaying noise, float32."""
+    samples = int(ROOM_SECONDS * SAMPLE_RATE)
+    decay = np.exp(-6.9 * np.arange(samples) / (generator.uniform(*REVERBERATION_SECONDS) * SAMPLE_RATE))
+    tail = generator.standard_normal(samples) * decay
+    tail[: SAMPLE_RATE // 200] = 0.0  # 5 ms before the first reflection
+    tail *= 10.0 ** (-generator.uniform(*DIRECT_TO_ROOM_DB) / 20.0) / np.sqrt(np.sum(tail**2))
+    tail[0] = 1.0
+    return tail.astype(np.float32)
+
+
+def _noise(audio: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    spectrum = _white(len(audio), generator)
+    spectrum = spectrum * _smooth_response(len(spectrum), NOISE_TILT_DB, generator)
+    return _beside(audio, spectrum, -generator.uniform(*SIGNAL_TO_NOISE_DB))
+
+
+def _rumble(audio: np.ndarray, corner: float, generator: np.random.Generator) -> np.ndarray:
+    spectrum = _white(len(audio), generator) * _below(corner, fft.next_fast_len(len(audio), real=True))
+    return _beside(audio, spectrum, generator.uniform(*RUMBLE_DB))
+
+
+def _white(samples: int, generator: np.random.Generator) -> np.ndarray:
+    """Spectrum of white noise at least so long."""
+    return fft.rfft(generator.standard_normal(fft.next_fast_len(samples, real=True), dtype=np.float32))
+
+
+def _beside(audio: np.ndarray, spectrum: np.ndarray, decibels: float) -> np.ndarray:
+    """The noise of a spectrum, as long as the sound and so many decibels louder than it, float32."""
+    noise = fft.irfft(spectrum, fft.next_fast_len(len(audio), real=True))[: len(audio)]
+    level = np.sqrt(np.mean(audio**2)) * 10.0 ** (decibels / 20.0)
+    return (noise * np.float32(level / (np.sqrt(np.mean(noise**2)) + 1e-12))).astype(np.float32, copy=False)
+
+
+def _below(corner: float, size: int) -> np.ndarray:
+    """A second-order magnitude response that passes what lies below `corner` Hz, float32 [size // 2 + 1]."""
+    squared = (fft.rfftfreq(size, 1.0 / SAMPLE_RATE) / corner) ** 2
+    return (1.0 / (1.0 + squared * squared)).astype(np.float32)

@@ -1,0 +1,126 @@
+"""``emoface data ...``: make, convert and check training data."""
+
+import argparse
+import json
+import sys
+
+from emoface_training.commands.dataset_options import KINDS
+
+
+def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    """Add the command ``data`` with its subcommands."""
+    parser = subparsers.add_parser(
+        "data", help="make and check training data", description="Make, convert and check training data."
+    )
+    commands = parser.add_subparsers(dest="data_command", required=True, metavar="COMMAND")
+    synth = commands.add_parser(
+        "synth",
+        help="synthesise a phoneme-timed corpus of emotional speech and face motion",
+        description="Synthesise a corpus of emotional speech with flite, festival and eSpeak NG, and the motion of the "
+        "face that belongs to it. An interrupted run continues; the same seed gives the same bytes.",
+    )
+    synth.add_argument("--out", required=True, metavar="DIR", help="folder of the corpus")
+    synth.add_argument("--hours", type=float, default=3.0, metavar="H", help="hours of training speech (default 3)")
+    synth.add_argument("--seed", type=int, default=1, metavar="S", help="seed of everything random (default 1)")
+    synth.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default 1)")
+    synth.set_defaults(run=_synth)
+    _register_check(commands)
+    _register_ravdess(commands)
+
+
+def _register_check(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    check = commands.add_parser(
+        "check",
+        help="print what a dataset holds and every problem in it",
+        description="Read a whole dataset (VOCASET raw or in FaceFormer's layout, BIWI, 3D-RAVDESS, synthetic) and "
+        "print counts, shapes, units, rates, splits and every problem found. Exit code 0 without problems, 5 with.",
+    )
+    check.add_argument("dataset", metavar="DATASET_DIR")
+    check.add_argument("--kind", choices=KINDS, help="layout (default: found out)")
+    check.add_argument("--masks", metavar="FILE", help="masks of lips, eyes and forehead: see docs/datasets.md")
+    check.add_argument("--json", action="store_true", help="print one JSON object")
+    check.set_defaults(run=_check)
+
+
+def _register_ravdess(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    ravdess = commands.add_parser(
+        "ravdess",
+        help="make 3D-RAVDESS of RAVDESS' videos and EMOCA's codes",
+        description="With --videos: convert RAVDESS' speech videos to 30 fps and their sound to 16 kHz. Then run EMOCA "
+        "on OUT/video_30fps. With --codes and --flame: smooth EMOCA's codes, zero the global rotation, and write "
+        "FLAME meshes. Both steps go into the same OUT.",
+    )
+    ravdess.add_argument("--out", required=True, metavar="DIR", help="folder of the dataset")
+    ravdess.add_argument("--videos", metavar="DIR", help="RAVDESS' Actor_* folders")
+    ravdess.add_argument("--codes", metavar="DIR", help="EMOCA's output folders with saved codes")
+    ravdess.add_argument("--flame", metavar="FILE.pkl", help="your licensed FLAME model, such as generic_model.pkl")
+    for name, unit in (("expression", "codes"), ("jaw", "rad")):
+        ravdess.add_argument(
+            f"--{name}-noise",
+            nargs=2,
+            type=float,
+            metavar=("Q", "R"),
+            help=f"Kalman: acceleration density and measurement variance of the {name} ({unit})",
+        )
+    ravdess.set_defaults(run=_ravdess)
+
+
+def _synth(args: argparse.Namespace) -> int:
+    from emoface_training.data.synthetic.generate import generate
+    from emoface_training.errors import CorpusError
+
+    try:
+        description = generate(args.out, args.hours, args.seed, args.workers)
+    except CorpusError as error:
+        print(f"emoface data synth: {error}", file=sys.stderr)
+        return error.exit_code
+    for split, counts in description["splits"].items():
+        print(f"{split:12s} {counts['clips']:6d} clips {counts['seconds'] / 60:7.1f} min")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    from emoface_training.data.check import as_text, check
+    from emoface_training.errors import CorpusError, DatasetError
+
+    try:
+        report = check(args.dataset, args.kind, args.masks, _bar("reading"))
+    except CorpusError as error:
+        print(f"emoface data check: {error}", file=sys.stderr)
+        return error.exit_code
+    print(json.dumps(report.to_json()) if args.json else as_text(report))
+    return 0 if report.ok else DatasetError.exit_code
+
+
+def _ravdess(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from emoface_training.data import ravdess_build
+    from emoface_training.data.smoothing import EXPRESSION_NOISE, JAW_NOISE, Noise
+    from emoface_training.errors import CorpusError
+
+    if not args.videos and not (args.codes and args.flame):
+        print("emoface data ravdess: got neither --videos nor --codes with --flame, expected one step", file=sys.stderr)
+        return 2
+    out = Path(args.out)
+    try:
+        if args.videos:
+            count = ravdess_build.convert_videos(Path(args.videos), out, _bar("ffmpeg"))
+            print(f"{count} takes in {out / ravdess_build.VIDEO}: run EMOCA on them, then give --codes and --flame")
+        if args.codes and args.flame:
+            expression = Noise(*args.expression_noise) if args.expression_noise else EXPRESSION_NOISE
+            jaw = Noise(*args.jaw_noise) if args.jaw_noise else JAW_NOISE
+            facts = ravdess_build.build(
+                Path(args.codes), Path(args.flame), out, expression, jaw, _bar("codes to meshes")
+            )
+            print(json.dumps(facts, indent=1))
+    except CorpusError as error:
+        print(f"emoface data ravdess: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _bar(label: str):  # type: ignore[no-untyped-def]
+    from tqdm import tqdm
+
+    return lambda items: tqdm(items, desc=label, mininterval=2.0, disable=None)

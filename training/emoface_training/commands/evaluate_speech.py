@@ -1,0 +1,81 @@
+"""Command `emoface eval-speech`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from emoface.cli.options import add_threads
+from emoface_training.commands.train import guarded
+
+ENERGY_CLIPS = 300
+
+
+def register(subparsers: argparse._SubParsersAction) -> None:
+    """Add the command. Nothing heavy is imported before it runs."""
+    parser = subparsers.add_parser(
+        "eval-speech",
+        help="measure a model on recorded speech",
+        description="Align recordings with PocketSphinx, animate them, and print how the mouth follows the aligned "
+        "phonemes: jaw, closed lips, tucked lip, silence. The transcript is FILE.txt beside FILE.wav, or --text; "
+        "without one the recogniser decides what is said.",
+    )
+    parser.add_argument("model", metavar="PACKAGE|CHECKPOINT", help='such as "default" or RUN/stage_b')
+    parser.add_argument("sounds", nargs="+", metavar="WAV")
+    parser.add_argument("--text", help="what is said, for a single WAV")
+    parser.add_argument(
+        "--pronounce", action="append", default=[], metavar="WORD=SOUNDS", help="for example 'malia=M AH L IY AH'"
+    )
+    parser.add_argument("--emotion", default="auto", help="auto (default), or the class that the model is told")
+    parser.add_argument("--level", choices=("normal", "strong"), default="normal")
+    parser.add_argument("--corpus", metavar="DIR", help="synthetic corpus to fit the energy baseline on")
+    parser.add_argument("--events", action="store_true", help="list every judged phoneme")
+    add_threads(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object to stdout")
+    parser.set_defaults(run=_run)
+
+
+def _run(args: argparse.Namespace) -> int:
+    import torch
+
+    from emoface_training.clips.store import ClipStore
+    from emoface_training.data.corpus import Corpus
+    from emoface_training.data.synthetic.rig import Rig
+    from emoface_training.errors import OptionsError
+    from emoface_training.evaluation import on_recordings
+    from emoface_training.evaluation.measured_models import open_model
+    from emoface_training.vocabulary import EMOTIONS
+
+    def job() -> int:
+        if args.text is not None and len(args.sounds) > 1:
+            raise OptionsError(
+                f"got --text with {len(args.sounds)} sounds, expected one: put each text into a .txt beside its sound"
+            )
+        if args.emotion not in ("auto", *EMOTIONS):
+            raise OptionsError(f"got --emotion {args.emotion!r}, expected auto or one of {', '.join(EMOTIONS)}")
+        torch.set_num_threads(args.threads)
+        torch.set_flush_denormal(True)
+        model = open_model(args.model)
+        said = dict(_pronunciation(item) for item in args.pronounce)
+        recordings = [on_recordings.read_recording(sound, args.text, said) for sound in args.sounds]
+        train = []
+        if args.corpus:
+            references = Corpus.open(args.corpus).clips("train")
+            some = references[:: max(1, len(references) // ENERGY_CLIPS)]
+            train = ClipStore.load(some, model.fps, len(model.styles)).clips
+        report = on_recordings.evaluate(model, Rig.load(), recordings, args.emotion, args.level, train)
+        print(json.dumps(report) if args.json else on_recordings.table(report, args.events))
+        return 0
+
+    return guarded(job)
+
+
+def _pronunciation(item: str) -> tuple[str, str]:
+    from emoface_training.data.synthetic.phonemes import PHONEME_INDEX, SIL
+    from emoface_training.errors import OptionsError
+
+    word, _, sounds = item.partition("=")
+    names = sounds.upper().split()
+    if not word or not names or not set(names) <= set(PHONEME_INDEX) - {SIL}:
+        raise OptionsError(f"got --pronounce {item!r}, expected WORD=SOUNDS in ARPAbet without stress: 'hue=HH Y UW'")
+    return word.lower(), " ".join(names)

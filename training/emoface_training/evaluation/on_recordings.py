@@ -1,0 +1,220 @@
+"""`emoface eval-speech`: a model on recordings of people, whose phonemes an independent aligner finds.
+
+No motion was recorded with such speech. The reference is what the rig's own rules (`visemes.speech_parameters`) make of
+the aligned phonemes, neutral, without any actor's style and without loudness; it inherits the aligner's errors of 10 to
+20 ms. The measures are those of `measures.speech`, with the counts of events beside, since a recording has few of them.
+Correlations take all frames of all recordings together.
+
+Speakers open wider on loud syllables, and so does the corpus. `jaw_correlation_loud` is therefore the correlation with
+the jaw of all rules of the corpus (`expression.motion`, neutral, of a speaker between all): a second figure, since that
+reference is no longer independent of the sound's energy.
+
+Beside the model: "rules", the reference itself under the same measures, and, where a corpus to fit it on is given,
+"energy", the linear map from the sound's energy to motion. `energy_correlation` and
+`energy_correlation_loud` need no corpus: the frames' log energy against either jaw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.signal import resample_poly
+
+from emoface.audio.files import read_sound
+from emoface_training.clips.store import StoredClip
+from emoface_training.data.synthetic import expression
+from emoface_training.data.synthetic.parameters import RIG_PARAMETERS, SPEECH_PARAMETERS
+from emoface_training.data.synthetic.visemes import FPS, speech_parameters
+from emoface_training.errors import AlignmentError, OptionsError
+from emoface_training.evaluation import speech_alignment
+from emoface_training.evaluation.baselines import EnergyBaseline, log_energy
+from emoface_training.evaluation.measured_models import EvaluatedModel, PackageModel
+from emoface_training.measures.speech import MouthGauge, SpeechMeasures, correlation
+from emoface_training.motion.basis import MotionRig
+from emoface_training.motion.targets import clip_offsets, codes_to_offsets
+from emoface_training.vocabulary import EMOTIONS, LEVELS, SAMPLE_RATE
+
+BETWEEN_ALL = expression.Style(*[1.0] * len(expression.Style._fields))
+LARGEST_LAG = 4  # frames to each side in which the best lag is sought
+SAME_TEMPLATE_M = 1e-5
+KINDS = {"bilabials": "p b m", "labiodentals": "f v", "open_vowels": "open vowel"}
+
+
+@dataclass(frozen=True)
+class Recording:
+    """clip: sound at 16 kHz, aligned phonemes, and the rules' parameters [T, 21] as its motion."""
+
+    name: str
+    text: str
+    recognised: bool
+    clip: StoredClip
+
+
+def read_recording(
+    path: str | Path, text: str | None = None, pronunciations: Mapping[str, str] | None = None
+) -> Recording:
+    """A sound file with its transcript: `text`, else the .txt of the same stem beside it, else what is recognised.
+
+    Raises the SDK's AudioFileError for the sound, AlignmentError for a transcript that does not fit it.
+    """
+    path = Path(path)
+    sound = read_sound(path)
+    beside = path.with_suffix(".txt")
+    try:
+        if text is None and beside.is_file():
+            text = _transcript(beside)
+        alignment = speech_alignment.align(sound.samples, sound.rate, text, pronunciations)
+    except AlignmentError as error:
+        raise AlignmentError(f"{path}: {error}") from error
+    mono = sound.samples.mean(1, dtype=np.float64)
+    if sound.rate != SAMPLE_RATE:
+        divisor = int(np.gcd(sound.rate, SAMPLE_RATE))
+        mono = resample_poly(mono, SAMPLE_RATE // divisor, sound.rate // divisor)
+    audio = np.clip(np.round(mono * 32768.0), -32768, 32767).astype(np.int16)
+    frames = len(audio) * FPS // SAMPLE_RATE
+    parameters = np.zeros((frames, len(RIG_PARAMETERS)), np.float16)
+    parameters[:, : len(SPEECH_PARAMETERS)] = speech_parameters(alignment.segments, frames)
+    clip = StoredClip(audio, parameters, list(alignment.segments), len(EMOTIONS), 0, "", -1, -1)
+    return Recording(path.name, alignment.text, alignment.recognised, clip)
+
+
+def _transcript(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise AlignmentError(
+            f"got the transcript {path.name}, which cannot be read ({error}), expected UTF-8 text: save it as such"
+        ) from error
+
+
+def evaluate(
+    model: EvaluatedModel,
+    rig: MotionRig,
+    recordings: Sequence[Recording],
+    emotion: str = "auto",
+    level: str = "normal",
+    train: Sequence[StoredClip] = (),
+) -> dict[str, Any]:
+    """Figures by predictor, by recording, and every judged event of the model.
+
+    emotion: "auto" or a class that the model is told. train: clips that the energy baseline is fitted on.
+    Raises OptionsError when the model animates another face or at another rate than the rig's.
+    """
+    _check_face(model, rig)
+    gauge = MouthGauge(rig)
+    told = EMOTIONS.index(emotion) if emotion != "auto" else len(EMOTIONS)
+    clips = [replace(recording.clip, emotion=told, level=LEVELS.index(level)) for recording in recordings]
+    energy = EnergyBaseline(rig, list(train), FPS) if train else None
+    parts: list[dict[str, SpeechMeasures]] = [{} for _ in clips]
+    for index, offsets in model.animate(clips, "auto" if emotion == "auto" else "given"):
+        target = clip_offsets(rig, clips[index])
+        shown = {"model": offsets, "rules": target}
+        if energy is not None:
+            shown["energy"] = codes_to_offsets(rig, energy.predict(clips[index]))
+        for name, motion in shown.items():
+            parts[index][name] = SpeechMeasures(gauge, FPS)
+            parts[index][name].add(clips[index], motion, target)
+    rows = {name: SpeechMeasures.joined([part[name] for part in parts]) for name in parts[0]}
+    levels = np.concatenate([log_energy(clip, FPS) for clip in clips])
+    jaw, reference = rows["model"].jaws()
+    loud = np.concatenate([gauge.jaw_drop(rig.offsets(_with_loudness(clip))) for clip in clips])
+    return {
+        "recordings": [_recording(recording, part) for recording, part in zip(recordings, parts, strict=True)],
+        "emotion": emotion,
+        "level": level,
+        "closed_below_mm": 1000.0 * gauge.closed_below,
+        "tucked_below_mm": 1000.0 * gauge.tucked_below,
+        "energy_correlation": correlation(levels, reference),
+        "energy_correlation_loud": correlation(levels, loud),
+        "best_lag_frames": best_lag(jaw, reference),
+        "rows": {
+            name: row.figures() | {"jaw_correlation_loud": correlation(row.jaws()[0], loud)}
+            for name, row in rows.items()
+        },
+        "model": model.facts(),
+    }
+
+
+def _with_loudness(clip: StoredClip) -> np.ndarray:
+    """Rig parameters [T, 21] of the corpus' rules for the clip's phonemes and sound."""
+    energy = expression.energy_envelope(clip.waveform(), clip.frames)
+    return expression.motion(clip.phonemes, energy, "neutral", 0, BETWEEN_ALL, np.random.default_rng(0))
+
+
+def _recording(recording: Recording, part: dict[str, SpeechMeasures]) -> dict[str, Any]:
+    return {
+        "name": recording.name,
+        "seconds": len(recording.clip.audio) / SAMPLE_RATE,
+        "text": recording.text,
+        "recognised": recording.recognised,
+        "rows": {name: measures.figures() for name, measures in part.items()},
+        "events": [asdict(event) for event in part["model"].events],
+    }
+
+
+def best_lag(jaw: np.ndarray, reference: np.ndarray) -> int:
+    """Frames by which the jaw [T] is behind its reference [T] where they agree best; negative: ahead."""
+    frames = len(jaw)
+    lags = [lag for lag in range(-LARGEST_LAG, LARGEST_LAG + 1) if abs(lag) < frames - 1]
+    agreement = [
+        correlation(jaw[max(0, lag) : frames + min(0, lag)], reference[max(0, -lag) : frames - max(0, lag)])
+        for lag in lags
+    ]
+    return lags[int(np.argmax(agreement))] if lags else 0
+
+
+def _check_face(model: EvaluatedModel, rig: MotionRig) -> None:
+    model.check(rig, FPS)
+    if isinstance(model, PackageModel):
+        apart = float(np.abs(model.package.face.template - rig.template).max())
+        if apart > SAME_TEMPLATE_M:
+            raise OptionsError(
+                f"got the package {model.label}, whose face is up to {1000 * apart:.2f} mm off this version's rig, "
+                "expected the rig that it was trained on, since the measures are on the rig's scale: use the version "
+                "of emoface that made the package, or train again"
+            )
+
+
+def table(report: dict[str, Any], events: bool = False) -> str:
+    """The report as text; with `events` every judged phoneme of the model, those that went wrong marked."""
+    lines = []
+    for part in report["recordings"]:
+        how = "recognised, may be wrong" if part["recognised"] else "transcript given"
+        lines.append(f"{part['name']}: {part['seconds']:.1f} s ({how}): {part['text']}")
+        lines += [_row(name, figures) for name, figures in part["rows"].items()]
+        if events:
+            lines += [_event(event) for event in part["events"]]
+    lines.append(f"all recordings, emotion {report['emotion']}, level {report['level']}:")
+    lines += [_row(name, figures) for name, figures in report["rows"].items()]
+    louder = "; ".join(f"{name} {figures['jaw_correlation_loud']:.2f}" for name, figures in report["rows"].items())
+    lines.append(f"against the jaw of the rules with loudness: {louder}")
+    lines.append(
+        f"log energy alone: jaw r {report['energy_correlation']:.2f} (with loudness "
+        f"{report['energy_correlation_loud']:.2f}); the model agrees best "
+        f"{report['best_lag_frames']:+d} frames late; closed below {report['closed_below_mm']:.2f} mm, tucked below "
+        f"{report['tucked_below_mm']:.2f} mm"
+    )
+    return "\n".join(lines)
+
+
+def _row(name: str, figures: dict[str, Any]) -> str:
+    def of(rate: str, count: str) -> str:
+        return f"{round(figures[rate] * figures[count])} of {figures[count]}"
+
+    return (
+        f"  {name:>6}: jaw r {figures['jaw_correlation']:.2f}; p b m closed {of('closures', 'bilabials')}; open vowels "
+        f"falsely closed {of('false_closures', 'open_vowels')}; f v tucked {of('tucks', 'labiodentals')}; closed in "
+        f"silence {of('silence_closed', 'silent_frames')} frames"
+    )
+
+
+def _event(event: dict[str, Any]) -> str:
+    wrong = event["hit"] == (event["kind"] == "open_vowels")
+    return (
+        f"    {'MISS' if wrong else 'ok':>4} {event['start']:7.2f}-{event['end']:.2f} s {event['phoneme']:>2} "
+        f"({KINDS[event['kind']]}) {1000 * event['measured']:.2f} mm"
+    )

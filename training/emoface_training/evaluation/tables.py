@@ -1,0 +1,74 @@
+"""A report as text for the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from emoface_training.evaluation.columns import Column, columns
+
+WIDTH = 13
+BRIEF = ("lve_rms_mm", "eve_rms_mm", "face_rms_mm")
+
+
+def table(report: dict[str, Any]) -> str:
+    """The report as text: one row per predictor, then models by emotion, by level and over the training styles."""
+    model = report["rows"]["model"]
+    lines = [
+        f"{report['split']}: {report['clips']} clips, {model['frames']} frames, emotion {report['emotion']}"
+        + (
+            f"; {model['bilabials']} p b m, {model['open_vowels']} open vowels, {model['labiodentals']} f v"
+            if "bilabials" in model
+            else ""
+        ),
+        "; ".join(
+            [
+                f"{name} mask {model[f'{name}_mask_sha256'][:12]}"
+                for name in ("lips", "eyes_forehead")
+                if f"{name}_mask_sha256" in model
+            ]
+            + ([f"closed below {report['closed_below_mm']:.2f} mm"] if "closed_below_mm" in report else [])
+        )
+        or "no masks: LVE and EVE need them (--masks)",
+        *([f"model: {report['models']['model']['label']}"] if len(report["models"]) > 1 else []),
+        *_rows("", columns(model), report["rows"].items()),
+    ]
+    lines += [_heard(name, heard) for name, heard in report.get("emotion_recognition", {}).items() if heard["clips"]]
+    brief = [column for column in columns(model) if column.key in BRIEF]
+    for kind in ("emotions", "levels"):
+        groups = report.get(kind, {})
+        if len(groups) > 1:
+            named = [(f"{group} {row}", each["rows"][row]) for group, each in groups.items() for row in each["rows"]]
+            named = [(name, row) for name, row in named if not name.endswith(("energy", "ground_truth"))]
+            lines += ["", *_rows(f"by {kind[:-1]}", brief, named)]
+    for name, styles in report.get("styles", {}).items():
+        if "spread" in styles:
+            lines += ["", *_spread(name, styles, columns(model))]
+    return "\n".join(lines)
+
+
+def _rows(corner: str, shown: list[Column], rows: Iterable[tuple[str, dict[str, Any]]]) -> list[str]:
+    cells = [[corner, *(column.title for column in shown)]]
+    cells += [[name, *(column.cell(row) for column in shown)] for name, row in rows]
+    first = max(WIDTH, *(len(line[0]) for line in cells))
+    return [" ".join([f"{line[0]:>{first}}", *(f"{cell:>{WIDTH}}" for cell in line[1:])]) for line in cells]
+
+
+def _heard(name: str, heard: dict[str, Any]) -> str:
+    """How often a model hears the right emotion, without and with calibration."""
+    text = f"{name} hears the emotion of {100 * heard['emotion_accuracy']:.1f} % of {heard['clips']} clips"
+    if "calibrated_clips" in heard:
+        text += (
+            f"; calibrated {100 * heard['emotion_accuracy_calibrated']:.1f} % of {heard['calibrated_clips']} "
+            f"(before {100 * heard['emotion_accuracy_before']:.1f} %)"
+        )
+    return text
+
+
+def _spread(name: str, styles: dict[str, Any], shown: list[Column]) -> list[str]:
+    """Rows mean, std, min and max of the unseen subjects' figures over the training styles."""
+    found = styles["spread"]
+    shown = [column for column in shown if column.key in found]
+    rows = [(kind, {key: each[kind] for key, each in found.items()}) for kind in ("mean", "std", "min", "max")]
+    title = f"{name}: {styles['unseen_clips']} clips of unseen subjects under each of {len(styles['by_style'])} styles"
+    return [title, *_rows("", shown, rows)]

@@ -1,0 +1,391 @@
+"""Stage B: the whole model under the paper's losses and a training scheme (section 3.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from emoface_training.clips.conditions import Conditions
+from emoface_training.clips.length_buckets import LengthBuckets
+from emoface_training.clips.store import ClipStore
+from emoface_training.data.sample import DatasetFace
+from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
+from emoface_training.errors import OptionsError
+from emoface_training.loop.precision import encoder_precision
+from emoface_training.loop.split import BatchRows, row_index, share_dropout
+from emoface_training.loop.step_seeds import seed_step, step_generator
+from emoface_training.measures.vertices import VertexMetrics
+from emoface_training.models.families import family_of
+from emoface_training.models.rollout import Rollout, animate
+from emoface_training.motion.targets import Face, clip_offsets, motion_targets
+from emoface_training.nn.motion_decoder import MotionOutputs
+from emoface_training.nn.talking_model import TalkingModel
+from emoface_training.options import StageBOptions
+from emoface_training.stages import losses
+from emoface_training.stages.losses import LossWeights
+from emoface_training.stages.objectives import objective_of
+from emoface_training.stages.schemes import ground_truth_probability, mix
+from emoface_training.stages.stage_b_batch import Draw, StageBBatch, padded, swapped_content
+from emoface_training.vocabulary import UNKNOWN_EMOTION
+
+ENCODE_BATCH = 8
+
+
+@dataclass(frozen=True)
+class Features:
+    """Encoder outputs of one whole clip at frame rate [T, D]: content, and emotion where the model has that stream."""
+
+    content: Tensor
+    emotion: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One decoder batch: self rows first, then the cross rows (swapped content) with the same targets.
+
+    motion: the targets' codes (`MotionTargets.window`), [B, T, width]. labels int64 [own] and pooled [own, D]: classes
+    and mean emotion features for L_cls, None without that stream. Where these are a part of a batch: index, their rows
+    among all `total` of it, and totals, its `StageBBatch.totals()`.
+    """
+
+    content: Tensor
+    emotion: Tensor | None
+    mask: Tensor
+    frame_weights: Tensor
+    motion: Tensor
+    given: Conditions
+    own: int
+    labels: Tensor
+    pooled: Tensor | None
+    index: Tensor | None = None
+    total: int = 0
+    totals: dict[str, tuple[float, float]] | None = None
+
+    @property
+    def streams(self) -> dict[str, Tensor]:
+        """Features by stream."""
+        return {"content": self.content} | ({} if self.emotion is None else {"emotion": self.emotion})
+
+
+class StageB:
+    """The task that `loop.run` drives: batches, the family's losses, validation, and what is saved."""
+
+    name = "stage_b"
+    extra = None
+
+    def __init__(
+        self,
+        model: TalkingModel,
+        train: ClipStore,
+        validation: ClipStore,
+        rig: Face,
+        options: StageBOptions,
+        seed: int,
+    ) -> None:
+        self.model, self.train, self.validation, self.rig = model, train, validation, rig
+        self.objective = objective_of(model.config)
+        options = self.objective.effective(options)
+        self.options, self.seed = options, seed
+        self._check_data(train)
+        self.targets = motion_targets(rig, train, model.decoder.basis, self.device)
+        self.weights = LossWeights(
+            options.loss_self, options.loss_cross, options.loss_velocity, options.loss_classification
+        )
+        vertices = model.config.vertices
+        try:
+            self.vertex_weights = losses.region_weights(vertices, rig.masks, options.loss_regions)
+        except KeyError as error:
+            raise OptionsError(error.args[0]) from None
+        self.buckets = None
+        if options.length_buckets > 1:
+            self.buckets = LengthBuckets([clip.frames for clip in train.clips], options.length_buckets)
+        self.dropout_rows: BatchRows | None = None
+        self.cache: list[Features] | None = None
+        self.frozen = False
+        for name in options.frame_gains:
+            if name not in RIG_PARAMETERS:
+                raise OptionsError(f"got frame_gains.{name}, expected one of {', '.join(RIG_PARAMETERS)}")
+        self._unfreeze()  # of what stage A may have left at rest
+        if options.freeze_encoders_for > 0:
+            self._freeze()
+        if options.fusion_rate_factor == 0 and "mesh_attention" in model.stages:
+            model.stages["mesh_attention"].requires_grad_(False)  # its gradient is most of a step's time
+
+    def _check_data(self, train: ClipStore) -> None:
+        """Raises OptionsError for options that this data cannot serve."""
+        recorded = isinstance(self.rig, DatasetFace)
+        if recorded and self.options.frame_gains:
+            raise OptionsError("got frame_gains, expected none: this dataset has vertices and no rig parameters")
+        unlabelled = sum(clip.emotion == UNKNOWN_EMOTION for clip in train.clips)
+        if self.options.classification and unlabelled:
+            raise OptionsError(
+                f"got classification: true with {unlabelled} clips of unknown emotion, expected labels for every clip: "
+                "set stage_b.classification to false (L_cls is off on such data)"
+            )
+
+    @property
+    def face(self) -> DatasetFace | None:
+        """What a checkpoint keeps as `face.npz`; the synthetic head needs none where spirals tell it."""
+        if isinstance(self.rig, DatasetFace):
+            return self.rig
+        if family_of(self.model.config).stores_spirals:
+            return None
+        return DatasetFace(
+            self.rig.template, self.rig.faces, self.rig.masks, colours=getattr(self.rig, "colours", None)
+        )
+
+    @property
+    def _encoders(self) -> tuple:
+        return tuple(self.model.encoders.values())
+
+    def _freeze(self) -> None:
+        self.frozen = True
+        for encoder in self._encoders:
+            encoder.requires_grad_(False)
+
+    def _unfreeze(self) -> None:
+        self.cache, self.frozen = None, False
+        for encoder in self._encoders:
+            encoder.requires_grad_(True)
+            encoder.feature_extractor.requires_grad_(False)  # the paper keeps wav2vec2's CNN fixed
+
+    def parameter_groups(self) -> list[dict]:
+        """Encoders at their own rate; their frozen front ends in neither group."""
+        fixed = {id(p) for e in self._encoders for p in e.feature_extractor.parameters()}
+        encoders = [p for e in self._encoders for p in e.parameters() if id(p) not in fixed]
+        fusing = self.model.stages.get("mesh_attention")
+        fusion = [] if fusing is None else list(fusing.parameters())
+        known = fixed | {id(p) for p in [*encoders, *fusion]}
+        others = [p for p in self.model.parameters() if id(p) not in known]
+        return [
+            {"params": others, "factor": 1.0},
+            {"params": encoders, "factor": self.options.encoder_rate_factor},
+            {"params": fusion, "factor": self.options.fusion_rate_factor},
+        ]
+
+    def prepare(self) -> None:
+        """Encode the split once, if the encoders are frozen at first."""
+        if self.frozen:
+            self.fill_cache()
+
+    # -- features ---------------------------------------------------------------------------------------------
+
+    @property
+    def device(self) -> torch.device:
+        return self.model.decoder.positions.device
+
+    def _encode(self, clips: list[int], samples: int, loaded: dict[int, Tensor]) -> list[Features]:
+        """Whole clips through the encoders; zero padding behind a clip is the silence a flush would feed.
+
+        loaded: waveforms that are in memory already; samples: length that all are padded to.
+        """
+        stored = [self.train.clips[i] for i in clips]
+        audio = torch.zeros(len(stored), samples)
+        for row, (index, clip) in enumerate(zip(clips, stored, strict=True)):
+            audio[row, : len(clip.audio)] = loaded[index] if index in loaded else torch.from_numpy(clip.waveform())
+        with encoder_precision(self.options, self.device):
+            streams = self.model.encode_streams(audio.to(self.device), [len(clip.audio) for clip in stored])
+        return [
+            Features(**{name: rows[r, : clip.frames].float() for name, rows in streams.items()})
+            for r, clip in enumerate(stored)
+        ]
+
+    @torch.no_grad()
+    def fill_cache(self) -> None:
+        """Encode the whole split once (half precision in memory), while the encoders are frozen."""
+        training = self.model.training
+        self.model.eval()
+        ends = np.cumsum([clip.frames for clip in self.train.clips])
+        # One block for all clips: many small ones between large temporaries would fragment the heap by gigabytes
+        memory = {
+            name: torch.empty(int(ends[-1]), width, dtype=torch.float16)
+            for name, width in self.model.stream_widths.items()
+        }
+        self.cache = [
+            Features(**{name: rows[end - clip.frames : end] for name, rows in memory.items()})
+            for clip, end in zip(self.train.clips, ends.tolist(), strict=True)
+        ]
+        order = sorted(range(len(self.cache)), key=lambda i: -self.train.clips[i].frames)
+        for first in range(0, len(order), ENCODE_BATCH):
+            rows = order[first : first + ENCODE_BATCH]
+            longest = max(len(self.train.clips[i].audio) for i in rows)
+            for i, features in zip(rows, self._encode(rows, longest, {}), strict=True):
+                for name in memory:
+                    getattr(self.cache[i], name).copy_(getattr(features, name))
+        self.model.train(training)
+
+    def features(self, clips: list[int], progress: float, batch: StageBBatch) -> dict[int, Features]:
+        """Features of whole clips by index, from the cache while the encoders are frozen."""
+        wanted = sorted(set(clips), key=lambda i: self.train.clips[i].frames)
+        if progress < self.options.freeze_encoders_for:
+            if self.cache is None:
+                self.prepare()
+            names = self.model.streams
+            return {
+                i: Features(**{name: getattr(self.cache[i], name).to(self.device).float() for name in names})
+                for i in wanted
+            }
+        if self.frozen:
+            self._unfreeze()
+        return dict(zip(wanted, self._encode(wanted, batch.samples, batch.audio), strict=True))
+
+    # -- one step ---------------------------------------------------------------------------------------------
+
+    def load(self, step: int, rows: range | None = None) -> StageBBatch:
+        """The batch of a step, with sound and motion for its `rows` (default: all)."""
+        draw = Draw.make(self.train, self.options, step_generator(self.seed, self.name, step), self.buckets)
+        rows = range(len(draw.clips)) if rows is None else rows
+        return StageBBatch.load(draw, rows, self.train, self.targets, self.options.frame_gains, not self.frozen)
+
+    def rows(self, batch: StageBBatch, progress: float, rows: range | None = None) -> Rows:
+        """Decoder inputs and targets of a batch, or of some of its rows."""
+        draw, store = batch.draw, self.train
+        own = batch.rows if rows is None else rows
+        cross, takes, longest = draw.cross(own), draw.takes, batch.mask.shape[1]
+        features = self.features(draw.wanted(own, store), progress, batch)
+        calibrated = {draw.clips[row] for row in own} & set(takes)
+        # All before any is taken off: a take may be a calibrated clip itself
+        means = {clip: features[takes[clip]].emotion.mean(0) for clip in sorted(calibrated)}
+        for clip, mean in means.items():
+            features[clip] = Features(features[clip].content, features[clip].emotion - mean)
+        content, emotion, motion = [], [], []
+        for place, row in enumerate([*own, *cross]):
+            clip, partner, window = draw.clips[row], draw.partners[row], draw.window(row)
+            source = features[clip].content
+            if place >= len(own):
+                source = swapped_content(store, clip, partner, features[partner].content, self.options.pair_alignment)
+            content.append(source[window])
+            if features[clip].emotion is not None:
+                emotion.append(features[clip].emotion[window])
+            motion.append(batch.motion[row])
+        items = torch.tensor([*own, *cross])
+        given = Conditions(*(part[items].to(self.device) for part in vars(draw.given).values()))
+        part = {}
+        if len(own) < len(draw.clips):
+            index = torch.tensor(row_index(own, draw.partners))
+            part = {"index": index, "total": len(draw.clips) + len(draw.cross(range(len(draw.clips))))}
+            part |= {"totals": batch.totals()}
+        return Rows(
+            padded(content, longest),
+            padded(emotion, longest) if emotion else None,
+            batch.mask[items].to(self.device),
+            batch.frame_weights[items].to(self.device),
+            padded(motion, longest).to(self.device),
+            given,
+            len(own),
+            torch.tensor([store.clips[draw.clips[row]].emotion for row in own], device=self.device),
+            torch.stack([features[draw.clips[row]].emotion.mean(0) for row in own]) if emotion else None,
+            **part,
+        )
+
+    def _vertices(self, generator: torch.Generator) -> Tensor | None:
+        """A weighted sample of vertices for this step's losses, None for all."""
+        count = self.options.loss_vertices
+        if not count or count >= len(self.vertex_weights) or self.targets.to_basis is None:
+            return None
+        return torch.multinomial(self.vertex_weights, count, generator=generator).to(self.device)
+
+    def inputs(self, rows: Rows, vertices: Tensor | None, progress: float) -> dict[str, Tensor]:
+        """What the decoder reads; the fusion rests before `fusion_from`.
+
+        The fusion depends on audio alone: one evaluation serves all passes of a step.
+        """
+        fused = self.model.fuse(rows.streams, vertices, resting=progress < self.options.fusion_from)
+        return rows.streams | fused | vars(rows.given)
+
+    def loss(
+        self, step: int, progress: float, batch: StageBBatch | None = None, rows: range | None = None
+    ) -> tuple[Tensor, dict[str, Tensor | float]]:
+        """The loss of one step (EmoFace: equation 9), or what `rows` of its batch add to it, and its parts."""
+        generator = seed_step(self.seed, self.name, step)
+        rows = self.rows(self.load(step, rows) if batch is None else batch, progress, rows)
+        if rows.index is not None and self.dropout_rows is None:
+            self.dropout_rows = share_dropout(self.model)
+        if self.dropout_rows is not None:
+            self.dropout_rows.index, self.dropout_rows.total = rows.index, rows.total
+        vertices = self._vertices(generator)
+        target = self.targets.offsets(rows.motion, vertices)
+        truth = target.flatten(2) if self.targets.to_basis is None else rows.motion @ self.targets.to_basis
+        scheme = self.options.scheme
+        late = scheme == "self-growing" and progress >= self.options.rollout_from
+        rollout = late or scheme == "autoregressive"
+        probability = 0.0 if rollout else ground_truth_probability(progress, scheme)
+        inputs = self.inputs(rows, vertices, progress)
+        if rollout and self._rollout_gradient:
+            outputs, _ = self.model.decoder.rollout(inputs, vertices)
+        else:
+            fed = truth
+            if probability < 1.0:
+                predicted = self._predicted_codes(inputs, truth, vertices, rollout)
+                fed = mix(truth, predicted, probability, generator, rows.index, rows.total)
+            outputs = self.model.decoder.given(inputs, fed, vertices)
+        weighted = vertices is None and self.options.loss_regions
+        weights = self.vertex_weights.to(self.device) if weighted else None
+        terms, parts = self._terms(outputs, target, rows, weights)
+        total = losses.total(terms, self.weights)
+        return total, parts | terms | {"ground_truth": probability}
+
+    @property
+    def _rollout_gradient(self) -> bool:
+        """Whether gradients flow through what a rollout feeds back."""
+        chosen = self.options.rollout_gradient
+        return self.objective.rollout_gradient if chosen is None else chosen
+
+    @torch.no_grad()
+    def _predicted_codes(
+        self, inputs: dict[str, Tensor], truth: Tensor, vertices: Tensor | None, rollout: bool
+    ) -> Tensor:
+        """P of equation 4: pass 1 on ground truth, or the model's own rollout."""
+        decoder = self.model.decoder
+        if rollout:
+            return decoder.rollout_codes(inputs, vertices)
+        return decoder.motion_code(decoder.given(inputs, truth, vertices).fused, vertices)
+
+    def _terms(
+        self, outputs: MotionOutputs, target: Tensor, rows: Rows, weights: Tensor | None
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        own, parts, terms = rows.own, {}, {}
+        groups = {"self": slice(0, own), "cross": slice(own, None)}
+        totals = rows.totals or dict.fromkeys(groups if target.shape[0] > own else ["self"], (None, None))
+        speed, (unit, factor) = target.new_zeros(()), self.objective.unit
+        for name, (frames, changes) in totals.items():
+            rows_of = groups[name]
+            mask = rows.mask[rows_of]
+            counted = rows.frame_weights[rows_of]
+            some = MotionOutputs(*(None if o is None else o[rows_of] for o in outputs))
+            branches = self.objective.reconstruction(some, target[rows_of], counted, weights, frames)
+            terms[name] = sum(branches.values())
+            parts |= {f"{name}_{branch}_{unit}": factor * value.detach().double() for branch, value in branches.items()}
+            if self.weights.velocity:
+                speed = speed + losses.velocity(some.fused, target[rows_of], mask, weights, changes)
+        if self.weights.velocity:
+            terms["velocity"] = speed
+        if self.options.classification:
+            clips = None if rows.index is None else self.options.batch_size
+            logits = self.model.emotion_encoder.classifier(rows.pooled)
+            terms["classification"] = losses.classification(logits, rows.labels, clips)
+        return terms, parts
+
+    # -- the rest of the task -----------------------------------------------------------------------------------
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """LVE, EVE and FDD of autoregressive inference on validation clips, emotion not given."""
+        metrics = VertexMetrics.of(self.rig)
+        clips = self.validation.spread(self.options.validation_clips)
+        for index, offsets in animate(self.model, self.validation, clips, Rollout(emotion="auto")):
+            metrics.add(offsets, clip_offsets(self.rig, clips[index]))
+        return {key: value for key, value in metrics.figures().items() if not isinstance(value, str)}
+
+    def set_train(self, training: bool) -> None:
+        self.model.train(training)
+
+    def data_size(self) -> dict[str, int]:
+        """What a checkpoint remembers of its training data."""
+        return self.train.size
+
+    def finish(self) -> None:
+        """Nothing to do: all that was trained lies in the model."""
