@@ -1,19 +1,43 @@
-# Two commands for a newcomer: `make demo` and `make test`. Both need only Python 3.11+ with its venv module.
+# Two commands for a newcomer: `make demo` and `make test`. Both need only Python 3.11+; what else is missing they list,
+# and install where they may (.ci/needs.py; EMOFACE_SETUP=0 installs nothing, EMOFACE_SETUP=1 does not ask).
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Further extras for the tests, for example EXTRAS=,rtx
-EXTRAS ?=
 # More than one thread per process only slows small tensors down.
 export OMP_NUM_THREADS := 1
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+# What is set up: all that the tests need where they are asked for.
+GOAL := $(if $(filter test test-%,$(MAKECMDGOALS)),test,demo)
 
-.PHONY: demo test lint reference model clean
+.PHONY: demo test test-engines engine-needs test-python test-wheel lint reference model clean FORCE
 
 demo: $(VENV)/.runtime
 	$(BIN)/emoface demo --out out
 
 test: $(VENV)/.dev lint
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
+	$(PYTEST) -m "not engines"
+
+# Suites that take heavy tools: CUDA kernels and TensorRT engines, the Windows library under Wine, CMake, sanitizers.
+LOCAL_CUDA := $(CURDIR)/build/cuda/nvidia/cu13
+CUDA_HOME ?= $(if $(wildcard $(LOCAL_CUDA)),$(LOCAL_CUDA))
+RTX = $(shell $(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['rtx'])")
+test-engines: engine-needs
+	$(BIN)/python -m pip install --quiet $(RTX)
+	CUDA_HOME="$(CUDA_HOME)" $(BIN)/python setup.py -q build_ext --inplace
+	.ci/windows_runtime build/windows
+	CUDA_HOME="$(CUDA_HOME)" $(PYTEST) -m engines
+	.ci/native_runtime
+
+engine-needs: $(VENV)/.dev
+	@$(BIN)/python .ci/needs.py engines
+
+# The runtime alone under other interpreters, and with the oldest and newest of what it depends on: .ci/python_versions.
+test-python: $(VENV)/.dev
+	.ci/python_versions
+
+# A wheel from the source distribution holds what one from the tree holds.
+test-wheel: $(VENV)/.dev
+	$(BIN)/python .ci/compare_wheels.py
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -35,16 +59,25 @@ model: $(VENV)/.dev
 	$(call train,default_polish,polish,b) --model $(RUNS)/default/stage_b
 	$(BIN)/emoface export $(RUNS)/polish/stage_b --out build/default.emoface --precisions int8 --name default --force
 
+# Written by .ci/needs.py, only when what the native build can count on has changed.
+build/needs-present: FORCE
+	@$(PYTHON) .ci/needs.py $(GOAL)
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.runtime: pyproject.toml setup.py | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[view]'
-	touch $@
+# pip hides what a build says: the parts that were left out are said here.
+SAY_LEFT_OUT = @sed 's/\(.*\)\t\(.*\)\t\(.*\)/left out of the build: \1 (\2): \3/' sdk/emoface/_lib/left_out.txt
 
-$(VENV)/.dev: pyproject.toml setup.py | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[dev$(EXTRAS)]'
-	touch $@ $(VENV)/.runtime
+$(VENV)/.runtime: pyproject.toml setup.py build/needs-present | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[view]'
+	$(SAY_LEFT_OUT)
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml setup.py build/needs-present | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(SAY_LEFT_OUT)
+	@touch $@ $(VENV)/.runtime
 
 clean:
 	rm -rf $(VENV) out

@@ -1,11 +1,12 @@
 """Build script: metadata lives in pyproject.toml; this file maps the three source roots to one distribution and builds
 the native parts.
 
-All native parts are optional: without a C++ compiler, nvcc or headers, the installation succeeds without them, and
-`emoface doctor` says what is missing. Environment:
+All native parts are optional: without a C++ compiler, nvcc or headers, the installation succeeds without them. What was
+left out, and why, is printed at the end (pip shows it with -v) and kept in emoface/_lib/left_out.txt, which `emoface
+doctor` and the messages about a missing backend repeat. Environment:
 
-ONNXRUNTIME_ROOT  a folder whose `include` has ONNX Runtime's headers (an unpacked release, or what
-                  .ci/fetch_onnxruntime_headers.sh fetched).
+ONNXRUNTIME_ROOT  a folder whose `include` has ONNX Runtime's headers (an unpacked release); else build/onnxruntime,
+                  where `.ci/fetch_onnxruntime_headers.sh build/onnxruntime` puts them, or the system's.
 EMOFACE_CUDA      auto (default): the CUDA parts where nvcc is found; 0: never; 1: or fail.
 CUDA_HOME         CUDA's root; else nvcc is looked for on PATH and in /usr/local/cuda.
 TENSORRT_ROOT     a folder whose `include` has the headers of TensorRT 10 or 11 or of TensorRT for RTX. Naming one that
@@ -17,11 +18,13 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
-from setuptools.errors import CompileError
+from setuptools.errors import BaseError, CCompilerError, CompileError
 
 try:
     from pybind11.setup_helpers import Pybind11Extension
@@ -40,6 +43,17 @@ RUNTIME = sorted(str(path) for path in Path("csrc/runtime").glob("*.cpp"))
 # Interpolation must round as in Python: no fused multiply-add.
 RUNTIME_ARGS = [*COMPILE_ARGS, "-fvisibility-inlines-hidden", "-ffp-contract=off"]
 RUNTIME_ARGS += ["-DEMOFACE_BUILD", "-DORT_API_MANUAL_INIT"]
+LEFT_OUT = "left_out.txt"
+# What is built, for whom, and why it was left out where it was.
+PARTS = {
+    "_native": "EmoFace's kernels for numpy arrays",
+    "libemoface_onnxruntime": "native speed: backend ort-cpu-native",
+    "libemoface": "the C interface",
+    "_runtime": "backend native",
+    "libemoface_cuda": "the kernels on NVIDIA GPUs",
+    "libemoface_tensorrt": "the plugin for TensorRT",
+}
+left_out: dict[str, str] = {}
 HEADERS = sorted(str(path) for path in Path("csrc").glob("*/*") if path.suffix in (".h", ".inl", ".cuh"))
 
 
@@ -137,14 +151,32 @@ def onnxruntime_headers() -> str | None:
     """Folder of onnxruntime_cxx_api.h, or None."""
     root = os.environ.get("ONNXRUNTIME_ROOT")
     folders = [Path(root, "include"), Path(root)] if root else []
-    folders += [Path("/usr/include/onnxruntime"), Path("/usr/local/include/onnxruntime")]
+    places = ("build/onnxruntime/include", "/usr/include/onnxruntime", "/usr/local/include/onnxruntime")
+    folders += map(Path, places)
     return next((str(folder) for folder in folders if (folder / "onnxruntime_cxx_api.h").is_file()), None)
 
 
+def python_module_obstacle() -> str | None:
+    """Why no module of Python can be compiled, or None."""
+    if Pybind11Extension is None:
+        return "no pybind11 in an installation without build isolation"
+    if not Path(sysconfig.get_paths()["include"], "Python.h").is_file():
+        return "no Python.h (Debian: python3-dev)"
+    return None
+
+
 def extensions() -> list[Extension]:
+    """What can be built here; `left_out` gets the rest."""
+    compilers = (os.environ.get("CXX", "g++").split()[0], "c++", "clang++")
+    if os.name != "nt" and not any(map(shutil.which, compilers)):
+        left_out.update(dict.fromkeys(PARTS, "no C++ compiler (Debian: g++)"))
+        return []
     found: list[Extension] = []
     options = {"include_dirs": ["csrc/kernels"], "extra_compile_args": COMPILE_ARGS, "depends": HEADERS}
-    if Pybind11Extension is not None:
+    obstacle = python_module_obstacle()
+    if obstacle is not None:
+        left_out["_native"] = obstacle
+    else:
         sources = ["bindings/python/module.cpp"]
         found.append(Pybind11Extension("emoface._native", sources, cxx_std=17, optional=True, **options))
     headers = onnxruntime_headers()
@@ -153,6 +185,8 @@ def extensions() -> list[Extension]:
         options["include_dirs"] = ["csrc/kernels", headers]
         name = "emoface._lib.libemoface_onnxruntime"
         found.append(SharedLibrary(name, sources, language="c++", optional=True, **options))
+    else:
+        left_out["libemoface_onnxruntime"] = "no headers of ONNX Runtime (ONNXRUNTIME_ROOT)"
     return found + runtime_extensions(headers) + cuda_extensions()
 
 
@@ -166,7 +200,14 @@ def json_headers() -> str | None:
 def runtime_extensions(headers: str | None) -> list[Extension]:
     """The C++ runtime: libemoface with the C interface, and the module of the backend `native`."""
     json = json_headers()
-    if headers is None or json is None or os.name == "nt":  # for Windows: csrc/CMakeLists.txt
+    missing = {
+        "no headers of ONNX Runtime (ONNXRUNTIME_ROOT)": headers is None,
+        "no nlohmann/json.hpp (Debian: nlohmann-json3-dev)": json is None,
+        "on Windows CMake builds it: csrc/CMakeLists.txt": os.name == "nt",
+    }
+    reasons = [text for text, absent in missing.items() if absent]
+    if reasons:
+        left_out.update(dict.fromkeys(("libemoface", "_runtime"), "; ".join(reasons)))
         return []
     options = {
         "include_dirs": ["csrc/include", "csrc/runtime", headers, json],
@@ -178,7 +219,10 @@ def runtime_extensions(headers: str | None) -> list[Extension]:
     }
     script = ["-Wl,--version-script=csrc/runtime/emoface.map"] if sys.platform == "linux" else []
     found: list[Extension] = [RuntimeLibrary("emoface._lib.libemoface", [], extra_link_args=script, **options)]
-    if Pybind11Extension is not None:
+    obstacle = python_module_obstacle()
+    if obstacle is not None:
+        left_out["_runtime"] = obstacle
+    else:
         sources = ["bindings/python/runtime_module.cpp"]
         found.append(RuntimeModule("emoface._runtime", sources, cxx_std=17, **options))
     return found
@@ -192,6 +236,7 @@ def cuda_extensions() -> list[Extension]:
     cuda = find_cuda()
     headers = tensorrt_headers(cuda)
     if cuda is None:
+        left_out.update(dict.fromkeys(("libemoface_cuda", "libemoface_tensorrt"), "no nvcc (CUDA_HOME)"))
         return found
     options = {
         "library_dirs": cuda.library_dirs(),
@@ -208,6 +253,8 @@ def cuda_extensions() -> list[Extension]:
         sources = sorted(str(path) for path in Path("csrc/tensorrt").glob("*.cpp"))
         options["include_dirs"] = ["csrc/kernels", headers, str(cuda.root / "include")]
         found.append(CudaLibrary("emoface._lib.libemoface_tensorrt", sources, **options))
+    else:
+        left_out["libemoface_tensorrt"] = "no headers of TensorRT (TENSORRT_ROOT)"
     for extension in found:
         extension.cuda = cuda
     return found
@@ -220,6 +267,29 @@ class BuildNative(build_ext):
     _cuda_kernels: list[str] | None = None
     _runtime: list[str] | None = None
 
+    def run(self) -> None:
+        super().run()
+        built = {path.name.split(".")[0] for path in map(Path, self.get_outputs()) if path.is_file()}
+        missing = {part: why for part, why in left_out.items() if part not in built}
+        here = self.inplace or getattr(self, "editable_mode", False)
+        folder = Path("sdk" if here else self.build_lib, "emoface", "_lib")
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [f"{part}\t{PARTS[part]}\t{missing[part]}\n" for part in PARTS if part in missing]
+        (folder / LEFT_OUT).write_text("".join(lines), encoding="utf-8")
+        for part, why in missing.items():
+            print(f"left out: {part} ({PARTS[part]}): {why}", file=sys.stderr)
+
+    def compile_all(self, sources: list[str], include_dirs: list[str], arguments: list[str]) -> list[str]:
+        """Objects of C++ files, compiled side by side."""
+
+        def compile_one(source: str) -> list[str]:
+            return self.compiler.compile(
+                [source], output_dir=self.build_temp, include_dirs=include_dirs, extra_postargs=arguments
+            )
+
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            return [target for targets in pool.map(compile_one, sources) for target in targets]
+
     def get_ext_filename(self, fullname: str) -> str:
         for extension in self.extensions:
             if isinstance(extension, SharedLibrary) and fullname in (extension.name, extension.name.split(".")[-1]):
@@ -230,6 +300,13 @@ class BuildNative(build_ext):
         return ext.export_symbols if isinstance(ext, SharedLibrary) else super().get_export_symbols(ext)
 
     def build_extension(self, ext: Extension) -> None:
+        try:
+            self.build_part(ext)
+        except (CCompilerError, BaseError) as error:  # optional parts: setuptools goes on without them
+            left_out.setdefault(ext.name.split(".")[-1], str(error))
+            raise
+
+    def build_part(self, ext: Extension) -> None:
         if isinstance(ext, SharedLibrary):
             Path("sdk/emoface/_lib").mkdir(exist_ok=True)  # an editable installation copies the library there
         if isinstance(ext, AliasLibrary):
@@ -242,9 +319,7 @@ class BuildNative(build_ext):
         if isinstance(ext, RuntimeLibrary) or type(ext).__name__ == "RuntimeModule":
             return self.build_runtime(ext)
         if self._kernels is None:
-            self._kernels = self.compiler.compile(
-                KERNELS, output_dir=self.build_temp, include_dirs=["csrc/kernels"], extra_postargs=COMPILE_ARGS
-            )
+            self._kernels = self.compile_all(KERNELS, ["csrc/kernels"], COMPILE_ARGS)
         ext.extra_objects = [*ext.extra_objects, *self._kernels]
         super().build_extension(ext)
 
@@ -255,12 +330,7 @@ class BuildNative(build_ext):
             generated.mkdir(parents=True, exist_ok=True)
             stored = Path("sdk/emoface/audio/kernel.npz").read_bytes()
             (generated / "kernel_npz.inc").write_text(",".join(map(str, stored)) + "\n", encoding="ascii")
-            self._runtime = self.compiler.compile(
-                RUNTIME,
-                output_dir=self.build_temp,
-                include_dirs=[*ext.include_dirs, str(generated)],
-                extra_postargs=RUNTIME_ARGS,
-            )
+            self._runtime = self.compile_all(RUNTIME, [*ext.include_dirs, str(generated)], RUNTIME_ARGS)
         ext.extra_objects = [*ext.extra_objects, *self._runtime]
         super().build_extension(ext)
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))  # `import tiny` from every folder of tests
+ENGINES = ("tensorrt", "windows")
+"""Folders of tests whose tools `make test-engines` sets up."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent.name in ENGINES:
+            item.add_marker("engines")
 
 
 @pytest.fixture(scope="session")

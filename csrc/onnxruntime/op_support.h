@@ -15,6 +15,11 @@
 
 namespace emoface::ort {
 
+// The oldest ONNX Runtime that these operators run in: 1.20. They ask for its functions alone, so that one build runs in
+// every later version whatever the headers it was compiled with.
+constexpr uint32_t kOldestMinor = 20;
+static_assert(ORT_API_VERSION >= kOldestMinor, "ONNX Runtime's headers are older than the oldest version supported");
+
 using Shape = std::vector<int64_t>;
 
 struct Half {

@@ -16,6 +16,8 @@ const char* const kRemedy =
     "Put ONNX Runtime's shared library beside this one, name it in EMOFACE_ONNXRUNTIME, or pass its path to "
     "emoface_onnxruntime_load().";
 
+const char* const kTelemetry = "ORT_DISABLE_TELEMETRY";
+
 struct Loaded {
     std::string asked, path, version;
     std::unique_ptr<Ort::Env> env;
@@ -68,6 +70,9 @@ bool new_enough(const std::string& version) {
 // Null and a reason where the file is not a suitable ONNX Runtime.
 std::unique_ptr<Loaded> try_file(const std::string& path, std::string* reason) {
     std::string why;
+    // ONNX Runtime 1.32 and newer write a device id into the user's cache folder when they start, and report to their
+    // makers: off unless the user said ORT_DISABLE_TELEMETRY=0. Nothing else reaches it before it has done so.
+    set_environment(kTelemetry, "1");
     void* library = open_library(path, &why);
     if (library == nullptr) {
         *reason = path + ": " + why;
@@ -89,7 +94,9 @@ std::unique_ptr<Loaded> try_file(const std::string& path, std::string* reason) {
     if (result->path.empty()) result->path = path;
     result->version = version;
     result->env = with_onnxruntime(path, "an ONNX Runtime that starts", kRemedy, [] {
-        return std::make_unique<Ort::Env>(ORT_LOGGING_LEVEL_WARNING, "emoface", forward_log, nullptr);
+        auto env = std::make_unique<Ort::Env>(ORT_LOGGING_LEVEL_WARNING, "emoface", forward_log, nullptr);
+        if (environment(kTelemetry) == "1") env->DisableTelemetryEvents();  // Windows' own events
+        return env;
     });
     return result;
 }

@@ -5,6 +5,7 @@
 #define NOMINMAX
 #endif
 #include <windows.h>
+#include <cstdlib>
 #include <vector>
 #else
 #include <dlfcn.h>
@@ -85,6 +86,11 @@ std::string environment(const char* name) {
     return narrow(value.data(), int(length));
 }
 
+void set_environment(const char* name, const char* value) {
+    // Libraries read the system's environment or that of the C runtime; this sets both.
+    if (GetEnvironmentVariableW(wide(name).c_str(), nullptr, 0) == 0) _putenv((std::string(name) + "=" + value).c_str());
+}
+
 #else
 
 #ifdef __APPLE__
@@ -117,6 +123,8 @@ std::string environment(const char* name) {
     const char* value = std::getenv(name);
     return value ? value : "";
 }
+
+void set_environment(const char* name, const char* value) { setenv(name, value, 0); }
 
 #endif
 

@@ -23,4 +23,7 @@ std::string own_folder();
 // A variable of the environment, "" where it is not set.
 std::string environment(const char* name);
 
+// Set a variable of this process's environment where it has none of that name.
+void set_environment(const char* name, const char* value);
+
 }  // namespace emoface::runtime

@@ -13,6 +13,7 @@ Importing this module imports neither numpy, onnxruntime nor anything else heavy
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,11 @@ if TYPE_CHECKING:
     from emoface.timing import Latency as Latency
 
 __version__ = "0.1.0"
+
+# ONNX Runtime 1.32 and newer write a device id into the user's cache folder when they are imported, and report to their
+# makers. Off, here and in every process started from here, unless the user said ORT_DISABLE_TELEMETRY=0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 __all__ = [
     "Animation",
     "Animator",

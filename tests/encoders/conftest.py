@@ -1,13 +1,8 @@
 """Tiny encoder folders as transformers saves them: random weights, every family and norm."""
 
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from hugging_face import save_tiny
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "training"))  # the trainer's tiny corpus and rig
 
 
 @pytest.fixture(scope="session")

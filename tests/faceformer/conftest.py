@@ -1,14 +1,8 @@
 """Checkpoints under FaceFormer's published names, made by code."""
 
-import sys
-from pathlib import Path
-
 import original
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "datasets"))  # layouts
-sys.path.insert(0, str(Path(__file__).parents[1] / "training"))  # the trainer's tiny corpus and rig
 
 KEYS = {"vocaset": 1, "biwi": 2}
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,9 +11,6 @@ from media_shapes import clip, sphere
 from emoface.frames import Animation
 from emoface.package import Face
 from emoface.rig import Blendshapes
-
-# The handmade package of the SDK's tests serves the demo too.
-sys.path.append(str(Path(__file__).parents[1] / "sdk"))
 
 
 @pytest.fixture(scope="session")

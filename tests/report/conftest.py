@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-for neighbour in ("training", "datasets"):
-    sys.path.append(str(Path(__file__).parents[1] / neighbour))
 
 
 @pytest.fixture(scope="session")

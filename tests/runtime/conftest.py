@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import io
-import sys
 from pathlib import Path
 
 import c_interface as abi
 import numpy as np
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "sdk"))  # the handmade package
 
 
 @pytest.fixture(scope="session")

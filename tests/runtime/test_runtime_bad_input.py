@@ -308,15 +308,12 @@ def test_two_threads_in_one_animator(package, sound):
 
 
 def in_a_process_of_its_own(code: str, **environment: str) -> str:
-    header = (
-        f"import ctypes, sys; sys.path.insert(0, {str(abi.ROOT / 'tests' / 'runtime')!r})\nimport c_interface as abi\n"
-    )
-    header += "api = abi.Api(abi.load())\n"
+    header = "import ctypes\nimport c_interface as abi\napi = abi.Api(abi.load())\n"
     done = subprocess.run(
         [sys.executable, "-c", header + code],
         capture_output=True,
         text=True,
-        env={**os.environ, **environment},
+        env={**os.environ, "PYTHONPATH": str(abi.ROOT / "tests" / "runtime"), **environment},
         timeout=120,
     )
     assert done.returncode == 0, done.stderr

@@ -107,7 +107,6 @@ def test_kernels_on_a_gpu_against_float64(gpu, library):
     """Every shape of the benchmark and a few odd ones, fp32 and fp16, cut and whole."""
     spec = importlib.util.spec_from_file_location("spiral_conv3d_cuda", ROOT / "benchmarks" / "spiral_conv3d_cuda.py")
     benchmark = importlib.util.module_from_spec(spec)
-    sys.path.insert(0, str(ROOT / "benchmarks"))
     spec.loader.exec_module(benchmark)
     torch = pytest.importorskip("torch", reason="needs an NVIDIA GPU and PyTorch with CUDA")
     if not torch.cuda.is_available():

@@ -6,6 +6,7 @@ buffers: a call reads one and writes the other, and the next call swaps them, so
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +44,9 @@ def _import_onnxruntime() -> Any:
             "onnxruntime installed",
             "Run `pip uninstall -y onnxruntime onnxruntime-gpu`, then `pip install onnxruntime`.",
         )
+    if os.environ.get("ORT_DISABLE_TELEMETRY") == "1":
+        # Where the program imported onnxruntime before emoface, which sets the variable; and Windows' own events.
+        onnxruntime.disable_telemetry_events()
     return onnxruntime
 
 
