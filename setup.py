@@ -167,7 +167,7 @@ def python_module_obstacle() -> str | None:
 
 def extensions() -> list[Extension]:
     """What can be built here; `left_out` gets the rest."""
-    compilers = (os.environ.get("CXX", "g++").split()[0], "c++", "clang++")
+    compilers = [os.environ["CXX"].split()[0]] if os.environ.get("CXX") else ["g++", "c++", "clang++"]
     if os.name != "nt" and not any(map(shutil.which, compilers)):
         left_out.update(dict.fromkeys(PARTS, "no C++ compiler (Debian: g++)"))
         return []
