@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from emoface.backends.native_library import library_path
+from emoface.backends.native_library import left_out, library_path
 from emoface.errors import BackendError
 from emoface.manifest import StageSpec
 
@@ -125,17 +125,19 @@ if importlib.util.find_spec("emoface._runtime") is not None:
     _FACTORIES["native"] = _native
 if library_path().is_file():
     _FACTORIES["ort-cpu-native"] = _ort_cpu_native
-# Backends that a build or an extra provides; why they are missing and what brings them.
+# Backends that a build provides: its part of the build, the file, and what brings it.
 _ABSENT = {
     "ort-cpu-native": (
-        f"this build has no {library_path().name}",
-        "Install from source with a C++ compiler and ONNXRUNTIME_ROOT naming ONNX Runtime's headers, "
-        "or use backend='ort-cpu'.",
+        library_path().stem,
+        library_path().name,
+        "Install from source with a C++ compiler and ONNX Runtime's headers (ONNXRUNTIME_ROOT), or use "
+        "backend='ort-cpu'.",
     ),
     "native": (
-        "this build has no emoface._runtime",
-        "Install from source with a C++ compiler, zlib, nlohmann-json and ONNXRUNTIME_ROOT naming ONNX Runtime's "
-        "headers, or use backend='ort-cpu'.",
+        "_runtime",
+        "emoface._runtime",
+        "Install from source with a C++ compiler, Python's headers, zlib, nlohmann-json and ONNX Runtime's headers "
+        "(ONNXRUNTIME_ROOT), or use backend='ort-cpu'.",
     ),
 }
 _GPU = ("ort-cuda", "tensorrt", "tensorrt-rtx")
@@ -201,4 +203,14 @@ def absence(name: str) -> tuple[str, str] | None:
         from emoface.backends import gpu
 
         return gpu.missing(name)
-    return _ABSENT.get(name)
+    if name not in _ABSENT:
+        return None
+    part, file, remedy = _ABSENT[name]
+    why = left_out().get(part)
+    return f"this build has no {file}" + (f": {why}" if why else ""), remedy
+
+
+def slower_because(backend: str) -> str | None:
+    """Why `auto` had to take `backend` instead of its first choice; None where it did not."""
+    missing = absence(AUTO_ORDER[0])
+    return missing[0] if backend in AUTO_ORDER[1:] and missing is not None else None

@@ -127,6 +127,8 @@ def write_outputs(paths: list[str], animation: Animation) -> None:
 
 def report(animation: Animation, paths: list[str], as_json: bool) -> None:
     """Print what was done: frames, latency, real-time factor, files."""
+    from emoface.backends import AUTO_ORDER, slower_because
+
     about = animation.metadata
     result = {
         "frames": len(animation),
@@ -148,5 +150,7 @@ def report(animation: Animation, paths: list[str], as_json: bool) -> None:
     else:
         print("latency           the whole clip: this package does not stream")
     print(f"real-time factor  {result['real_time_factor']:.3f} ({about['backend']}, {about['precision']})")
+    if slow := slower_because(about["backend"]):
+        print(f"                  {AUTO_ORDER[0]} takes about half of it; {slow}")
     for path in paths:
         print(f"wrote             {path}")

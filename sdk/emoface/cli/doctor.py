@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
+import re
 from dataclasses import asdict, dataclass
 from importlib import import_module
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, requires, version
 from importlib.util import find_spec
 from typing import Any
 
@@ -22,6 +24,9 @@ _EXTRAS = {
     "export": ("torch", "onnx", "onnxscript"),
     "rtx": ("tensorrt_rtx", "cuda"),
 }
+
+
+_TRIAL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,29 @@ def _distribution(name: str) -> Finding:
     found = installed(name)
     if found is None:
         return Finding(name, "fault", "not installed", f"pip install {name}")
-    return Finding(name, "ok", found)
+    return _aged(name, name, found, found)
+
+
+def _aged(subject: str, name: str, found: str, text: str) -> Finding:
+    """A fault where the installed version is older than what this distribution asks for."""
+    floor = _floor(name)
+    if _numbers(found) < _numbers(floor):
+        return Finding(subject, "fault", f"{text}: older than {floor}", f'pip install "{name}>={floor}"')
+    return Finding(subject, "ok", text)
+
+
+def _floor(name: str) -> str:
+    """The oldest version of a dependency that this distribution's metadata allow; "0" where they name none."""
+    try:
+        required = requires("emoface") or []
+    except PackageNotFoundError:
+        return "0"  # sources on the path, not installed
+    found = (re.match(rf"{re.escape(name)}\s*\(?>=\s*([0-9.]+)", requirement) for requirement in required)
+    return next((match[1] for match in found if match), "0")
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", text)[:3])
 
 
 def _onnxruntime() -> Finding:
@@ -104,14 +131,18 @@ def _onnxruntime() -> Finding:
         providers = ", ".join(onnxruntime.get_available_providers())
     except (ImportError, AttributeError, OSError) as error:
         return Finding("onnxruntime", "fault", f"cannot be used: {error}", repair)
-    return Finding("onnxruntime", "ok", f"{'onnxruntime-gpu' if gpu else 'onnxruntime'} {cpu or gpu}: {providers}")
+    name = "onnxruntime-gpu" if gpu else "onnxruntime"
+    version = str(cpu or gpu)
+    telemetry = "off" if os.environ.get("ORT_DISABLE_TELEMETRY") == "1" else "on: ORT_DISABLE_TELEMETRY"
+    return _aged("onnxruntime", name, version, f"{name} {version}: {providers}; its telemetry is {telemetry}")
 
 
 def _soundfile() -> Finding:
     try:
         import soundfile
 
-        return Finding("soundfile", "ok", f"{soundfile.__version__}, {soundfile.__libsndfile_version__}")
+        found = str(soundfile.__version__)
+        return _aged("soundfile", "soundfile", found, f"{found}, {soundfile.__libsndfile_version__}")
     except (ImportError, OSError) as error:
         remedy = "pip install soundfile  (and on some systems: apt install libsndfile1)"
         return Finding("soundfile", "fault", f"cannot be used: {error}", remedy)
@@ -119,9 +150,13 @@ def _soundfile() -> Finding:
 
 def _native() -> Finding:
     """The compiled kernels for numpy arrays: optional, built where a C++ compiler was found."""
-    remedy = "install a C++ compiler (apt install g++), then install emoface from source again"
+    from emoface.backends.native_library import left_out
+
+    remedy = "install a C++ compiler and Python's headers (apt install g++ python3-dev), then emoface from source again"
     if find_spec("emoface._native") is None:
-        return Finding("native module", "note", "emoface._native is not part of this build", remedy)
+        why = left_out().get("_native", "")
+        text = "emoface._native is not part of this build" + (f": {why}" if why else "")
+        return Finding("native module", "note", text, remedy)
     try:
         report = import_module("emoface._native").isa()
     except ImportError as error:
@@ -152,13 +187,36 @@ def _gpu() -> list[Finding]:
 
 
 def _backends() -> list[Finding]:
+    """Each backend runs the bundled model for `_TRIAL_S` of noise: what loads may still not run."""
     from emoface.backends import absence, absent_backends, available_backends
 
-    findings = [Finding("backend", "ok", name) for name in available_backends()]
+    findings = [_trial(name) for name in available_backends()]
     for name in absent_backends():
         why, remedy = absence(name) or ("", "")
         findings.append(Finding("backend", "note", f"{name}: {why}", remedy))
     return findings
+
+
+def _trial(backend: str) -> Finding:
+    import numpy as np
+
+    from emoface.package import Package
+
+    remedy = "Install emoface again, from source where its native parts were built for another onnxruntime."
+    try:
+        package = Package.load()
+        samples = (0.1 * np.random.default_rng(0).standard_normal(round(16000 * _TRIAL_S))).astype(np.float32)
+        with package.animator(sample_rate=16000, backend=backend) as animator:
+            motion = [animator.step(samples).vertices, animator.flush().vertices]
+    except EmoFaceError as error:
+        return Finding("backend", "fault", f"{backend}: {error.got}; expected {error.expected}", error.remedy)
+    except Exception as error:  # whatever a native library throws: the other findings must still be printed
+        return Finding("backend", "fault", f"{backend}: {type(error).__name__}: {error}", remedy)
+    frames = sum(map(len, motion))
+    wanted = int(_TRIAL_S * package.manifest.fps)
+    if frames != wanted or not all(np.isfinite(part).all() for part in motion):
+        return Finding("backend", "fault", f"{backend}: {frames} of {wanted} frames, or numbers not finite", remedy)
+    return Finding("backend", "ok", f"{backend}: {frames} frames")
 
 
 def _extra(name: str, modules: tuple[str, ...]) -> Finding:

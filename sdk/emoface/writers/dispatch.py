@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from emoface.errors import UsageError
@@ -26,6 +28,12 @@ _NEEDS: dict[str, tuple[str, ...]] = {
 
 SUFFIXES = tuple(_NEEDS)
 """The supported suffixes."""
+
+
+def missing_modules(suffixes: Sequence[str]) -> list[str]:
+    """What of the extra [view] would have to be installed to write files of these suffixes."""
+    wanted = dict.fromkeys(module for suffix in suffixes for module in _NEEDS[suffix])
+    return [module for module in wanted if find_spec(module) is None]
 
 
 def check(path: str | os.PathLike[str]) -> None:
