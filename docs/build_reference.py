@@ -23,6 +23,7 @@ MODULES: dict[str, tuple[str, ...] | None] = {
     "emoface.animation": None,
     "emoface.animator": None,
     "emoface.calibration": ("Calibration",),
+    "emoface.options": ("AnimatorOptions", "ClipOptions", "VoiceOptions"),
     "emoface.package": None,
     "emoface.pool": ("AnimatorPool", "MOST_VOICES"),
     "emoface.frames": None,
@@ -169,8 +170,8 @@ def page(name: str, names: tuple[str, ...] | None) -> str:
 
 def _class(name: str, cls: type) -> list[str]:
     bases = ", ".join(base.__name__ for base in cls.__bases__ if base is not object)
-    protocol = getattr(cls, "_is_protocol", False)
-    head = f"class {name}({bases})" if protocol or issubclass(cls, Exception) else "class " + signature(name, cls)
+    bare = getattr(cls, "_is_protocol", False) or issubclass(cls, (Exception, dict))  # a TypedDict is a dict
+    head = f"class {name}({bases})" if bare else "class " + signature(name, cls)
     lines = ["```python", head, "```", "", *render(cls.__doc__ or "")]
     if issubclass(cls, Exception):
         lines += ["", f"Exit code of the command line: {getattr(cls, 'exit_code', 5)}."]

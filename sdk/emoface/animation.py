@@ -5,15 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from emoface.animator import Animator
-from emoface.audio.chunk import to_mono
+from emoface.audio.chunk import check_policy, to_mono
 from emoface.audio.files import read_sound
 from emoface.frames import Animation, FrameBatch
+from emoface.options import ClipOptions, complete
 from emoface.package import DEFAULT, Package
 from emoface.rig.controls import shifted
 
@@ -28,7 +29,7 @@ def animate(
     tail_s: float = 0.0,
     changes: Iterable[tuple[float, str, Any]] = (),
     on_progress: Callable[[float], None] | None = None,
-    **options: Any,
+    **options: Unpack[ClipOptions],
 ) -> Animation:
     """Animate a whole clip.
 
@@ -39,7 +40,7 @@ def animate(
         tail_s: seconds of frames, after the sound, in which the face returns to its template.
         changes: (seconds, condition, value) of conditions that change in the clip; see `Animator.set_condition`.
         on_progress: called with the fraction done.
-        **options: as for `emoface.Animator`: style, emotion, level, template, ...
+        **options: see `emoface.options.ClipOptions`: style, emotion, level, template, ...
 
     Returns:
         Animation of floor(N fps / sample_rate) frames plus the tail. `metadata` holds what was used and the cost:
@@ -48,7 +49,8 @@ def animate(
     loaded = package if isinstance(package, Package) else Package.load(package)
     with Animator(loaded, sample_rate=sample_rate, **options) as animator:
         whole = np.asarray(audio)
-        mono, _ = to_mono(whole, options.get("channels"), options.get("on_bad_audio", "error"))
+        chosen = complete(options)
+        mono, _ = to_mono(whole, chosen["channels"], check_policy(chosen["on_bad_audio"]))
         for at, condition, value in changes:
             animator.set_condition(condition, value, at)
         piece = max(1, int(_PIECE_S * animator.sample_rate))
@@ -90,7 +92,17 @@ def animate(
         )
 
 
-def animate_file(path: str | Path, package: Package | str | Path = DEFAULT, **options: Any) -> Animation:
-    """Animate a sound file (wav, flac, ogg, ...); options as for `animate`."""
+def animate_file(
+    path: str | Path,
+    package: Package | str | Path = DEFAULT,
+    *,
+    tail_s: float = 0.0,
+    changes: Iterable[tuple[float, str, Any]] = (),
+    on_progress: Callable[[float], None] | None = None,
+    **options: Unpack[ClipOptions],
+) -> Animation:
+    """Animate a sound file (wav, flac, ogg, ...); arguments as for `animate`."""
     sound = read_sound(path)
-    return animate(sound.samples, sound.rate, package, **options)
+    return animate(
+        sound.samples, sound.rate, package, tail_s=tail_s, changes=changes, on_progress=on_progress, **options
+    )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +23,10 @@ from emoface.errors import (
     UsageError,
 )
 from emoface.frames import FrameBatch
+from emoface.options import AnimatorOptions, complete
 from emoface.package import DEFAULT, Package
 from emoface.rig.basis import Blendshapes
 from emoface.rig.blinks import Blinks, open_blinks
-from emoface.rig.controls import RigControls
 from emoface.rig.stream import open_rig
 from emoface.stream.calibrate import CONDITION, calibrated_output, learn_voice
 from emoface.stream.choices import block_features, change_moment, check_channels, chosen_face, initial_conditions
@@ -50,27 +50,9 @@ class Animator:
 
     Args:
         package: the loaded package.
-        style: speaking style: a name, a dict of name -> weight, an array, or None for the mean of the styles.
-        emotion: an emotion's name, a dict of weights, an array, or "auto" (follow the voice).
-        level: emotional level: "normal" or "strong", a dict of weights or an array.
-        template: another neutral face of the same topology: (V, 3) array, or a .ply, .obj or .npz file.
-        sample_rate: rate of the audio that will be fed, 4000 to 384000 Hz.
-        channels: channels of the audio; None lets the first chunk decide. Several are averaged.
-        block_ms: audio per step of the encoders in ms, a multiple of 20 ms for 50 features per second; None takes
-            the package's. Longer is cheaper and later.
-        backend: "auto", "ort-cpu", ...; see `emoface doctor`.
-        precision: "fp32", "fp16" or "int8"; None takes the package's default.
-        on_bad_audio: "error" refuses NaN, infinite and out-of-scale samples, "silence" mutes them.
-        speaker_mean: mean emotion feature of the voice, float (D,); None is the package's default.
-        calibration: what `calibrate` found out about the voice, or the file it was saved in.
-        threads: threads per graph. One is best unless the model is large.
-        blendshapes: True for weights of the package's blendshapes in every batch; a `Blendshapes`, or a .glb or .npz
-            file, for your own of the same topology. See `emoface.rig`.
-        controls: strength and smoothing of upper and lower face, and a shift in time.
-        blinks: False for none, a seed, or `emoface.rig.Blinks`; True insists on them. None: where the face can blink.
-            Blinks come after the controls and before the blendshape weights.
         probe: called with every stage's outputs, for verification; see `emoface.stream.driver.Driver`.
         engine: graphs already loaded, in place of `backend`, `precision` and `threads`: for pools and measurements.
+        **options: see `emoface.options.AnimatorOptions`: style, emotion, level, template, sample_rate, ...
 
     Raises:
         ConditionError, CalibrationError, TemplateError, RigError, UsageError, AudioFormatError, BackendError,
@@ -81,39 +63,23 @@ class Animator:
         self,
         package: Package,
         *,
-        style: Any = None,
-        emotion: Any = "auto",
-        level: Any = "normal",
-        template: npt.ArrayLike | str | Path | None = None,
-        sample_rate: int = 16000,
-        channels: int | None = None,
-        block_ms: float | None = None,
-        backend: str = "auto",
-        precision: str | None = None,
-        on_bad_audio: str = "error",
-        speaker_mean: npt.ArrayLike | None = None,
-        calibration: Calibration | str | Path | None = None,
-        threads: int = 1,
-        blendshapes: bool | Blendshapes | str | Path = False,
-        controls: RigControls | None = None,
-        blinks: bool | int | Blinks | None = None,
         probe: Probe | None = None,
         engine: Engine | None = None,
+        **options: Unpack[AnimatorOptions],
     ) -> None:
+        chosen = complete(options)
         manifest = package.manifest
         self.package = package
-        self.sample_rate = check_rate(sample_rate)
-        self._given_channels = self._channels = check_channels(channels)
-        self._on_bad_audio = check_policy(on_bad_audio)
-        self.face = chosen_face(package, template)
-        self._rig = open_rig(self.face, manifest.fps, blendshapes, controls)
-        self._blinks = open_blinks(package, blinks)
-        clock = manifest.clock(block_features(package, block_ms))
-        given = {"style": style, "emotion": emotion, "level": level, "speaker_mean": speaker_mean}
-        given["calibration"] = calibration
-        initial = initial_conditions(package, given)
+        self.sample_rate = check_rate(chosen["sample_rate"])
+        self._given_channels = self._channels = check_channels(chosen["channels"])
+        self._on_bad_audio = check_policy(chosen["on_bad_audio"])
+        self.face = chosen_face(package, chosen["template"])
+        self._rig = open_rig(self.face, manifest.fps, chosen["blendshapes"], chosen["controls"])
+        self._blinks = open_blinks(package, chosen["blinks"])
+        clock = manifest.clock(block_features(package, chosen["block_ms"]))
+        initial = initial_conditions(package, chosen)
         if engine is None:
-            engine = package.engine(backend, precision, threads)
+            engine = package.engine(chosen["backend"], chosen["precision"], chosen["threads"])
         self._engine = engine
         self.backend = engine.backend
         self.precision = engine.precision
@@ -129,7 +95,7 @@ class Animator:
         )
 
     @classmethod
-    def load(cls, path_or_name: str | Path = DEFAULT, **options: Any) -> Animator:
+    def load(cls, path_or_name: str | Path = DEFAULT, **options: Unpack[AnimatorOptions]) -> Animator:
         """`Package.load(path_or_name).animator(**options)`; load the package once where there are many voices."""
         return cls(Package.load(path_or_name), **options)
 

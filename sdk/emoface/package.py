@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -27,14 +27,13 @@ from emoface.errors import (
 )
 from emoface.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest
 from emoface.rig.basis import Blendshapes
-from emoface.rig.blinks import Blinks, Lid, find_lids
+from emoface.rig.blinks import Lid, find_lids
 
 if TYPE_CHECKING:
     from emoface.animator import Animator
     from emoface.backends import Engine
-    from emoface.calibration import Calibration
+    from emoface.options import AnimatorOptions
     from emoface.pool import AnimatorPool
-    from emoface.rig.controls import RigControls
 
 DEFAULT = "default"
 _MAX_PACKAGE_BYTES = 8 << 30
@@ -164,6 +163,7 @@ class Package:
     def engine(self, backend: str = "auto", precision: str | None = None, threads: int = 1) -> Engine:
         """The loaded graphs for a backend and precision, made once and shared by all animators of this package."""
         from emoface.backends import WHOLE_CLIP_BACKENDS, create_engine, engine_precisions, resolve_backend
+        from emoface.options import check_threads
 
         chosen = precision or self.manifest.default_precision
         resolved = resolve_backend(backend)
@@ -180,60 +180,23 @@ class Package:
                 f"auto or one of {', '.join(WHOLE_CLIP_BACKENDS)}",
                 "Choose one of these, or export the model with a band or a window.",
             )
-        key = (resolved, chosen, threads)
+        key = (resolved, chosen, check_threads(threads))
         with self._lock:
             if key not in self._engines:
                 self._engines[key] = create_engine(self, *key)
             return self._engines[key]
 
-    def animator(
-        self,
-        *,
-        style: Any = None,
-        emotion: Any = "auto",
-        level: Any = "normal",
-        template: npt.ArrayLike | str | Path | None = None,
-        sample_rate: int = 16000,
-        channels: int | None = None,
-        block_ms: float | None = None,
-        backend: str = "auto",
-        precision: str | None = None,
-        on_bad_audio: str = "error",
-        speaker_mean: npt.ArrayLike | None = None,
-        calibration: Calibration | str | Path | None = None,
-        threads: int = 1,
-        blendshapes: bool | Blendshapes | str | Path = False,
-        controls: RigControls | None = None,
-        blinks: bool | int | Blinks | None = None,
-    ) -> Animator:
-        """A new stream: cheap, one per voice, not thread-safe. Arguments: see `emoface.Animator`."""
+    def animator(self, **options: Unpack[AnimatorOptions]) -> Animator:
+        """A new stream: cheap, one per voice, not thread-safe. Options: see `emoface.options.AnimatorOptions`."""
         from emoface.animator import Animator
 
-        return Animator(
-            self,
-            style=style,
-            emotion=emotion,
-            level=level,
-            template=template,
-            sample_rate=sample_rate,
-            channels=channels,
-            block_ms=block_ms,
-            backend=backend,
-            precision=precision,
-            on_bad_audio=on_bad_audio,
-            speaker_mean=speaker_mean,
-            calibration=calibration,
-            threads=threads,
-            blendshapes=blendshapes,
-            controls=controls,
-            blinks=blinks,
-        )
+        return Animator(self, **options)
 
-    def pool(self, voices: int, **options: Any) -> AnimatorPool:
+    def pool(self, voices: int, capacity: int | None = None, **options: Unpack[AnimatorOptions]) -> AnimatorPool:
         """Several streams that run in one batch. Arguments: see `emoface.AnimatorPool`."""
         from emoface.pool import AnimatorPool
 
-        return AnimatorPool(self, voices, **options)
+        return AnimatorPool(self, voices, capacity=capacity, **options)
 
 
 def _locate(path_or_name: str | Path) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from types import TracebackType
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from emoface.backends import Array, BatchingEngine, BatchStream, Engine, StageSt
 from emoface.errors import ClosedError, EmoFaceError, UsageError, VoiceError
 from emoface.frames import FrameBatch
 from emoface.manifest import StageSpec
+from emoface.options import AnimatorOptions, VoiceOptions, complete, refuse_unknown
 from emoface.package import Package
 from emoface.stream.driver import Calls, StageCall
 from emoface.stream.guard import Guard
@@ -42,11 +43,10 @@ class AnimatorPool:
         package: the loaded package.
         voices: number of voices that join at once, numbered from 0.
         capacity: number of voices at most, up to 4096; None is `voices`.
-        block_ms, backend, precision, threads: as for `emoface.Animator`, for all voices.
         engine: graphs already loaded, in place of `backend`, `precision` and `threads`.
-        **options: what voices begin with unless `join` says otherwise: style, emotion, level, template, sample_rate,
-            channels, on_bad_audio, calibration, blinks, ...; see `emoface.Animator`. Voices of one seed blink
-            together: `join(blinks=seed)` gives a voice its own.
+        **options: see `emoface.options.AnimatorOptions`. `block_ms`, `backend`, `precision` and `threads` are those of
+            all voices; with the others a voice begins unless `join` says otherwise. Voices of one seed blink together:
+            `join(blinks=seed)` gives a voice its own.
 
     Raises:
         UsageError: `voices` or `capacity` out of range; and what `emoface.Animator` raises.
@@ -58,12 +58,8 @@ class AnimatorPool:
         voices: int,
         *,
         capacity: int | None = None,
-        block_ms: float | None = None,
-        backend: str = "auto",
-        precision: str | None = None,
-        threads: int = 1,
         engine: Engine | None = None,
-        **options: Any,
+        **options: Unpack[AnimatorOptions],
     ) -> None:
         if not package.manifest.streams:
             raise UsageError(
@@ -75,8 +71,10 @@ class AnimatorPool:
         self.capacity = _count("capacity", joining if capacity is None else capacity, MOST_VOICES)
         _count("voices", voices, self.capacity)
         self.package = package
-        self._options = {"block_ms": block_ms, **options}
-        self.engine = package.engine(backend, precision, threads) if engine is None else engine
+        self._options = chosen = complete(options)
+        if engine is None:
+            engine = package.engine(chosen["backend"], chosen["precision"], chosen["threads"])
+        self.engine = engine
         self.backend = self.engine.backend
         self.precision = self.engine.precision
         self.guard = Guard("AnimatorPool", "Feed all voices from one thread, or guard the pool with a lock.")
@@ -104,11 +102,15 @@ class AnimatorPool:
         self._check_open()
         return self._voice(voice)
 
-    def join(self, **options: Any) -> int:
+    def join(self, sample_rate: int | None = None, **options: Unpack[VoiceOptions]) -> int:
         """Add a voice; returns its number, which no other voice of this pool ever has.
 
         Args:
-            **options: as for the pool; they replace the pool's for this voice.
+            sample_rate: rate of the voice's audio; None is the pool's.
+            **options: see `emoface.options.VoiceOptions`; they replace the pool's for this voice.
+
+        Raises:
+            UsageError: the pool is full, or an option that all voices share; and what `emoface.Animator` raises.
         """
         with self.guard.held():
             self._check_open()
@@ -120,7 +122,9 @@ class AnimatorPool:
                 )
             slot = self._free[-1]
             number = self._next
-            voice = Voice(self, number, slot, {**self._options, **options})
+            refuse_unknown(options, VoiceOptions.__annotations__)
+            rate = self._options["sample_rate"] if sample_rate is None else sample_rate
+            voice = Voice(self, number, slot, {**self._options, **options, "sample_rate": rate})
             self._free.pop()
             self._next += 1
             self._voices[number] = voice
@@ -251,7 +255,7 @@ class AnimatorPool:
 class Voice(Animator):
     """One voice of a pool: an Animator whose graphs run in the pool's batches."""
 
-    def __init__(self, pool: AnimatorPool, number: int, slot: int, options: Mapping[str, Any]) -> None:
+    def __init__(self, pool: AnimatorPool, number: int, slot: int, options: AnimatorOptions) -> None:
         super().__init__(pool.package, engine=_VoiceEngine(pool, slot), **options)
         self._guard = pool.guard
         self._engine = pool.engine  # calibration runs beside the batches

@@ -280,6 +280,9 @@ def test_too_many_voices_and_voices_that_left(package):
                 call()
         with pytest.raises(ConditionError, match="bored"):
             pool.join(emotion="bored")
+        for shared in ("block_ms", "backend", "precision", "threads"):
+            with pytest.raises(UsageError, match=f"option '{shared}'"):
+                pool.join(**{shared: None})
         assert pool.join() == 2
         assert len(pool) == 2
 

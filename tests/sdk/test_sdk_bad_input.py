@@ -349,6 +349,16 @@ def test_impossible_options(package, options):
         package.animator(**options)
 
 
+def test_an_option_that_there_is_not(package):
+    for made in (
+        package.animator,
+        lambda **options: package.pool(1, **options),
+        lambda **o: animate([], 16000, package, **o),
+    ):
+        with pytest.raises(UsageError, match="option 'emotoin'; expected one of backend, blendshapes, "):
+            made(emotoin="happy")
+
+
 @pytest.mark.parametrize("tail", [-1, 61, float("nan"), "long"])
 def test_impossible_tail(package, tail):
     with package.animator() as animator, pytest.raises(UsageError, match="tail_s"):

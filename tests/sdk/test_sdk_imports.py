@@ -28,16 +28,10 @@ def _run(code: str) -> dict:
     return json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout)
 
 
-def test_import_is_fast_and_brings_nothing_heavy():
-    code = (
-        "import json, sys, time; start = time.perf_counter(); import emoface; took = time.perf_counter() - start;"
-        "print(json.dumps({'took': took, 'modules': sorted({m.split('.')[0] for m in sys.modules})}))"
-    )
-    results = [_run(code) for _ in range(3)]
+def test_import_brings_nothing_heavy():
+    modules = _run("import json, sys, emoface; print(json.dumps(sorted({m.split('.')[0] for m in sys.modules})))")
     for heavy in ("torch", "onnxruntime", "numpy", "soundfile", "emoface_training", "emoface_export"):
-        assert heavy not in results[0]["modules"]
-    # The best of three: a busy machine must not fail this.
-    assert min(result["took"] for result in results) < 0.3
+        assert heavy not in modules
 
 
 def test_all_public_names_load_without_torch_and_onnxruntime():

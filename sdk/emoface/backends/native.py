@@ -58,8 +58,6 @@ class NativeEngine:
     backend = "native"
 
     def __init__(self, package: Package, precision: str, threads: int = 1) -> None:
-        if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
-            raise UsageError(f"threads={threads!r}", "an integer from 1 to 1024", "One thread is enough in most cases.")
         self.precision = precision
         self._given = (package, precision, threads)
         self._stages: Engine | None = None

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emoface.backends import Array, BatchStream
-from emoface.errors import BackendError, ManifestError, UsageError
+from emoface.errors import BackendError, ManifestError
 from emoface.manifest import StageSpec, concrete_shape
 
 if TYPE_CHECKING:
@@ -56,8 +56,6 @@ class OrtEngine:
     backend = "ort-cpu"
 
     def __init__(self, package: Package, precision: str, threads: int = 1) -> None:
-        if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
-            raise UsageError(f"threads={threads!r}", "an integer from 1 to 1024", "One thread is enough in most cases.")
         self.precision = precision
         ort = _import_onnxruntime()
         options = ort.SessionOptions()

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from emoface.backends import Array
 from emoface.backends.ort import _check_signature, _import_onnxruntime
-from emoface.errors import BackendError, UsageError
+from emoface.errors import BackendError
 from emoface.manifest import StageSpec, concrete_shape
 
 if TYPE_CHECKING:
@@ -41,8 +41,6 @@ class OrtCudaEngine:
     backend = "ort-cuda"
 
     def __init__(self, package: Package, precision: str, threads: int = 1, device_id: int = 0) -> None:
-        if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= 1024:
-            raise UsageError(f"threads={threads!r}", "an integer from 1 to 1024", "One thread is enough in most cases.")
         self.precision = precision
         self._device_id = device_id
         ort = _import_onnxruntime()

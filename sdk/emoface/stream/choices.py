@@ -12,7 +12,11 @@ from emoface.errors import AudioFormatError, ConditionError, UsageError
 from emoface.stream.conditions import Vector, condition_vector
 
 if TYPE_CHECKING:
+    from emoface.options import AnimatorOptions
     from emoface.package import Face, Package
+
+# What a package cannot be steered by may only be left as it is.
+_NEUTRAL = {"style": None, "emotion": "auto", "level": "normal", "speaker_mean": None}
 
 
 def check_channels(channels: int | None) -> int | None:
@@ -22,26 +26,24 @@ def check_channels(channels: int | None) -> int | None:
     raise AudioFormatError(f"channels={channels!r}", "1 to 64, or None", "Pass the number of channels of the audio.")
 
 
-def initial_conditions(package: Package, given: dict[str, Any]) -> dict[str, Vector]:
+def initial_conditions(package: Package, options: AnimatorOptions) -> dict[str, Vector]:
     """Vectors of all the package's conditions: what was given, defaults for the rest.
 
     Args:
         package: the package.
-        given: style, emotion, level and speaker_mean as an animator takes them, and a calibration.
+        options: complete; style, emotion, level, speaker_mean and calibration are looked at.
 
     Raises:
         ConditionError, CalibrationError.
     """
     manifest = package.manifest
-    given = dict(given)
-    if (calibration := given.pop("calibration", None)) is not None:
-        if given["speaker_mean"] is not None:
+    given = {name: options[name] for name in _NEUTRAL}  # type: ignore[literal-required]
+    if options["calibration"] is not None:
+        if options["speaker_mean"] is not None:
             raise UsageError("speaker_mean and calibration", "one of the two", "A calibration holds a speaker_mean.")
-        given["speaker_mean"] = calibration_for(package, calibration).speaker_mean
-    # What a package cannot be steered by may only be left as it is.
-    neutral = {"style": None, "emotion": "auto", "level": "normal", "speaker_mean": None}
+        given["speaker_mean"] = calibration_for(package, options["calibration"]).speaker_mean
     for name, value in given.items():
-        left = value is None or (isinstance(value, str) and value == neutral[name])
+        left = value is None or (isinstance(value, str) and value == _NEUTRAL[name])
         if name not in manifest.conditions and not left:
             condition_vector(manifest, name, value)  # raises, listing the conditions there are
         if left and isinstance(value, str) and value not in manifest.choices(name):

@@ -1,0 +1,121 @@
+"""What a caller chooses for an animator: one typed set for `Animator`, `Package`, `AnimatorPool` and `animate`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypedDict
+
+import numpy as np
+import numpy.typing as npt
+
+from emoface.errors import UsageError
+
+if TYPE_CHECKING:
+    from emoface.calibration import Calibration
+    from emoface.rig.basis import Blendshapes
+    from emoface.rig.blinks import Blinks
+    from emoface.rig.controls import RigControls
+
+MOST_THREADS = 1024
+
+
+class VoiceOptions(TypedDict, total=False):
+    """What may differ from voice to voice of a pool.
+
+    Attributes:
+        style: speaking style: a name, a dict of name -> weight, an array, or None (default) for the mean of the styles.
+        emotion: an emotion's name, a dict of weights, an array, or "auto" (default): follow the voice.
+        level: emotional level: "normal" (default) or "strong", a dict of weights or an array.
+        template: another neutral face of the same topology: (V, 3) array, or a .ply, .obj or .npz file.
+        channels: channels of the audio; None (default) lets the first chunk decide. Several are averaged.
+        on_bad_audio: "error" (default) refuses NaN, infinite and out-of-scale samples, "silence" mutes them.
+        speaker_mean: mean emotion feature of the voice, float (D,); None (default) is the package's own.
+        calibration: what `Animator.calibrate` found out about the voice, or the file it was saved in.
+        blendshapes: True for weights of the package's blendshapes in every batch; a `Blendshapes`, or a .glb or .npz
+            file, for your own of the same topology; False (default) for none. See `emoface.rig`.
+        controls: strength and smoothing of upper and lower face, and a shift in time.
+        blinks: False for none, a seed, or `emoface.rig.Blinks`; True insists on them. None (default): where the face
+            can blink. Blinks come after the controls and before the blendshape weights.
+    """
+
+    style: Any
+    emotion: Any
+    level: Any
+    template: npt.ArrayLike | str | Path | None
+    channels: int | None
+    on_bad_audio: str
+    speaker_mean: npt.ArrayLike | None
+    calibration: Calibration | str | Path | None
+    blendshapes: bool | Blendshapes | str | Path
+    controls: RigControls | None
+    blinks: bool | int | Blinks | None
+
+
+class ClipOptions(VoiceOptions, total=False):
+    """What a clip, which brings its own sample rate, is animated with: `VoiceOptions` and what the graphs run on.
+
+    Attributes:
+        block_ms: audio per step of the encoders in ms, a multiple of 20 ms for 50 features per second; None (default)
+            takes the package's. Longer is cheaper and later.
+        backend: "auto" (default), "ort-cpu", ...; see `emoface doctor`.
+        precision: "fp32", "fp16" or "int8"; None (default) takes the package's.
+        threads: threads per graph, 1 (default) to 1024. One is best unless the model is large.
+    """
+
+    block_ms: float | None
+    backend: str
+    precision: str | None
+    threads: int
+
+
+class AnimatorOptions(ClipOptions, total=False):
+    """All that an animator is made with: `ClipOptions` and the rate of the audio.
+
+    Attributes:
+        sample_rate: rate of the audio that will be fed, 4000 to 384000 Hz; 16000 by default.
+    """
+
+    sample_rate: int
+
+
+DEFAULTS = AnimatorOptions(
+    style=None,
+    emotion="auto",
+    level="normal",
+    template=None,
+    channels=None,
+    on_bad_audio="error",
+    speaker_mean=None,
+    calibration=None,
+    blendshapes=False,
+    controls=None,
+    blinks=None,
+    backend="auto",
+    precision=None,
+    threads=1,
+    block_ms=None,
+    sample_rate=16000,
+)
+
+
+def complete(given: AnimatorOptions | ClipOptions) -> AnimatorOptions:
+    """All options: those given, defaults for the rest; UsageError for a name that is none."""
+    refuse_unknown(given, DEFAULTS)
+    return {**DEFAULTS, **given}
+
+
+def refuse_unknown(given: Mapping[str, object], known: Collection[str]) -> None:
+    """UsageError for an option that is none of `known`."""
+    for name in given:
+        if name not in known:
+            raise UsageError(f"the option {name!r}", f"one of {', '.join(sorted(known))}", "Check the spelling.")
+
+
+def check_threads(threads: object) -> int:
+    """Threads per graph; UsageError for what is no number of threads."""
+    if isinstance(threads, bool) or not isinstance(threads, (int, np.integer)) or not 1 <= threads <= MOST_THREADS:
+        raise UsageError(
+            f"threads={threads!r}", f"an integer from 1 to {MOST_THREADS}", "One thread is enough in most cases."
+        )
+    return int(threads)
