@@ -154,6 +154,9 @@ EMOFACE_API emoface_status emoface_set_log(emoface_log_callback callback, void* 
  *   library_path  the shared library; NULL searches EMOFACE_ONNXRUNTIME (environment), the folder of this library, then
  *                 the system's own search path.
  *
+ * Its telemetry is switched off: ORT_DISABLE_TELEMETRY=1 is set in the process's environment unless the variable is
+ * there. Where other threads read the environment at that moment, set it before they start.
+ *
  * One ONNX Runtime serves the process. A second call with the same path, or NULL, does nothing; with another path it
  * returns EMOFACE_ERROR_BACKEND. */
 EMOFACE_API emoface_status emoface_onnxruntime_load(const char* library_path);

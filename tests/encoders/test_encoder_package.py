@@ -6,7 +6,6 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from emoface_export.errors import ExportError
 from hugging_face import save_tiny
 from safetensors.torch import load_file
 from synthetic_corpus import TinyRig, ToneCorpus
@@ -14,6 +13,7 @@ from tiny_run import tiny_options
 
 from emoface.errors import UsageError
 from emoface.package import Package
+from emoface_export.errors import ExportError
 from emoface_export.wiring import allowed_blocks
 from emoface_training.config import EmoFaceConfig, EncoderConfig
 from emoface_training.encoders import pretrained, pretrained_sections

@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from emoface_export.errors import ExportError
 
+from emoface_export.errors import ExportError
 from emoface_export.export import INT8_STAGES
 from emoface_export.half import half_model, store_exact_halves
 from emoface_export.onnx_export import cpu_session, export_stage

@@ -7,11 +7,11 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
-from emoface_export.errors import ExportError
 
 from emoface import Package
 from emoface.errors import OutputError
 from emoface.verification import verify_golden
+from emoface_export.errors import ExportError
 from emoface_export.face_file import FaceArrays
 from emoface_export.own_model import OwnModel, OwnStage, export_own, golden_of
 from emoface_training.nn.stage import Stage

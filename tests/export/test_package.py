@@ -7,11 +7,11 @@ import zipfile
 import numpy as np
 import onnx
 import pytest
-from emoface_export.errors import ExportError
 
 from emoface.errors import OutputError, PackageIntegrityError
 from emoface.manifest import MANIFEST_NAME
 from emoface.package import Package
+from emoface_export.errors import ExportError
 from emoface_export.export import ExportOptions, export_package
 from emoface_export.face_file import deterministic_npz, find_face, fits, read_face
 from emoface_export.golden import LARGEST_BYTES, golden_arrays

@@ -133,7 +133,6 @@ def test_a_streaming_package_gives_the_same_bits_under_any_cut(package, mode):
 
 def test_blocks_hold_whole_frames(published):
     from emoface_export.errors import ExportError
-
     from emoface_training.faceformer.published_file import FaceFormerFile, Mode
 
     file = FaceFormerFile(published("vocaset")[0], encoder_heads=2)

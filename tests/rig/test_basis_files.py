@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emoface_export.errors import ExportError
 from rig_cases import handmade_shapes
 
 import tiny
@@ -19,6 +18,7 @@ from emoface.frames import Animation
 from emoface.package import Face, Package
 from emoface.rig import ARKIT_52, Blendshapes, read_blendshapes
 from emoface.writers import write_glb
+from emoface_export.errors import ExportError
 from emoface_export.face_file import read_face, with_synthetic_blendshapes
 from emoface_training.data.synthetic.rig import HEAD_FILE
 
