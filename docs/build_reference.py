@@ -25,6 +25,7 @@ MODULES: dict[str, tuple[str, ...] | None] = {
     "emoface.calibration": ("Calibration",),
     "emoface.options": ("AnimatorOptions", "ClipOptions", "VoiceOptions"),
     "emoface.package": None,
+    "emoface.face_file": ("Face", "Golden"),
     "emoface.pool": ("AnimatorPool", "MOST_VOICES"),
     "emoface.frames": None,
     "emoface.rig.blinks": ("Blinks",),

@@ -22,8 +22,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from emoface.errors import ManifestError, PackageFormatError
-from emoface.manifest_schema import Reader, check_file_name, evaluate_extent
+from emoface.errors import PackageFormatError
+from emoface.manifest_schema import MOST_FLOAT32, Reader, evaluate_extent, fault, shown
+from emoface.manifest_text import parse_manifest
 from emoface.timing import Clock, declared_latency_samples
 
 __all__ = [
@@ -41,13 +42,20 @@ __all__ = [
 
 FORMAT = 1
 MANIFEST_NAME = "manifest.json"
-MAX_MANIFEST_BYTES = 4 << 20
 MAX_FILE_BYTES = 4 << 30
 MAX_VERTICES = 1 << 20
+MOST_RATE = 1_000_000
+MOST_OVERLAP = 1 << 24
+MOST_BLOCK = 1000
+MOST_STAGES = 64
+MOST_TENSORS = 1024
+MOST_CONDITIONS = 64
+MOST_CONDITION_VALUES = 1 << 16
+MOST_FILES = 1024
+LENGTHS = (1e-9, 1e9)
 CADENCES = ("clip", "block", "frames", "frame")
 PRECISIONS = ("fp32", "fp16", "int8")
 DTYPES = ("float32", "float16", "int64", "int32")
-REEXPORT = "Export the package again with `emoface export`, or fetch an undamaged copy."
 
 Shape = tuple[int | str, ...]
 
@@ -234,9 +242,7 @@ class Manifest:
             PackageFormatError: the format is newer (or older) than this SDK reads.
             ManifestError: a field is missing, of the wrong type, unknown or inconsistent.
         """
-        if isinstance(source, (str, bytes)):
-            source = _parse(source)
-        reader = Reader(source, "")
+        reader = Reader(parse_manifest(source) if isinstance(source, (str, bytes)) else source, "")
         version = reader.integer("format", 1)
         if version != FORMAT:
             raise PackageFormatError(
@@ -244,84 +250,99 @@ class Manifest:
                 f"format {FORMAT}",
                 "Update the SDK with `pip install -U emoface`, or export the package again in format 1.",
             )
-        low_high = reader.integers("allowed_block_features", 1, length=2)
+        # In this order, so that every reader names the same field of a manifest with several faults.
         manifest = cls(
             format=version,
             name=reader.text("name"),
             family=reader.text("family"),
             licence=reader.text("licence"),
             fps=reader.integer("fps", 1, 1000),
-            sample_rate=reader.integer("sample_rate", 1),
-            feature_rate=reader.integer("feature_rate", 1),
-            hop=reader.integer("hop", 1),
-            overlap=reader.integer("overlap", 0),
-            block_features=reader.integer("block_features", 1),
-            allowed_block_features=(low_high[0], low_high[1]),
+            sample_rate=reader.integer("sample_rate", 1, MOST_RATE),
+            feature_rate=reader.integer("feature_rate", 1, 1000),
+            hop=reader.integer("hop", 1, MOST_RATE),
+            overlap=reader.integer("overlap", 0, MOST_OVERLAP),
+            block_features=reader.integer("block_features", 1, MOST_BLOCK),
+            allowed_block_features=_least_and_most(reader),
             delay_features=reader.integer("delay_features", 0, 1000),
             latency_samples=reader.integer("latency_samples", 0),
             vertices=reader.integer("vertices", 1, MAX_VERTICES),
             faces_sha256=reader.sha256("faces_sha256"),
-            unit_in_metres=reader.number("unit_in_metres"),
+            unit_in_metres=reader.number("unit_in_metres", *LENGTHS),
             axes=reader.text("axes"),
             styles=reader.texts("styles"),
             emotions=reader.texts("emotions"),
             levels=reader.texts("levels"),
             default_precision=reader.text("default_precision"),
-            conditions={name: _condition(item) for name, item in reader.children("conditions")},
-            stages=tuple(_stage(item) for item in reader.items("stages")),
-            outputs=reader.text_map("outputs"),
-            motion_range_m=reader.number("motion_range_m"),
+            conditions={name: _condition(item) for name, item in reader.children("conditions", MOST_CONDITIONS)},
+            stages=tuple(_stage(item) for item in reader.items("stages", MOST_STAGES)),
+            outputs=reader.text_map("outputs", MOST_TENSORS),
+            motion_range_m=reader.number("motion_range_m", *LENGTHS),
             provenance=reader.mapping("provenance", optional=True),
-            verification=reader.mapping("verification", optional=True),
-            files={
-                name: FileEntry(item.sha256("sha256"), item.integer("bytes", 0, MAX_FILE_BYTES))
-                for name, item in reader.children("files")
-            },
+            verification=_verification(reader),
+            files={name: _file(item) for name, item in reader.children("files", MOST_FILES)},
         )
         reader.refuse_unknown()
         return manifest
 
 
-def _parse(source: str | bytes) -> Mapping[str, Any]:
-    if len(source) > MAX_MANIFEST_BYTES:
-        raise ManifestError(MANIFEST_NAME, "size", str(len(source)), f"at most {MAX_MANIFEST_BYTES} bytes", REEXPORT)
-    try:
-        data = json.loads(source)
-    except (ValueError, RecursionError) as error:
-        raise ManifestError(MANIFEST_NAME, "JSON", repr(str(error)), "a valid JSON object", REEXPORT) from None
-    if not isinstance(data, dict):
-        raise ManifestError(MANIFEST_NAME, "JSON", type(data).__name__, "a JSON object", REEXPORT)
-    return data
+def _least_and_most(reader: Reader) -> tuple[int, int]:
+    least, most = reader.integers("allowed_block_features", 1, MOST_BLOCK, length=2)
+    return least, most
 
 
 def _condition(reader: Reader) -> ConditionSpec:
-    spec = ConditionSpec(shape=reader.integers("shape", 1), default=reader.numbers("default"))
+    shape = reader.integers("shape", 1, MOST_CONDITION_VALUES, length=1)
+    spec = ConditionSpec(shape=shape, default=reader.floats("default", MOST_CONDITION_VALUES))
     reader.refuse_unknown()
     return spec
 
 
-def _stage(reader: Reader) -> StageSpec:
-    inputs, outputs, states = [], [], []
-    for item in reader.items("inputs"):
-        inputs.append(InputSpec(item.text("name"), item.text("source"), item.shape("shape"), item.text("dtype")))
-        item.refuse_unknown()
-    for item in reader.items("outputs"):
-        outputs.append(OutputSpec(item.text("name"), item.shape("shape"), item.text("dtype")))
-        item.refuse_unknown()
-    for item in reader.items("state"):
-        shape, axis = item.shape("shape"), item.integer("batch_axis", 0)
-        states.append(StateSpec(item.text("name"), shape, item.text("dtype"), item.number("initial"), axis))
-        item.refuse_unknown()
-    stage = StageSpec(
-        name=reader.text("name"),
-        cadence=reader.text("cadence"),
-        files=reader.text_map("files"),
-        inputs=tuple(inputs),
-        outputs=tuple(outputs),
-        state=tuple(states),
-    )
+def _file(reader: Reader) -> FileEntry:
+    entry = FileEntry(reader.sha256("sha256"), reader.integer("bytes", 0, MAX_FILE_BYTES))
     reader.refuse_unknown()
-    return stage
+    return entry
+
+
+def _verification(reader: Reader) -> dict[str, Any]:
+    """Free but for the limits that a verification compares with."""
+    stated = reader.mapping("verification", optional=True)
+    if "tolerances" in stated:
+        tolerances = Reader(stated, "verification")
+        for precision, limits in tolerances.children("tolerances", len(PRECISIONS)):
+            if precision not in PRECISIONS:
+                field = f"verification.tolerances.{shown(precision)}"
+                raise fault(field, "an unknown precision", f"one of {', '.join(PRECISIONS)}")
+            for key in ("relative", "offsets_mm"):
+                if limits.has(key):
+                    limits.number(key, 0.0, 1e9)
+            limits.refuse_unknown()
+    return stated
+
+
+def _stage(reader: Reader) -> StageSpec:
+    name, cadence = reader.text("name"), reader.choice("cadence", CADENCES)
+    files = reader.text_map("files", len(PRECISIONS))
+    inputs, outputs, states = [], [], []
+    for item in reader.items("inputs", MOST_TENSORS):
+        names = item.text("name"), item.text("source")
+        inputs.append(InputSpec(*names, item.shape("shape"), item.choice("dtype", DTYPES)))
+        item.refuse_unknown()
+    for item in reader.items("outputs", MOST_TENSORS):
+        outputs.append(OutputSpec(item.text("name"), item.shape("shape"), item.choice("dtype", DTYPES)))
+        item.refuse_unknown()
+    for item in reader.items("state", MOST_TENSORS):
+        states.append(
+            StateSpec(
+                item.text("name"),
+                item.shape("shape"),
+                item.choice("dtype", DTYPES),
+                item.number("initial", -MOST_FLOAT32, MOST_FLOAT32),
+                item.integer("batch_axis", 0),
+            )
+        )
+        item.refuse_unknown()
+    reader.refuse_unknown()
+    return StageSpec(name, cadence, files, tuple(inputs), tuple(outputs), tuple(states))
 
 
 def _stage_to_json(stage: StageSpec) -> dict[str, Any]:
@@ -351,6 +372,4 @@ def _check(manifest: Manifest) -> None:
     # Imported here: the checks need the dataclasses above.
     from emoface.manifest_checks import check_manifest
 
-    for name in manifest.files:
-        check_file_name(name, f"files.{name}")
     check_manifest(manifest)

@@ -7,16 +7,21 @@ import re
 from collections.abc import Iterable
 
 from emoface import manifest as m
-from emoface.manifest_schema import check_file_name, fault
+from emoface.manifest_schema import MOST_FLOAT32, affine, check_file_name, evaluate_extent, fault, shown
 from emoface.timing import declared_latency_samples
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _REQUIRED_FILES = ("face.npz", "golden.npz")
 _OUTPUTS = ("offsets", "emotion", "emotion_weight")
+_MOST_PACKAGE_BYTES = 8 << 30
+# An input or output may hold this many values at n = 1000 for one voice, all states together that many.
+_MOST_VALUES, _MOST_STATE_VALUES = 1 << 33, 1 << 28
+_MOST_INITIAL = {"float32": MOST_FLOAT32, "float16": 65504.0, "int32": float((1 << 31) - 1), "int64": float(1 << 53)}
 
 
 def check_manifest(manifest: m.Manifest) -> None:
-    """Raise ManifestError for the first inconsistency."""
+    """Raise ManifestError for the first inconsistency; the order is the same in every reader."""
+    _check_listed_files(manifest)
     _check_clock(manifest)
     _check_lengths(manifest)
     _check_conditions(manifest)
@@ -30,6 +35,20 @@ def check_manifest(manifest: m.Manifest) -> None:
             raise fault(f"files.{name}", "nothing", "an entry with sha256 and bytes")
 
 
+def _check_listed_files(manifest: m.Manifest) -> None:
+    folded: set[str] = set()
+    for name in sorted(manifest.files):
+        field = f"files.{shown(name)}"
+        check_file_name(name, field)
+        # One folder cannot hold both on every system, nor a list its own hash.
+        if name.lower() in folded or name.lower() == m.MANIFEST_NAME:
+            raise fault(field, repr(name), f"names that differ in more than case, and not {m.MANIFEST_NAME}")
+        folded.add(name.lower())
+    total = sum(entry.bytes for entry in manifest.files.values())
+    if total > _MOST_PACKAGE_BYTES:
+        raise fault("files", f"{total} bytes in all", f"at most {_MOST_PACKAGE_BYTES}")
+
+
 def _check_clock(manifest: m.Manifest) -> None:
     if manifest.hop * manifest.feature_rate != manifest.sample_rate:
         got = f"{manifest.hop} (x feature_rate {manifest.feature_rate})"
@@ -37,8 +56,6 @@ def _check_clock(manifest: m.Manifest) -> None:
     low, high = manifest.allowed_block_features
     if not low <= manifest.block_features <= high:
         raise fault("block_features", str(manifest.block_features), f"{low} to {high} (allowed_block_features)")
-    if high > 1000:
-        raise fault("allowed_block_features[1]", str(high), "at most 1000")
     if not manifest.streams:
         _check_whole_clips(manifest)
         return
@@ -73,7 +90,7 @@ def _check_lengths(manifest: m.Manifest) -> None:
 
 def _check_conditions(manifest: m.Manifest) -> None:
     for name, spec in manifest.conditions.items():
-        _check_name(name, f"conditions.{name}")
+        _check_name(name, f"conditions.{shown(name)}")
         if math.prod(spec.shape) != len(spec.default) or len(spec.shape) != 1:
             raise fault(f"conditions.{name}.default", f"{len(spec.default)} values", f"shape {list(spec.shape)}, 1-D")
     for name, names, extra in (
@@ -90,6 +107,7 @@ def _check_stages(manifest: m.Manifest) -> None:
     if not manifest.stages:
         raise fault("stages", "an empty list", "at least one stage")
     seen: dict[str, m.StageSpec] = {}
+    state_values = 0
     for index, stage in enumerate(manifest.stages):
         path = f"stages[{index}]"
         _check_name(stage.name, f"{path}.name")
@@ -106,10 +124,16 @@ def _check_stages(manifest: m.Manifest) -> None:
             _check_time_axis(stage, output.shape, f"{path}.outputs[{position}].shape")
         for position, state in enumerate(stage.state):
             where = f"{path}.state[{position}]"
+            state_values += _values(state.shape)
+            if state_values > _MOST_STATE_VALUES:
+                raise fault(f"{where}.shape", f"{state_values} values of state in all", f"at most {_MOST_STATE_VALUES}")
             if state.batch_axis >= len(state.shape) or state.shape[state.batch_axis] != "B":
                 raise fault(f"{where}.batch_axis", str(state.batch_axis), f'the axis of "B" in {list(state.shape)}')
             if any(isinstance(e, str) for axis, e in enumerate(state.shape) if axis != state.batch_axis):
                 raise fault(f"{where}.shape", str(list(state.shape)), 'integers and one "B": a state has a fixed size')
+            most, whole = _MOST_INITIAL[state.dtype], not state.dtype.startswith("float")
+            if not -most <= state.initial <= most or (whole and state.initial != int(state.initial)):
+                raise fault(f"{where}.initial", repr(state.initial), f"a value of {state.dtype}")
         seen[stage.name] = stage
 
 
@@ -121,8 +145,8 @@ def _check_name(name: str, field: str) -> None:
 def _check_files(manifest: m.Manifest, stage: m.StageSpec, path: str) -> None:
     if not stage.files:
         raise fault(f"{path}.files", "nothing", "at least one graph file")
-    for precision, name in stage.files.items():
-        field = f"{path}.files.{precision}"
+    for precision, name in sorted(stage.files.items()):
+        field = f"{path}.files.{shown(precision)}"
         if precision not in m.PRECISIONS:
             raise fault(field, repr(precision), f"one of {', '.join(m.PRECISIONS)}")
         check_file_name(name, field)
@@ -140,7 +164,14 @@ def _check_tensors(specs: Iterable[m.InputSpec | m.OutputSpec | m.StateSpec], pa
             raise fault(f"{path}[{position}].dtype", repr(spec.dtype), f"one of {', '.join(m.DTYPES)}")
         if not spec.shape or "B" not in spec.shape:
             raise fault(f"{path}[{position}].shape", str(list(spec.shape)), 'a shape with the batch axis "B"')
+        if _values(spec.shape) > _MOST_VALUES:
+            raise fault(f"{path}[{position}].shape", str(list(spec.shape)), "a tensor that fits in memory")
         names.add(spec.name)
+
+
+def _values(shape: m.Shape) -> int:
+    """Values of a tensor of one voice at n = 1000, more than any block or its frames have."""
+    return math.prod(1000 if extent == "m" else evaluate_extent(extent, {"B": 1, "n": 1000}) for extent in shape)
 
 
 def _check_time_axis(stage: m.StageSpec, shape: m.Shape, field: str) -> None:
@@ -157,8 +188,7 @@ def _check_source(
 ) -> None:
     field = f"{path}.source"
     if item.source == "audio":
-        samples = f"{manifest.hop}*n+{manifest.overlap}" if manifest.overlap else f"{manifest.hop}*n"
-        samples = "n" if stage.cadence == "clip" else samples
+        samples = "n" if stage.cadence == "clip" else affine(manifest.hop, manifest.overlap)
         if stage.cadence not in ("block", "clip"):
             raise fault(field, "'audio'", "a block or clip stage: others read no audio")
         if item.shape != ("B", samples) or item.dtype != "float32":
@@ -192,9 +222,9 @@ def _check_outputs(manifest: m.Manifest) -> None:
     }
     if "offsets" not in manifest.outputs:
         raise fault("outputs.offsets", "nothing", "<stage>.<output>")
-    for key, source in manifest.outputs.items():
+    for key, source in sorted(manifest.outputs.items()):
         if key not in expected:
-            raise fault(f"outputs.{key}", "an unknown output", f"only {', '.join(_OUTPUTS)}")
+            raise fault(f"outputs.{shown(key)}", "an unknown output", f"only {', '.join(_OUTPUTS)}")
         owner, _, name = source.partition(".")
         stages = [s for s in manifest.stages if s.name == owner and name in [o.name for o in s.outputs]]
         if not stages:

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from emoface.errors import ManifestError
 
+MOST_INTEGER = 1 << 40
+MOST_EXTENT = 1 << 31
+MOST_AXES = 16
+MOST_NAMES = 4096
+MOST_TEXT = 1000
+MOST_FLOAT32 = 3.4028234663852886e38
+
 _FILE = "manifest.json"
 _REMEDY = "Export the package again with `emoface export`, or fetch an undamaged copy."
-_FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,127}")
-_EXTENT = re.compile(r"(?:(\d{1,9})\*)?(n)(?:\+(\d{1,9}))?")
+_FILE_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.\-]{0,126}[A-Za-z0-9_\-])?")
+# Names that Windows gives to devices, whatever comes after a dot.
+_DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
+_EXTENT = re.compile(r"(?:([2-9]|[1-9][0-9]{1,8})\*)?n(?:\+([1-9][0-9]{0,8}))?")
+_NO_TEXT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def fault(field: str, got: str, expected: str) -> ManifestError:
@@ -20,10 +30,31 @@ def fault(field: str, got: str, expected: str) -> ManifestError:
     return ManifestError(_FILE, field, got if len(got) <= 200 else got[:200] + "...", expected, _REMEDY)
 
 
+def shown(key: str) -> str:
+    """A key as it stands in the path of a field: printable ASCII, 64 characters at most."""
+    text = re.sub(r"[^\x20-\x7e]", "?", key[:65])
+    return text if len(text) <= 64 else text[:64] + "..."
+
+
+def is_text(value: Any) -> bool:
+    """Whether a value is a text of 1 to 1000 characters, none of them a control character."""
+    return isinstance(value, str) and 0 < len(value) <= MOST_TEXT and not _NO_TEXT.search(value)
+
+
+def is_file_name(name: str) -> bool:
+    """Whether a name is a plain file name on every system: no path, no device, nothing hidden."""
+    return _FILE_NAME.fullmatch(name) is not None and not _DEVICE.fullmatch(name)
+
+
 def check_file_name(name: str, field: str) -> None:
     """Refuse every name that is not a plain file name, so that no package reaches outside itself."""
-    if not _FILE_NAME.fullmatch(name):
+    if not is_file_name(name):
         raise fault(field, repr(name), "a plain file name inside the package: letters, digits, '_', '.', '-'")
+
+
+def affine(factor: int, offset: int) -> str:
+    """How `factor` n + `offset` is written in a shape."""
+    return (f"{factor}*n" if factor != 1 else "n") + (f"+{offset}" if offset else "")
 
 
 def evaluate_extent(extent: int | str, sizes: Mapping[str, int]) -> int:
@@ -35,7 +66,7 @@ def evaluate_extent(extent: int | str, sizes: Mapping[str, int]) -> int:
     match = _EXTENT.fullmatch(extent)
     if match is None:
         raise fault("shape", repr(extent), 'an int, "B", "n" or "a*n+b"')
-    factor, _, offset = match.groups()
+    factor, offset = match.groups()
     return int(factor or 1) * sizes["n"] + int(offset or 0)
 
 
@@ -49,107 +80,126 @@ class Reader:
         self._path = path
         self._known: set[str] = set()
 
-    def _field(self, key: str) -> str:
+    def field(self, key: str) -> str:
+        """The path of a field of this object."""
         return f"{self._path}.{key}" if self._path else key
+
+    def has(self, key: str) -> bool:
+        """Whether the object has this field."""
+        return key in self._data
 
     def _get(self, key: str, expected: str) -> Any:
         self._known.add(key)
         if key not in self._data:
-            raise fault(self._field(key), "nothing (the field is missing)", expected)
+            raise fault(self.field(key), "nothing (the field is missing)", expected)
         return self._data[key]
 
     def refuse_unknown(self) -> None:
         """Refuse fields that nothing asked for: a misspelt field must not be ignored silently."""
         for key in self._data:
             if key not in self._known:
-                raise fault(self._field(str(key)), "an unknown field", f"only {', '.join(sorted(self._known))}")
+                raise fault(self.field(shown(str(key))), "an unknown field", f"only {', '.join(sorted(self._known))}")
 
     def text(self, key: str) -> str:
         value = self._get(key, "text")
-        if not isinstance(value, str) or not value or len(value) > 1000:
-            raise fault(self._field(key), repr(value), "text of 1 to 1000 characters")
+        if not is_text(value):
+            raise fault(self.field(key), repr(value), f"text of 1 to {MOST_TEXT} characters, no control characters")
+        return str(value)
+
+    def choice(self, key: str, choices: Iterable[str]) -> str:
+        value = self._get(key, "text")
+        if not isinstance(value, str) or value not in choices:
+            raise fault(self.field(key), repr(value), f"one of {', '.join(choices)}")
         return value
 
     def sha256(self, key: str) -> str:
         value = self._get(key, "a SHA-256")
         if not isinstance(value, str) or not re.fullmatch(r"[0-9a-f]{64}", value):
-            raise fault(self._field(key), repr(value), "64 lower-case hexadecimal digits")
+            raise fault(self.field(key), repr(value), "64 lower-case hexadecimal digits")
         return value
 
-    def integer(self, key: str, low: int, high: int = 1 << 40) -> int:
-        return self._integer(self._get(key, "an integer"), self._field(key), low, high)
+    def integer(self, key: str, low: int, high: int = MOST_INTEGER) -> int:
+        return self._integer(self._get(key, "an integer"), self.field(key), low, high)
 
     @staticmethod
     def _integer(value: Any, field: str, low: int, high: int) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise fault(field, repr(value), f"an integer from {low} to {high}")
+            raise fault(field, repr(value), f"an integer from {low} to {high}, written without point and exponent")
         return value
 
-    def number(self, key: str) -> float:
-        return self._number(self._get(key, "a number"), self._field(key))
+    def number(self, key: str, low: float = -math.inf, high: float = math.inf) -> float:
+        return self._number(self._get(key, "a number"), self.field(key), low, high)
 
     @staticmethod
-    def _number(value: Any, field: str) -> float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-            raise fault(field, repr(value), "a finite number")
+    def _number(value: Any, field: str, low: float, high: float) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+            raise fault(field, repr(value), f"a number from {low:g} to {high:g}")
         return float(value)
 
-    def _list(self, key: str, expected: str) -> list[Any]:
+    def _list(self, key: str, expected: str, most: int) -> Sequence[Any]:
         value = self._get(key, expected)
         if not isinstance(value, (list, tuple)):
-            raise fault(self._field(key), type(value).__name__, expected)
-        return list(value)
+            raise fault(self.field(key), type(value).__name__, expected)
+        if len(value) > most:
+            raise fault(self.field(key), f"{len(value)} values", f"at most {most}")
+        return value
 
-    def integers(self, key: str, low: int, length: int | None = None) -> tuple[int, ...]:
-        values = self._list(key, "a list of integers")
-        if length is not None and len(values) != length:
-            raise fault(self._field(key), f"{len(values)} values", f"{length} values")
-        return tuple(self._integer(v, f"{self._field(key)}[{i}]", low, 1 << 40) for i, v in enumerate(values))
+    def integers(self, key: str, low: int, high: int, length: int) -> tuple[int, ...]:
+        values = self._list(key, "a list of integers", MOST_INTEGER)
+        if len(values) != length:
+            raise fault(self.field(key), f"{len(values)} values", f"{length} values")
+        return tuple(self._integer(v, f"{self.field(key)}[{i}]", low, high) for i, v in enumerate(values))
 
-    def numbers(self, key: str) -> tuple[float, ...]:
-        values = self._list(key, "a list of numbers")
-        return tuple(self._number(v, f"{self._field(key)}[{i}]") for i, v in enumerate(values))
+    def floats(self, key: str, most: int) -> tuple[float, ...]:
+        """Numbers that float32 holds."""
+        values = self._list(key, "a list of numbers", most)
+        return tuple(
+            self._number(v, f"{self.field(key)}[{i}]", -MOST_FLOAT32, MOST_FLOAT32) for i, v in enumerate(values)
+        )
 
     def texts(self, key: str) -> tuple[str, ...]:
-        values = self._list(key, "a list of names")
+        values = self._list(key, "a list of names", MOST_NAMES)
         for index, value in enumerate(values):
-            if not isinstance(value, str) or not value:
-                raise fault(f"{self._field(key)}[{index}]", repr(value), "a name")
+            if not is_text(value):
+                expected = f"a name of 1 to {MOST_TEXT} characters, no control characters"
+                raise fault(f"{self.field(key)}[{index}]", repr(value), expected)
         if len(set(values)) != len(values):
-            raise fault(self._field(key), "a name twice", "distinct names")
+            raise fault(self.field(key), "a name twice", "distinct names")
         return tuple(values)
 
     def shape(self, key: str) -> tuple[int | str, ...]:
-        values = self._list(key, "a shape")
+        values = self._list(key, "a shape", MOST_AXES)
         for index, value in enumerate(values):
-            field = f"{self._field(key)}[{index}]"
+            field = f"{self.field(key)}[{index}]"
             if isinstance(value, str):
                 if value not in ("B", "m") and not _EXTENT.fullmatch(value):
                     raise fault(field, repr(value), 'an int, "B", "n", "a*n+b", or "m" of a clip stage')
             else:
-                self._integer(value, field, 1, 1 << 31)
+                self._integer(value, field, 1, MOST_EXTENT)
         return tuple(values)
 
-    def mapping(self, key: str, optional: bool = False) -> dict[str, Any]:
+    def mapping(self, key: str, optional: bool = False, most: int = MOST_INTEGER) -> dict[str, Any]:
         if optional and key not in self._data:
             self._known.add(key)
             return {}
         value = self._get(key, "a JSON object")
         if not isinstance(value, Mapping):
-            raise fault(self._field(key), type(value).__name__, "a JSON object")
+            raise fault(self.field(key), type(value).__name__, "a JSON object")
+        if len(value) > most:
+            raise fault(self.field(key), f"{len(value)} entries", f"at most {most}")
         return {str(name): item for name, item in value.items()}
 
-    def text_map(self, key: str) -> dict[str, str]:
-        values = self.mapping(key)
+    def text_map(self, key: str, most: int) -> dict[str, str]:
+        values = self.mapping(key, most=most)
         for name, value in values.items():
-            if not isinstance(value, str) or not value:
-                raise fault(f"{self._field(key)}.{name}", repr(value), "text")
+            if not is_text(value):
+                raise fault(f"{self.field(key)}.{shown(name)}", repr(value), "text without control characters")
         return values
 
-    def children(self, key: str) -> Iterator[tuple[str, Reader]]:
-        for name, value in self.mapping(key).items():
-            yield name, Reader(value, f"{self._field(key)}.{name}")
+    def children(self, key: str, most: int) -> Iterator[tuple[str, Reader]]:
+        for name, value in self.mapping(key, most=most).items():
+            yield name, Reader(value, f"{self.field(key)}.{shown(name)}")
 
-    def items(self, key: str) -> Iterator[Reader]:
-        for index, value in enumerate(self._list(key, "a list of objects")):
-            yield Reader(value, f"{self._field(key)}[{index}]")
+    def items(self, key: str, most: int) -> Iterator[Reader]:
+        for index, value in enumerate(self._list(key, "a list of objects", most)):
+            yield Reader(value, f"{self.field(key)}[{index}]")

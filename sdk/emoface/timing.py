@@ -67,12 +67,15 @@ class Clock:
         """Declared latency in caller samples at `rate`, rounded up.
 
         The maximum over frames m of due(block of m) - rate m / fps. `block_features` seconds hold a whole number of
-        frames, features, blocks and samples, so one such period (after the look-ahead) is every case there is.
+        frames, features, blocks and samples, so one such period (after the look-ahead) is every case there is; of a
+        block's frames the first waits longest.
         """
-        worst = 0
-        for frame in range(self.fps * self.block_features):
-            due = self.due(self.block_of_frame(frame), rate, needed)
-            worst = max(worst, -(-(due * self.fps - rate * frame) // self.fps))
+        worst, first = 0, self.delay_features // self.block_features
+        for block in range(first, first + self.feature_rate + 1):
+            frame = self.frames_after_blocks(block)
+            if self.block_of_frame(frame) == block and frame < self.fps * self.block_features:
+                due = self.due(block, rate, needed)
+                worst = max(worst, -(-(due * self.fps - rate * frame) // self.fps))
         return worst
 
 

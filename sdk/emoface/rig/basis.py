@@ -129,7 +129,8 @@ class Blendshapes:
                     f"({len(shapes)},) float32, the unit of the int16 offsets",
                     "Store the step of every shape, or store the offsets as float32.",
                 )
-            shapes = shapes.astype(np.float32) * step[:, None, None]
+            with np.errstate(over="ignore"):  # what becomes infinite is refused below
+                shapes = shapes.astype(np.float32) * step[:, None, None]
         elif shapes.dtype.kind != "f":
             raise RigError(f"blendshapes of {shapes.dtype}", "floats, or int16 with blendshape_step", "Convert them.")
         return cls(tuple(str(name) for name in names), shapes)

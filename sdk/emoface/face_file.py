@@ -1,0 +1,199 @@
+"""What `face.npz` and `golden.npz` of a package hold, checked against its manifest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emoface.errors import ManifestError, RigError, TemplateError
+from emoface.manifest import Manifest
+from emoface.manifest_schema import is_text
+from emoface.npz_file import Arrays, read_arrays
+from emoface.package_files import FETCH, Allowance
+from emoface.rig.basis import Blendshapes
+
+__all__ = ["Face", "Golden", "read_blendshapes", "read_face", "read_golden"]
+
+FACE, GOLDEN = "face.npz", "golden.npz"
+_MOST_FRAME = 1 << 31
+_MOST_SHAPES = 4096
+
+
+@dataclass(frozen=True)
+class Face:
+    """The face a package animates. Arrays are read-only.
+
+    Attributes:
+        template: (V, 3) float32, the neutral face, in the package's unit, +Y up, +Z front.
+        faces: (F, 3) int32, triangles, counter-clockwise seen from outside. Their order is part of the topology.
+        colours: (V, 3) float32, linear albedo 0..1.
+        masks: region name -> vertex indices int32.
+        unit_in_metres: length of the unit.
+        blendshapes: named shapes of this topology, or None.
+    """
+
+    template: npt.NDArray[np.float32]
+    faces: npt.NDArray[np.int32]
+    colours: npt.NDArray[np.float32]
+    masks: Mapping[str, npt.NDArray[np.int32]]
+    unit_in_metres: float
+    blendshapes: Blendshapes | None = None
+
+    @property
+    def faces_sha256(self) -> str:
+        """SHA-256 of the triangles as little-endian int32 in C order: two faces share a topology iff it is equal."""
+        return hashlib.sha256(np.ascontiguousarray(self.faces, "<i4").tobytes()).hexdigest()
+
+    def with_template(self, template: npt.ArrayLike) -> Face:
+        """The same topology with another neutral face (V, 3); TemplateError where it does not fit."""
+        array = np.array(template, dtype=np.float32)
+        if array.shape != self.template.shape:
+            raise TemplateError(
+                f"a template of shape {array.shape}",
+                f"shape {self.template.shape}, the package's topology",
+                "Give a template with the same vertices in the same order, or a package trained for your topology.",
+            )
+        if not np.isfinite(array).all():
+            raise TemplateError("a template with NaN or infinite coordinates", "finite coordinates", "Repair the mesh.")
+        array.setflags(write=False)
+        return replace(self, template=array)
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A short input and what every stage gave for it in fp32 PyTorch (`golden.npz`).
+
+    The file holds `audio` (N,) float32 at the model's rate, `frames` (k,) int64, `condition.<name>` vectors and
+    `<stage>.<output>` arrays whose first axis is time (a leading batch axis of 1 is allowed). Block outputs start at
+    the first feature after the dropped look-ahead. Vertex-sized outputs hold only the frames listed in `frames`.
+    """
+
+    audio: npt.NDArray[np.float32]
+    frames: npt.NDArray[np.int64]
+    conditions: Mapping[str, npt.NDArray[np.float32]]
+    outputs: Mapping[str, npt.NDArray[np.float32]]
+
+
+def read_face(manifest: Manifest, data: bytes, allowance: Allowance) -> Face:
+    """The face in `face.npz`; ManifestError naming the array that is not what the manifest says."""
+    arrays = read_arrays(FACE, data, allowance)
+    count = manifest.vertices
+    masks = sorted(key for key in arrays if key.startswith("mask_") and key != "mask_")
+    _refuse_unknown(FACE, arrays, {"template", "faces", "colours", *masks, *_shape_arrays(arrays)})
+    template = _take(FACE, arrays, "template", (count, 3), "<f4")
+    faces = _take(FACE, arrays, "faces", (None, 3), "<i4")
+    colours = _take(FACE, arrays, "colours", (count, 3), "<f4")
+    indices = {"faces": faces} | {key: _take(FACE, arrays, key, (None,), "<i4") for key in masks}
+    for key, array in indices.items():
+        if array.size and (array.min() < 0 or array.max() >= count):
+            wrong = int(array.max() if array.max() >= count else array.min())
+            raise _fault(FACE, key, f"index {wrong}", f"vertex indices from 0 to {count - 1}")
+    for key, array in (("template", template), ("colours", colours)):
+        _check_finite(FACE, key, array)
+    face = Face(
+        template=template,
+        faces=faces,
+        colours=colours,
+        masks={key.removeprefix("mask_"): indices[key] for key in masks},
+        unit_in_metres=manifest.unit_in_metres,
+        blendshapes=read_blendshapes(arrays, count),
+    )
+    if face.faces_sha256 != manifest.faces_sha256:
+        raise _fault(FACE, "faces", f"SHA-256 {face.faces_sha256}", manifest.faces_sha256)
+    return face
+
+
+def read_golden(manifest: Manifest, data: bytes, allowance: Allowance) -> Golden:
+    """The golden vectors in `golden.npz`; ManifestError naming the array that is not what the manifest says."""
+    arrays = read_arrays(GOLDEN, data, allowance)
+    conditions = {f"condition.{name}": spec for name, spec in manifest.conditions.items()}
+    outputs = {f"{stage.name}.{output.name}": output for stage in manifest.stages for output in stage.outputs}
+    _refuse_unknown(GOLDEN, arrays, {"audio", "frames", *conditions, *outputs})
+    audio = _take(GOLDEN, arrays, "audio", (None,), "<f4")
+    if not audio.size:
+        raise _fault(GOLDEN, "audio", "no samples", "the samples of a short sound")
+    _check_finite(GOLDEN, "audio", audio)
+    frames = _take(GOLDEN, arrays, "frames", (None,), "<i8")
+    if frames.size and (frames.min() < 0 or frames.max() >= _MOST_FRAME):
+        raise _fault(GOLDEN, "frames", f"{frames.min()} to {frames.max()}", "numbers of frames")
+    for key in sorted(arrays.keys() & conditions.keys()):
+        _check_finite(GOLDEN, key, _take(GOLDEN, arrays, key, conditions[key].shape, "<f4"))
+    for key in sorted(arrays.keys() & outputs.keys()):
+        array, output = arrays[key], outputs[key]
+        rows: tuple[int | None, ...] = (None, *(int(extent) for extent in output.shape[2:]))
+        # With or without a batch axis of 1.
+        shape = (1, *rows) if array.ndim == len(rows) + 1 else rows
+        _check_finite(GOLDEN, key, _take(GOLDEN, arrays, key, shape, np.dtype(output.dtype).str))
+    rest = sorted(key for key in arrays if key not in ("audio", "frames"))
+    return Golden(
+        audio=audio,
+        frames=frames,
+        conditions={k.removeprefix("condition."): arrays[k] for k in rest if k in conditions},
+        outputs={k: arrays[k] for k in rest if k in outputs},
+    )
+
+
+def read_blendshapes(arrays: Mapping[str, npt.NDArray[Any]], vertices: int) -> Blendshapes | None:
+    """The named shapes among the arrays of `face.npz`, None where there are none."""
+    if not _shape_arrays(arrays):
+        return None
+    names = _take(FACE, arrays, "blendshape_names", (None,), None)
+    if names.dtype.kind != "U" or not 0 < len(names) <= _MOST_SHAPES:
+        raise _fault(FACE, "blendshape_names", f"{names.shape} {names.dtype}", f"1 to {_MOST_SHAPES} texts")
+    if not (_are_characters(names) and all(is_text(str(name)) for name in names) and len({*names}) == len(names)):
+        raise _fault(FACE, "blendshape_names", "a name twice, without or with control characters", "distinct names")
+    kind = "<f4" if "blendshapes" in arrays and arrays["blendshapes"].dtype == np.float32 else "<i2"
+    _take(FACE, arrays, "blendshapes", (len(names), vertices, 3), kind)
+    if kind == "<i2":
+        _check_finite(FACE, "blendshape_step", _take(FACE, arrays, "blendshape_step", (len(names),), "<f4"))
+    elif "blendshape_step" in arrays:
+        raise _fault(FACE, "blendshape_step", "an array", "none beside blendshapes of float32")
+    try:
+        return Blendshapes.from_arrays(arrays)
+    except RigError as error:
+        raise _fault(FACE, "blendshapes", error.got, error.expected) from None
+
+
+def _shape_arrays(arrays: Mapping[str, object]) -> set[str]:
+    return arrays.keys() & {"blendshape_names", "blendshapes", "blendshape_step"}
+
+
+def _are_characters(names: npt.NDArray[Any]) -> bool:
+    """Whether an array of dtype <U holds code points of characters only: numpy fails at others, late and untyped."""
+    codes = np.ascontiguousarray(names).view("<u4")
+    return not ((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))).any()
+
+
+def _refuse_unknown(file: str, arrays: Arrays, known: set[str]) -> None:
+    for key in sorted(arrays.keys() - known):
+        raise _fault(file, key, "an unknown array", "only the arrays of format 1")
+
+
+def _take(
+    file: str, arrays: Mapping[str, npt.NDArray[Any]], key: str, shape: tuple[int | None, ...], dtype: str | None
+) -> npt.NDArray[Any]:
+    """An array of this shape (None: any extent) and dtype (None: any), in C order and read-only."""
+    expected = f"shape {shape} {np.dtype(dtype).name if dtype else 'text'}".replace("None", "any")
+    if key not in arrays:
+        raise _fault(file, key, "nothing", f"an array of {expected}")
+    array = arrays[key]
+    fits = array.ndim == len(shape) and all(e in (None, a) for e, a in zip(shape, array.shape, strict=True))
+    if not fits or (dtype is not None and array.dtype.str != dtype):
+        raise _fault(file, key, f"shape {array.shape} {array.dtype}", expected)
+    array = np.ascontiguousarray(array)
+    array.setflags(write=False)
+    return array
+
+
+def _check_finite(file: str, key: str, array: npt.NDArray[Any]) -> None:
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise _fault(file, key, "NaN or infinite values", "finite values")
+
+
+def _fault(file: str, field: str, got: str, expected: str) -> ManifestError:
+    return ManifestError(file, field, got, expected, FETCH)

@@ -1,0 +1,69 @@
+"""Arrays of npz files: plain little-endian numbers and texts, never unpickled, never more than allowed."""
+
+from __future__ import annotations
+
+import io
+import math
+import re
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from emoface.archive import Archive
+from emoface.errors import ManifestError
+from emoface.package_files import FETCH, Allowance, bomb
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+_MOST_BYTES = 2 << 30
+_MOST_HEADER = 10_000
+_MOST_AXES = 8
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}\.npy")
+# The header is a Python literal: read by its one form, not evaluated.
+_EXTENTS = r"(?:0|[1-9][0-9]{0,9})"
+_HEADER = re.compile(
+    r"\{'descr': *'([^'\\\n]{1,16})', *'fortran_order': *(False|True), *'shape': *"
+    rf"\(((?:{_EXTENTS}(?:, *{_EXTENTS})*,?)?)\),? *\}} *\n?".encode()
+)
+_NUMBER = re.compile(r"\|[uib]1|<[iu][248]|<f[248]")
+_TEXT = re.compile(r"<U([1-9][0-9]{0,4})")
+
+
+def read_arrays(name: str, data: bytes, allowance: Allowance) -> Arrays:
+    """All arrays of an npz file, by name; ManifestError (field `contents`) for anything else."""
+
+    def fault(why: str) -> ManifestError:
+        return ManifestError(name, "contents", why, "an npz file of plain little-endian arrays", FETCH)
+
+    def check_name(member: str) -> None:
+        if not _NAME.fullmatch(member):
+            raise fault("a member that is no array")
+
+    archive = Archive(io.BytesIO(data), fault, check_name)
+    if archive.inflated > _MOST_BYTES or not allowance.spend(archive.inflated):
+        raise bomb(name, archive.inflated)
+    return {member.removesuffix(".npy"): _array(name, archive.read(member)) for member in archive.members}
+
+
+def _array(name: str, data: bytes) -> npt.NDArray[Any]:
+    def fault(why: str) -> ManifestError:
+        return ManifestError(name, "contents", why, "an npz file of plain little-endian arrays", FETCH)
+
+    if data[:6] != b"\x93NUMPY" or len(data) < 12:
+        raise fault("no .npy file")
+    version, minor = data[6], data[7]
+    width = 2 if version == 1 else 4
+    start = 8 + width + int.from_bytes(data[8 : 8 + width], "little")
+    if version not in (1, 2, 3) or minor or start - 8 - width > _MOST_HEADER or start > len(data):
+        raise fault("a broken array header")
+    match = _HEADER.fullmatch(data, 8 + width, start)
+    if match is None:
+        raise fault("a broken array header")
+    dtype, shape = match[1].decode("latin-1"), tuple(int(extent) for extent in re.findall(rb"[0-9]+", match[3]))
+    if not _NUMBER.fullmatch(dtype) and not _TEXT.fullmatch(dtype):
+        raise fault(f"an array of dtype {dtype!a}")
+    kind = np.dtype(dtype)
+    if len(shape) > _MOST_AXES or math.prod(shape) * kind.itemsize != len(data) - start:
+        raise fault("an array whose bytes do not fit its shape")
+    return np.frombuffer(data, kind, offset=start).reshape(shape, order="F" if match[2] == b"True" else "C")

@@ -1,0 +1,58 @@
+"""One table of cases for every reader: the same verdict, and the same field or file named."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import package_changes
+import package_readers
+import pytest
+
+HERE = Path(__file__).parent
+TABLES = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(HERE.glob("format*.json"))]
+CASES = [pytest.param(table, case, id=f"{table['format']}: {case[0]}") for table in TABLES for case in table["cases"]]
+
+
+@pytest.fixture(scope="session")
+def bases() -> dict[int, dict[str, bytes]]:
+    found = {}
+    for table in TABLES:
+        with zipfile.ZipFile(HERE.parents[1] / table["base"]) as archive:
+            found[table["format"]] = {name: archive.read(name) for name in archive.namelist()}
+    return found
+
+
+def expected_start(verdict: str, field: str) -> str:
+    if verdict != "MANIFEST":
+        return field
+    file, colon, rest = field.partition(": ")
+    if not colon:
+        file, rest = package_changes.MANIFEST, field
+    return f"{rest} = " if file == "package" else f"{file}: {rest} = "
+
+
+@pytest.mark.parametrize(("table", "case"), CASES)
+def test_every_reader_agrees(table: dict[str, Any], case: list[Any], bases, tmp_path: Path) -> None:
+    _, changes, verdict, field, *others = case
+    files = package_changes.changed_files(bases[table["format"]], changes)
+    answers: dict[str, package_readers.Answer] = {}
+    for form in package_changes.forms(changes):
+        write = package_changes.write_zip if form == "zip" else package_changes.write_folder
+        path = write(tmp_path / form, files, changes)
+        for name, reader in package_readers.readers_of(form).items():
+            answers[f"{name}, {form}"] = reader(path)
+    for name, answer in answers.items():
+        wanted, start = others[0]["c"] if others and name.startswith("c") else (verdict, field)
+        assert answer.verdict == wanted, f"{name}: {answer}"
+        assert answer.text.startswith(expected_start(wanted, start) if wanted != "OK" else ""), f"{name}: {answer}"
+    if not others:
+        assert len({answer.place for answer in answers.values()}) == 1, answers
+
+
+def test_the_table_is_large_and_its_names_are_different() -> None:
+    for table in TABLES:
+        names = [case[0] for case in table["cases"]]
+        assert len(names) == len(set(names)) >= 150
