@@ -7,9 +7,7 @@ import threading
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
-
-import numpy.typing as npt
+from typing import TYPE_CHECKING, Unpack
 
 from emoface.errors import BackendError, PackageError
 from emoface.face_file import FACE, GOLDEN, Face, Golden, read_face, read_golden
