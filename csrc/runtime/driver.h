@@ -14,6 +14,9 @@
 
 namespace emoface::runtime {
 
+// Seconds of frames after the end of the audio.
+constexpr double kLongestTail = 60.0;
+
 // One frame as the graphs gave it: offsets [V, 3], emotion [E], weight [V]; null where the package has no such output.
 struct RawFrame {
     int64_t index = 0;

@@ -119,10 +119,6 @@ void Resampler::discard() {
     base_ += drop;
 }
 
-bool Resampler::plausible(int64_t base, int64_t produced, size_t held) const {
-    return base >= -half_ && base <= next_first(produced) && base + int64_t(held) >= needed(produced);
-}
-
 void Resampler::restore(int64_t base, int64_t produced, const float* held, size_t size) {
     begin_ = end_ = 0;
     if (size != 0) std::memcpy(room(size), held, size * sizeof(float));

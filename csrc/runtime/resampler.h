@@ -1,6 +1,7 @@
 // Streaming rational resampler: a polyphase FIR with integer positions. Same taps as emoface.audio.resampler.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -35,8 +36,8 @@ public:
     int64_t produced() const { return produced_; }
     const float* held() const { return buffer_.data() + begin_; }
     size_t held_size() const { return end_ - begin_; }
-    // Whether these numbers can be those of a stream at `produced` outputs.
-    bool plausible(int64_t base, int64_t produced, size_t held) const;
+    // What `base` is after so many outputs.
+    int64_t first_held(int64_t produced) const { return produced > 0 ? std::max(-half_, next_first(produced)) : -half_; }
     void restore(int64_t base, int64_t produced, const float* held, size_t size);
 
 private:

@@ -28,7 +28,7 @@ struct SnapshotExtra {
 
 Bytes write_snapshot(const Driver& driver, const Identity& identity, const SnapshotExtra& extra);
 
-// What a stream has to restore, or 0: a snapshot without channels or weights fits all the same.
+// What a stream has to restore, or 0. A snapshot whose channels are not fixed yet fits all the same.
 struct SnapshotNeeds {
     int32_t channels = 0;
     size_t blendshapes = 0;

@@ -153,11 +153,7 @@ void Stream::restore(const void* data, size_t size) {
     const SnapshotNeeds needs{options_.format.channels, sizes_.blendshapes, filter_ ? filter_->held().size() / 3 : 0};
     const SnapshotExtra extra = read_snapshot(data, size, identity(), needs, driver_);
     if (filter_) filter_->restore(extra.held, extra.started);
-    if (solver_) {
-        solver_->reset();
-        // A stream that had no solver continues from the neutral face.
-        if (!extra.blendshapes.empty()) solver_->restore(extra.blendshapes.data());
-    }
+    if (solver_) solver_->restore(extra.blendshapes.data());
     fade_from_ = -1;
     ended_ = extra.ended;
     failed_ = false;

@@ -16,8 +16,6 @@
 
 namespace emoface::runtime {
 
-constexpr double kLongestTail = 60.0;
-
 // How a stream is made, checked and complete.
 struct StreamOptions {
     int64_t rate = 16000;

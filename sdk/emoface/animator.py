@@ -34,6 +34,7 @@ from emoface.stream.conditions import ConditionTimeline, Vector, condition_vecto
 from emoface.stream.driver import Calls, Motion, Probe, open_driver, run_alone
 from emoface.stream.features import Floats
 from emoface.stream.guard import Guard
+from emoface.stream.snapshot_checks import LONGEST_TAIL_S
 from emoface.stream.state import load_state, save_state
 from emoface.timing import Latency
 
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from emoface.backends import Engine
 
 __all__ = ["Animator", "Latency"]
-
-_LONGEST_TAIL_S = 60.0
 
 
 class Animator:
@@ -186,8 +185,8 @@ class Animator:
 
     def _tail_frames(self, tail_s: float) -> int:
         """Frames of a tail; refuses a second flush."""
-        if isinstance(tail_s, bool) or not isinstance(tail_s, (int, float)) or not 0 <= tail_s <= _LONGEST_TAIL_S:
-            raise UsageError(f"tail_s={tail_s!r}", f"seconds from 0 to {_LONGEST_TAIL_S:g}", "Pass a number.")
+        if isinstance(tail_s, bool) or not isinstance(tail_s, (int, float)) or not 0 <= tail_s <= LONGEST_TAIL_S:
+            raise UsageError(f"tail_s={tail_s!r}", f"seconds from 0 to {LONGEST_TAIL_S:g}", "Pass a number.")
         if self._ended:
             raise StreamEndedError("a second flush()", "reset() first", "Call reset() to begin a new stream.")
         return math.ceil(tail_s * self.fps - 1e-9)
@@ -218,14 +217,16 @@ class Animator:
         """Continue from a snapshot.
 
         Raises:
-            SnapshotError: damaged, or of another package, backend, precision, rate or block size; nothing changes.
+            SnapshotError: damaged, or of another package, backend, precision, rate, block size or number of channels;
+                nothing changes.
         """
         with self._use(failed_too=True):
             mine = {} if self._rig is None else self._rig.state()
-            header, rig = load_state(data, self._driver, self._identity(), mine)
+            header, rig = load_state(data, self._driver, self._identity(), self._given_channels, mine)
             if self._rig is not None:
                 self._rig.restore(rig)
-            self._ended, self._channels, self._failed = bool(header["ended"]), header["channels"], False
+            self._ended, self._failed = header["ended"], False
+            self._channels = header["channels"] or self._given_channels
 
     def set_style(self, value: Any, at: float | None = None) -> None:
         """Change the style from audio time `at` (seconds; None: the audio fed so far) on. See `set_condition`."""

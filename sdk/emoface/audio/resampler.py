@@ -84,6 +84,11 @@ class Resampler:
             return 0
         return (outputs - 1) * self._down // self._up + self.half + 1
 
+    def first_held(self, produced: int) -> int:
+        """Index of the first input sample that is held after `produced` outputs: no later output reads one before."""
+        keep_from = produced * self._down // self._up - self.half + (1 if self.half and produced else 0)
+        return max(-self.half, keep_from)
+
     @property
     def received(self) -> int:
         """Number of input samples so far."""
@@ -139,8 +144,7 @@ class Resampler:
 
     def _discard(self) -> None:
         """Forget samples that no later output reads."""
-        keep_from = self._produced * self._down // self._up - self.half + (1 if self.half else 0)
-        drop = min(max(0, keep_from - self._base), self._end - self._begin)
+        drop = min(self.first_held(self._produced) - self._base, self._end - self._begin)
         self._begin += drop
         self._base += drop
 

@@ -113,7 +113,7 @@ class StreamDriver(Protocol):
         """What a snapshot's header and arrays say about the stream."""
 
     def restore(self, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Continue from `state()`; SnapshotError, and nothing changed, where arrays do not fit."""
+        """Continue from `state()`; SnapshotError, and nothing changed, where a field does not fit."""
 
 
 def open_driver(
@@ -152,6 +152,7 @@ class Driver:
         timeline: ConditionTimeline,
         probe: Probe | None = None,
     ) -> None:
+        self.manifest = manifest
         self.clock = clock
         self.plan = make_plan(manifest, engine)
         self.timeline = timeline
@@ -188,7 +189,7 @@ class Driver:
         if self.plan.reads_in_frames(condition):
             moments.append(np.nextafter((self.frames - 1) / self.clock.fps, np.inf) if self.frames else -np.inf)
         if self.plan.reads_in_blocks(condition) and self.blocks:
-            moments.append(np.nextafter(self._block_time(self.blocks - 1), np.inf))
+            moments.append(np.nextafter(self.block_time(self.blocks - 1), np.inf))
         return float(max(moments))
 
     def feed(self, samples: Floats) -> Calls[Motion]:
@@ -216,7 +217,7 @@ class Driver:
         return driver_state(self)
 
     def restore(self, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Continue from `state()`; SnapshotError, and nothing changed, where arrays do not fit."""
+        """Continue from `state()`; SnapshotError, and nothing changed, where a field does not fit."""
         restore_driver(self, header, arrays)
 
     def _run(self, blocks: int, total_frames: int) -> Calls[Motion]:
@@ -249,9 +250,10 @@ class Driver:
         next_feature = clock.feature_rate * last // clock.fps
         for track in self.tracks.values():
             track.forget_before(next_feature)
-        self.timeline.forget_before(min(last / clock.fps, self._block_time(block + 1)))
+        self.timeline.forget_before(min(last / clock.fps, self.block_time(block + 1)))
 
-    def _block_time(self, block: int) -> float:
+    def block_time(self, block: int) -> float:
+        """Seconds of audio at which a block begins."""
         return block * self.clock.block_features / self.clock.feature_rate
 
     def _run_block_stages(self, block: int, audio: Floats) -> Calls[None]:
@@ -260,7 +262,7 @@ class Driver:
         for stage in self.plan.block:
             inputs: dict[str, Array] = {name: audio for name in stage.audio}
             for name, condition in stage.conditions:
-                inputs[name] = self.timeline.value(condition, self._block_time(block))[None]
+                inputs[name] = self.timeline.value(condition, self.block_time(block))[None]
             for name, key in stage.links:
                 inputs[name] = values[key]
             outputs = yield StageCall(stage, inputs, size, block)

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from emoface.errors import SnapshotError
-from emoface.stream.snapshot import pack, require_same, unpack
+from emoface.stream.snapshot import Arrays, pack, unpack
+from emoface.stream.snapshot_checks import check_header, check_rig, check_stream
 
 if TYPE_CHECKING:
     from emoface.stream.driver import Driver, StreamDriver
-
-_DAMAGED = "Take the snapshot again with Animator.snapshot(), or start over with reset()."
 
 
 def save_state(
@@ -30,23 +28,17 @@ def save_state(
 
 
 def load_state(
-    data: bytes, driver: StreamDriver, identity: Mapping[str, Any], rig: Mapping[str, npt.NDArray[Any]]
+    data: bytes, driver: StreamDriver, identity: Mapping[str, Any], channels: int | None, rig: Arrays
 ) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
     """Put a snapshot into `driver`; returns the header and the rig's arrays, of the shapes of `rig`.
 
-    Checked whole before anything is changed.
+    Checked whole before anything is changed. `channels` are those that the stream was made with, or None.
     """
     header, arrays = unpack(data)
-    require_same(header.get("identity", {}), identity)
-    if unknown := sorted(name for name in arrays if name.startswith("rig.") and name[len("rig.") :] not in rig):
-        raise SnapshotError(
-            f"{unknown[0]}, of a stream with blendshapes or smoothing",
-            "a stream without",
-            "Restore it into an animator made with the same blendshapes and controls.",
-        )
-    _require_arrays(arrays, {f"rig.{name}": array for name, array in rig.items()})
+    check_header(header, identity, channels)
+    found = check_rig(arrays, rig)
     driver.restore(header, arrays)
-    return header, {name: arrays[f"rig.{name}"] for name in rig}
+    return header, found
 
 
 def driver_state(driver: Driver) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
@@ -70,14 +62,9 @@ def driver_state(driver: Driver) -> tuple[dict[str, Any], dict[str, npt.NDArray[
     return header, arrays
 
 
-def restore_driver(driver: Driver, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-    """Put `driver_state` back; SnapshotError, and nothing changed, where arrays do not fit the stages."""
-    wanted = {
-        f"state.{stage.spec.name}.{name}": array
-        for stage in driver.plan.stages
-        for name, array in stage.stream.state().items()
-    }
-    _require_arrays(arrays, wanted)
+def restore_driver(driver: Driver, header: Mapping[str, Any], arrays: Arrays) -> None:
+    """Put `driver_state` back; SnapshotError, and nothing changed, where a field does not fit the others."""
+    check_stream(driver, header, arrays)
     driver.fed, driver.blocks, driver.frames = header["fed"], header["blocks"], header["frames"]
     driver.overlap = arrays["overlap"]
     base, produced = header["resampler"]
@@ -93,12 +80,4 @@ def restore_driver(driver: Driver, header: Mapping[str, Any], arrays: Mapping[st
     )
     for stage in driver.plan.stages:
         prefix = f"state.{stage.spec.name}."
-        stage.stream.restore({name[len(prefix) :]: arrays[name] for name in wanted if name.startswith(prefix)})
-
-
-def _require_arrays(arrays: Mapping[str, npt.NDArray[Any]], wanted: Mapping[str, npt.NDArray[Any]]) -> None:
-    for name, array in wanted.items():
-        found = arrays.get(name)
-        if found is None or found.shape != array.shape or found.dtype != array.dtype:
-            got = "nothing" if found is None else f"{found.shape} {found.dtype}"
-            raise SnapshotError(f"{name}: {got}", f"{array.shape} {array.dtype}", _DAMAGED)
+        stage.stream.restore({state.name: arrays[prefix + state.name] for state in stage.spec.state})
