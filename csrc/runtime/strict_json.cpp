@@ -32,7 +32,11 @@ public:
         return true;
     }
     bool parse_error(size_t, const std::string&, const nlohmann::detail::exception& error) override {
-        throw JsonFault(error.what());
+        // It quotes what it read: bytes of any kind.
+        std::string text = error.what();
+        for (char& letter : text)
+            if (letter < 32 || letter > 126) letter = '?';
+        throw JsonFault(text);
     }
 
 private:
