@@ -33,7 +33,7 @@ public:
     }
     bool parse_error(size_t, const std::string&, const nlohmann::detail::exception& error) override {
         // It quotes what it read: bytes of any kind.
-        std::string text = error.what();
+        std::string text = std::string(error.what()).substr(0, 160);
         for (char& letter : text)
             if (letter < 32 || letter > 126) letter = '?';
         throw JsonFault(text);

@@ -259,7 +259,7 @@ CASES: list[Case] = [
     Case("a block more", added("blocks", 1), "frames"),
     Case("a block less", added("blocks", -1), "frames"),
     Case("a frame more", added("frames", 1), "frames"),
-    Case("no blocks", header("blocks", 0), "frames"),
+    Case("0 blocks", header("blocks", 0), "frames"),
     Case("2^32 blocks", header("blocks", 1 << 32), "frames"),
     Case("2^32 + 1 blocks", header("blocks", (1 << 32) + 1), "blocks"),
     Case("2^42 samples", header("fed", 1 << 42), "fed"),
@@ -301,7 +301,7 @@ CASES: list[Case] = [
     Case("null for an unknown key of identity", inside("identity", "more", None), "identity"),
     # Tracks
     *(Case(f"{kind} for tracks", header("tracks", value), "tracks") for kind, value in KINDS.items()),
-    Case("no tracks", header("tracks", {}), "tracks"),
+    Case("an empty object for tracks", header("tracks", {}), "tracks"),
     Case("a track less", lambda d: d.header["tracks"].pop("content.content"), "tracks"),
     Case("a track more", inside("tracks", "mix.weight", [0, False]), "tracks"),
     Case(
