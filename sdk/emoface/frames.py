@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ Floats = npt.NDArray[np.float32]
 Times = npt.NDArray[np.float64]
 
 _NO_WEIGHTS: Floats = np.zeros((0, 0), np.float32)
+_PIECE_FRAMES = 64
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,45 @@ class FrameBatch:
 
 
 @dataclass(frozen=True)
+class Piece:
+    """The next part of a clip: sound, and frames, which may belong to sound that came before.
+
+    Attributes:
+        audio: (n,) float32 mono, n >= 0.
+        frames: m >= 0 frames.
+    """
+
+    audio: Floats
+    frames: FrameBatch
+
+
+class Clip(Protocol):
+    """What writers turn into files: an `Animation`, which is in memory, or an `AnimationStream`, which is being made.
+
+    Attributes:
+        face, fps, audio_rate, blendshapes: as in Animation, known before the first piece.
+        expected: frames that will come, or None where that is not known yet.
+        metadata: as in Animation, complete when the pieces have ended.
+    """
+
+    @property
+    def face(self) -> Face: ...
+    @property
+    def fps(self) -> int: ...
+    @property
+    def audio_rate(self) -> int: ...
+    @property
+    def blendshapes(self) -> Blendshapes | None: ...
+    @property
+    def expected(self) -> int | None: ...
+    @property
+    def metadata(self) -> Mapping[str, Any]: ...
+    def pieces(self) -> Iterator[Piece]:
+        """Sound and frames in order, at least one piece."""
+        ...
+
+
+@dataclass(frozen=True)
 class Animation:
     """A finished clip with its face and sound: what writers turn into files.
 
@@ -102,3 +142,25 @@ class Animation:
 
     def __len__(self) -> int:
         return len(self.time)
+
+    @property
+    def expected(self) -> int:
+        """The number of frames."""
+        return len(self)
+
+    def pieces(self) -> Iterator[Piece]:
+        """The animation in parts, each with the sound of its frames; the last has the sound that is left."""
+        heard = 0
+        for start in range(0, max(1, len(self)), _PIECE_FRAMES):
+            part = slice(start, start + _PIECE_FRAMES)
+            last = part.stop >= len(self)
+            end = len(self.audio) if last else min(len(self.audio), part.stop * self.audio_rate // self.fps + 1)
+            frames = FrameBatch(
+                time=self.time[part],
+                vertices=self.vertices[part],
+                emotion=self.emotion[part],
+                emotion_weight=self.emotion_weight[part],
+                blendshape_weights=self.blendshape_weights[part],
+            )
+            yield Piece(self.audio[heard:end], frames)
+            heard = end

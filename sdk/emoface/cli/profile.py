@@ -113,12 +113,12 @@ def _compare(args: argparse.Namespace) -> int:
 
 def _check_outputs(args: argparse.Namespace) -> None:
     """Refuse what cannot be written before a minute of work."""
-    from emoface.writers.atomic import check_folder
+    from emoface.writers.atomic import check_target
     from emoface.writers.extras import check_installed
 
     for path in (args.json, args.trace, args.plot):
         if path is not None:
-            check_folder(Path(path))
+            check_target(Path(path))
     if args.plot is not None:
         if Path(args.plot).suffix.lower() != ".png":
             raise UsageError(f"--plot {args.plot!r}", "a name that ends in .png", "Name it for example profile.png.")

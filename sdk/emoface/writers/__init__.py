@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from emoface.writers.csv import write_csv
-from emoface.writers.dispatch import SUFFIXES, check, write
+from emoface.writers.dispatch import SUFFIXES, check, check_all, write, write_all
 from emoface.writers.glb import write_glb
 from emoface.writers.mp4 import write_mp4
 from emoface.writers.npz import write_npz
@@ -14,8 +14,10 @@ __all__ = [
     "SUFFIXES",
     "Progress",
     "check",
+    "check_all",
     "progress_line",
     "write",
+    "write_all",
     "write_csv",
     "write_glb",
     "write_mp4",

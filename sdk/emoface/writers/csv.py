@@ -3,48 +3,69 @@
 from __future__ import annotations
 
 import csv
-import io
 import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from emoface.errors import OutputError
-from emoface.frames import Animation
+from emoface.frames import Clip, Piece
 from emoface.rig.names import ARKIT_52
-from emoface.writers.atomic import replacing
+from emoface.writers.frame_writer import FrameWriter, write_files
 
 _ROTATIONS = tuple(f"{part}{angle}" for part in ("Head", "LeftEye", "RightEye") for angle in ("Yaw", "Pitch", "Roll"))
 
 
-def write_csv(path: str | os.PathLike[str], animation: Animation) -> None:
+def write_csv(path: str | os.PathLike[str], clip: Clip) -> None:
     """Writes one row per frame: `Timecode`, `BlendShapeCount` and a column per shape, six decimals.
 
     Where the shapes include Apple's 52, these come in the order and with the capital letters of Live Link Face
     (`EyeBlinkLeft`, ...), followed by its nine rotations of head and eyes, all 0; other shapes follow under their own
     names. Without all 52, every shape keeps its own name and place. `Timecode` is HH:MM:SS:FF.fff from 0 at `fps`, and
     `BlendShapeCount` is the number of columns after it. OutputError for an animation without blendshape weights.
+    Memory does not grow with the clip.
     """
-    if animation.blendshapes is None:
-        raise OutputError(
-            "an animation without blendshape weights for a .csv file",
-            "weights of named shapes",
-            "Animate with blendshapes=True (command line: --blendshapes) and a package that has them.",
-        )
-    names = animation.blendshapes.names
-    arkit = set(ARKIT_52) <= set(names)
-    order = [*ARKIT_52, *(name for name in names if name not in ARKIT_52)] if arkit else list(names)
-    columns = [names.index(name) for name in order]
-    titles = [name[0].upper() + name[1:] if arkit and name in ARKIT_52 else name for name in order]
-    zeros = ["0.000000"] * len(_ROTATIONS) if arkit else []
-    if arkit:
-        titles[len(ARKIT_52) : len(ARKIT_52)] = _ROTATIONS
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["Timecode", "BlendShapeCount", *titles])
-    for index, weights in enumerate(animation.blendshape_weights):
-        cells = [f"{weights[column]:.6f}" for column in columns]
-        cells[len(ARKIT_52) : len(ARKIT_52)] = zeros
-        table.writerow([_timecode(index, animation.fps), len(titles), *cells])
-    with replacing(path) as temporary:
-        temporary.write_text(text.getvalue(), encoding="utf-8", newline="")
+    write_files([(path, CsvWriter)], clip, None)
+
+
+class CsvWriter(FrameWriter):
+    """Row by row."""
+
+    def __init__(self, path: Path, clip: Clip) -> None:
+        if clip.blendshapes is None:
+            raise OutputError(
+                "an animation without blendshape weights for a .csv file",
+                "weights of named shapes",
+                "Animate with blendshapes=True (command line: --blendshapes) and a package that has them.",
+            )
+        names = clip.blendshapes.names
+        arkit = set(ARKIT_52) <= set(names)
+        order = [*ARKIT_52, *(name for name in names if name not in ARKIT_52)] if arkit else list(names)
+        titles = [name[0].upper() + name[1:] if arkit and name in ARKIT_52 else name for name in order]
+        self._columns = [names.index(name) for name in order]
+        self._zeros = ["0.000000"] * len(_ROTATIONS) if arkit else []
+        if arkit:
+            titles[len(ARKIT_52) : len(ARKIT_52)] = _ROTATIONS
+        self._fps, self._frame, self._count = clip.fps, 0, len(titles)
+        self._file = open(path, "w", encoding="utf-8", newline="")  # noqa: SIM115 -- closed by `close`
+        self._table = csv.writer(self._file, lineterminator="\n")
+        self._table.writerow(["Timecode", "BlendShapeCount", *titles])
+
+    def add(self, piece: Piece) -> None:
+        """Write a row per frame."""
+        for weights in piece.frames.blendshape_weights:
+            cells = [f"{weights[column]:.6f}" for column in self._columns]
+            cells[len(ARKIT_52) : len(ARKIT_52)] = self._zeros
+            self._table.writerow([_timecode(self._frame, self._fps), self._count, *cells])
+            self._frame += 1
+
+    def finish(self, metadata: Mapping[str, Any]) -> None:
+        """Write what is still buffered."""
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
 
 
 def _timecode(frame: int, fps: int) -> str:

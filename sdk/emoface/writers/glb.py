@@ -6,16 +6,21 @@ The targets are the animation's named blendshapes where it has weights for them,
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from emoface.frames import Animation
+from emoface.errors import OutputError
+from emoface.frames import Clip, Piece
+from emoface.package import Face
 from emoface.render.renderer import vertex_normals
-from emoface.writers.atomic import replacing
 from emoface.writers.extras import require
+from emoface.writers.frame_writer import FrameWriter, write_files
 from emoface.writers.motion_basis import MotionBasis, fit_motion_basis, morph_residual
+from emoface.writers.spool import Spool
 
 FloatArray = NDArray[np.float32]
 
@@ -29,7 +34,11 @@ _ARRAY, _ELEMENTS = 34962, 34963
 _TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
 
 
-def write_glb(path: str | os.PathLike[str], animation: Animation) -> None:
+MAX_FRAMES = 1_000_000
+"""Most frames of one file: nine hours at 30 fps."""
+
+
+def write_glb(path: str | os.PathLike[str], clip: Clip) -> None:
     """Writes a .glb with the template as mesh, the motion as morph targets and one animation, `speech`, at `fps`.
 
     glTF is in metres, +Y up, +Z front; another unit becomes the scale of the node. All weights lie in 0..1.
@@ -38,23 +47,96 @@ def write_glb(path: str | os.PathLike[str], animation: Animation) -> None:
     (`mesh.extras.targetNames`). Any other gets as few shapes as reproduce the clip. The largest vertex error is in
     `asset.extras.morph_residual_m`: for fitted shapes below `TOLERANCE_M`, except where that would take more than
     `MAX_RANK` components. Such a clip without frames gives the mesh alone. OutputError as in `write`.
+
+    Bounds: at most `MAX_FRAMES` frames, more are refused before the work where their number is known. In memory are the
+    weights, at most 0.25 kB a frame per 50 shapes, and to fit shapes 1,500 frames; the others wait in an unnamed
+    temporary file beside the .glb, 12 V bytes a frame.
     """
-    gltf = require("pygltflib", ".glb")
+    write_files([(path, GlbWriter)], clip, None)
+
+
+class GlbWriter(FrameWriter):
+    """Gathers the weights of named shapes, or the frames to which shapes are fitted; the file is written at the end."""
+
+    def __init__(self, path: Path, clip: Clip) -> None:
+        self._gltf = require("pygltflib", ".glb")
+        self._path, self._clip = path, clip
+        self._check_length(clip.expected or 0)
+        self._time: list[NDArray[np.float64]] = []
+        self._weights: list[FloatArray] = []
+        self._residual, self._count = 0.0, 0
+        self._offsets = None if clip.blendshapes is not None else Spool(path.parent)
+
+    def add(self, piece: Piece) -> None:
+        """Keep what the targets and their weights are made of."""
+        frames = piece.frames
+        self._time.append(frames.time)
+        self._count += len(frames)
+        self._check_length(self._count)
+        offsets = frames.vertices - self._clip.face.template
+        if self._offsets is not None:
+            self._offsets.append(offsets)
+        elif self._clip.blendshapes is not None:
+            weights = np.asarray(frames.blendshape_weights, np.float32)
+            self._weights.append(weights)
+            self._residual = max(self._residual, morph_residual(offsets, self._clip.blendshapes.shapes, weights))
+
+    def finish(self, metadata: Mapping[str, Any]) -> None:
+        """Find the targets and write everything."""
+        time = np.concatenate(self._time)
+        names, basis = self._targets()
+        content = _document(self._gltf, self._clip, metadata, time, names, basis)
+        with open(self._path, "wb") as file:
+            file.writelines(content)
+
+    def close(self) -> None:
+        """Release the space on disk."""
+        if self._offsets is not None:
+            self._offsets.close()
+
+    def _check_length(self, frames: int) -> None:
+        if frames > MAX_FRAMES:
+            raise OutputError(
+                f"an animation of {frames:,} frames for a .glb file",
+                f"at most {MAX_FRAMES:,} frames, {MAX_FRAMES / self._clip.fps / 3600:.1f} h at {self._clip.fps} fps",
+                "Cut the sound into parts, or write .npz or .csv, which have no limit.",
+            )
+
+    def _targets(self) -> tuple[list[str], MotionBasis | None]:
+        """Names and shapes of the morph targets with their weights."""
+        face, chosen = self._clip.face, self._clip.blendshapes
+        if chosen is not None:
+            weights = np.concatenate(self._weights)
+            return list(chosen.names), MotionBasis(chosen.shapes, weights, self._residual)
+        if self._offsets is None or not len(self._offsets):
+            return [], None
+        basis = fit_motion_basis(self._offsets, TOLERANCE_M / face.unit_in_metres, MAX_RANK)
+        return ["centre", *(f"motion_{k:02d}" for k in range(1, len(basis.shapes)))], basis
+
+
+def _document(
+    gltf: Any,
+    clip: Clip,
+    metadata: Mapping[str, Any],
+    time: NDArray[np.float64],
+    names: list[str],
+    basis: MotionBasis | None,
+) -> list[bytes]:
+    """The file in parts."""
     buffer = _Buffer(gltf)
-    unit = animation.face.unit_in_metres
-    names, basis = _targets(animation)
-    primitive = _primitive(gltf, buffer, animation, basis)
+    unit = clip.face.unit_in_metres
+    primitive = _primitive(gltf, buffer, clip.face, basis)
     document = gltf.GLTF2(
         asset=gltf.Asset(
             version="2.0",
             generator="EmoFace",
             extras={
-                **_plain(animation.metadata),
+                **_plain(metadata),
                 "synthetic": True,
                 "generator": "EmoFace",
-                "fps": animation.fps,
-                "frames": len(animation),
-                "morph_rank": len(names) if animation.blendshapes else max(len(names) - 1, 0),
+                "fps": clip.fps,
+                "frames": len(time),
+                "morph_rank": len(names) if clip.blendshapes else max(len(names) - 1, 0),
                 "morph_residual_m": 0.0 if basis is None else basis.residual * unit,
             },
         ),
@@ -77,31 +159,15 @@ def write_glb(path: str | os.PathLike[str], animation: Animation) -> None:
                 alphaCutoff=None,
             )
         ],
-        animations=[] if basis is None or not len(animation) else [_animation(gltf, buffer, animation, basis)],
+        animations=[] if basis is None or not len(time) else [_animation(gltf, buffer, time, basis)],
     )
     document.accessors, document.bufferViews = buffer.accessors, buffer.views
     document.buffers = [gltf.Buffer(byteLength=len(buffer.data))]
     document.set_binary_blob(bytes(buffer.data))
-    content = b"".join(document.save_to_bytes())
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
+    return list(document.save_to_bytes())
 
 
-def _targets(animation: Animation) -> tuple[list[str], MotionBasis | None]:
-    """Names and shapes of the morph targets with their weights."""
-    template, chosen = animation.face.template, animation.blendshapes
-    if chosen is not None:
-        weights = np.asarray(animation.blendshape_weights, np.float32)
-        motion = animation.vertices - template
-        return list(chosen.names), MotionBasis(chosen.shapes, weights, morph_residual(motion, chosen.shapes, weights))
-    if not len(animation):
-        return [], None
-    basis = fit_motion_basis(animation.vertices - template, TOLERANCE_M / animation.face.unit_in_metres, MAX_RANK)
-    return ["centre", *(f"motion_{k:02d}" for k in range(1, len(basis.shapes)))], basis
-
-
-def _primitive(gltf: Any, buffer: _Buffer, animation: Animation, basis: MotionBasis | None) -> Any:
-    face = animation.face
+def _primitive(gltf: Any, buffer: _Buffer, face: Face, basis: MotionBasis | None) -> Any:
     normals = vertex_normals(face.template, face.faces)
     colours = np.ones((len(face.template), 4), np.float32)
     colours[:, :3] = np.clip(face.colours, 0, 1)
@@ -125,8 +191,8 @@ def _primitive(gltf: Any, buffer: _Buffer, animation: Animation, basis: MotionBa
     )
 
 
-def _animation(gltf: Any, buffer: _Buffer, animation: Animation, basis: MotionBasis) -> Any:
-    times = buffer.add(animation.time.astype(np.float32), bounds=True)
+def _animation(gltf: Any, buffer: _Buffer, time: NDArray[np.float64], basis: MotionBasis) -> Any:
+    times = buffer.add(time.astype(np.float32), bounds=True)
     weights = buffer.add(basis.weights.reshape(-1))
     return gltf.Animation(
         name="speech",
