@@ -275,7 +275,7 @@ typedef struct emoface_animator emoface_animator;
 /* A condition's vector, for example weights of styles. */
 typedef struct emoface_condition {
     const char* name;    /* one of EMOFACE_NAMES_CONDITIONS */
-    const float* values; /* finite */
+    const float* values; /* weights of styles, emotions or levels: 0 to 10; other values: -1e4 to 1e4 */
     int64_t count;       /* length of the vector, as the manifest has it */
 } emoface_condition;
 
@@ -423,7 +423,11 @@ EMOFACE_API emoface_status emoface_set_level(emoface_animator* animator, const c
 
 /* The same for any condition by its vector: weights of styles or emotions, "speaker_mean", ...
  *
- *   values  float [count], finite; NULL with count = 0 is the package's default */
+ * Weights are taken as they are: they need not sum to 1. EMOFACE_ERROR_CONDITION for a number out of range or NaN.
+ *
+ *   values  float [count]: weights of styles, emotions or levels from 0 to 10, values of other conditions from -1e4 to
+ *           1e4; NULL with count = 0 is the package's default
+ *   at      seconds of audio time, at most 1e9 */
 EMOFACE_API emoface_status emoface_set_condition(emoface_animator* animator, const char* condition,
                                                  const float* values, int64_t count, double at);
 

@@ -116,8 +116,9 @@ void Stream::frame(const RawFrame& raw) {
 
 void Stream::set_condition(const std::string& name, std::vector<float> value, double at) {
     const size_t index = require_condition(package_->manifest(), name);
-    if (std::isnan(at) || std::isinf(at))
-        fail(EMOFACE_ERROR_CONDITION, "a time that is no number", "seconds of audio time", "Pass a number or EMOFACE_NOW.");
+    if (!(std::abs(at) <= kLatest))  // false for NaN
+        fail(EMOFACE_ERROR_CONDITION, "a change at " + std::to_string(at) + " s", "seconds of audio time, at most 1e9",
+             "Pass a number or EMOFACE_NOW.");
     const double moment = at < 0 ? double(driver_.fed()) / double(driver_.rate()) : at;
     const double earliest = driver_.earliest_change(index);
     if (moment < earliest)

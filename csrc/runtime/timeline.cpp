@@ -1,6 +1,6 @@
 #include "timeline.h"
 
-#include <cmath>
+#include <cstdio>
 
 #include "failure.h"
 
@@ -10,6 +10,12 @@ namespace {
 std::string joined(const std::vector<std::string>& names) {
     std::string text;
     for (const std::string& name : names) text += (text.empty() ? "" : ", ") + name;
+    return text;
+}
+
+std::string number(float value) {
+    char text[32];
+    std::snprintf(text, sizeof text, "%g", double(value));
     return text;
 }
 
@@ -70,11 +76,15 @@ std::vector<float> weighted_condition(const Manifest& manifest, const std::strin
     if (values == nullptr || count != int64_t(spec.initial.size()))
         fail(EMOFACE_ERROR_CONDITION, condition + " of " + std::to_string(count) + " values",
              std::to_string(spec.initial.size()) + " values", "Pass one weight per entry, in the manifest's order.");
-    std::vector<float> vector(values, values + count);
-    for (const float value : vector)
-        if (!std::isfinite(value))
-            fail(EMOFACE_ERROR_CONDITION, condition + " with NaN or infinite values", "finite values", "Pass numbers.");
-    return vector;
+    // Weights of named choices, or values without names: as stream/conditions.py. The comparison is false for NaN.
+    const bool named = !manifest.choices(condition).empty();
+    const float least = named ? 0.0f : -kFarthest, most = named ? kHeaviest : kFarthest;
+    for (int64_t i = 0; i < count; ++i)
+        if (!(values[i] >= least && values[i] <= most))
+            fail(EMOFACE_ERROR_CONDITION, condition + "[" + std::to_string(i) + "] = " + number(values[i]),
+                 "numbers from " + number(least) + " to " + number(most),
+                 "Pass for example 0.5 for half of it, 1 for all.");
+    return std::vector<float>(values, values + count);
 }
 
 }  // namespace emoface::runtime

@@ -10,6 +10,10 @@
 
 namespace emoface::runtime {
 
+// Largest weight of a named choice, the least being 0; largest size of a value of a condition without names.
+constexpr float kHeaviest = 10.0f;
+constexpr float kFarthest = 1e4f;
+constexpr double kLatest = 1e9;  // seconds at which a change can be announced
 constexpr double kBeginning = -std::numeric_limits<double>::infinity();
 
 struct Change {
@@ -38,7 +42,7 @@ private:
 
 // A condition's vector from a name, "" for the default; Failure (CONDITION) listing the choices.
 std::vector<float> named_condition(const Manifest& manifest, const std::string& condition, const std::string& name);
-// The same from weights; none means the default.
+// The same from weights; none means the default. Failure (CONDITION) for a number out of range.
 std::vector<float> weighted_condition(const Manifest& manifest, const std::string& condition, const float* values,
                                       int64_t count);
 // The condition's index; Failure (CONDITION) where the package has none of this name.

@@ -274,7 +274,7 @@ def test_bad_speech(voiced, package, neutral):
         (broken, 0, -1.0, "AUDIO", "unusable|NaN|nan"),
         (good, 100, -1.0, "AUDIO_FORMAT", "sample_rate = 100"),
         (good, -1, -1.0, "AUDIO_FORMAT", "sample_rate = -1"),
-        (good, 0, float("nan"), "CONDITION", "a time that is no number"),
+        (good, 0, float("nan"), "CONDITION", "seconds of audio time"),
     ):
         with pytest.raises(StatusError, match=match) as caught:
             calibrate(voice, audio, rate, at)

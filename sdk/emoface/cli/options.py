@@ -39,16 +39,22 @@ def _positive(text: str) -> int:
 
 
 def weights(option: str, text: str | None) -> Any:
-    """`happy` -> "happy"; `happy=0.7,sad=0.3` -> {"happy": 0.7, "sad": 0.3}; None stays None."""
+    """`happy` -> "happy"; `happy=0.7,sad=0.3` -> {"happy": 0.7, "sad": 0.3}; None stays None.
+
+    UsageError for what is no number, and for a name that is given twice: one of its weights would be lost.
+    """
     if text is None or "=" not in text:
         return text
-    result = {}
+    result: dict[str, float] = {}
     for part in text.split(","):
-        name, _, number = part.partition("=")
+        name, _, number = (word.strip() for word in part.partition("="))
         try:
-            result[name.strip()] = float(number)
+            weight = float(number)
         except ValueError:
             raise UsageError(
                 f"--{option} {text!r}", "a name or name=weight,name=weight", "Write for example happy=0.7,sad=0.3."
             ) from None
+        if name in result:
+            raise UsageError(f"--{option} {text!r}, with {name!r} twice", "every name once", "Add the weights up.")
+        result[name] = weight
     return result

@@ -14,6 +14,12 @@ from emoface.manifest import Manifest
 
 Vector = npt.NDArray[np.float32]
 
+HEAVIEST = 10.0
+"""Largest weight of a style, an emotion or a level; the least is 0. They need not sum to 1: a larger sum is more of the
+same, and all 0 is none of them."""
+FARTHEST = 1e4
+"""Largest size of a value of another condition, such as `speaker_mean`."""
+
 
 def condition_vector(manifest: Manifest, name: str, value: Any) -> Vector:
     """A caller's value as the condition's float vector, read-only.
@@ -22,10 +28,12 @@ def condition_vector(manifest: Manifest, name: str, value: Any) -> Vector:
         manifest: the package's manifest.
         name: condition, for example "style".
         value: None (the package's default, for `style` the mean of the styles), a name, a dict of name -> weight
-            (others 0), or an array of the condition's shape.
+            (others 0), or an array of numbers of the condition's shape. Weights are taken as they are, from 0 to
+            `HEAVIEST`; they need not sum to 1. Values of conditions without names lie within +-`FARTHEST`.
 
     Raises:
-        ConditionError: no such condition, an unknown name (the choices are listed), a wrong shape or NaN.
+        ConditionError: no such condition, an unknown name (the choices are listed), a wrong shape, NaN, a number out of
+            range.
     """
     spec = manifest.conditions.get(name)
     if spec is None:
@@ -41,7 +49,7 @@ def condition_vector(manifest: Manifest, name: str, value: Any) -> Vector:
     elif isinstance(value, Mapping):
         vector = _weights(manifest, name, value, spec.shape[0])
     else:
-        vector = _array(name, value, spec.shape)
+        vector = _array(manifest, name, value, spec.shape)
     vector.setflags(write=False)
     return vector
 
@@ -58,26 +66,40 @@ def _weights(manifest: Manifest, name: str, weights: Mapping[Any, Any], size: in
                 f"one of {', '.join(choices)}" if choices else f"an array of shape ({size},)",
                 "Names are case-sensitive; `emoface inspect` lists them.",
             )
-        if isinstance(weight, bool) or not isinstance(weight, (int, float, np.number)) or not math.isfinite(weight):
-            raise ConditionError(f"{name} {key!r}: {weight!r}", "a finite weight", "Pass numbers, for example 0.5.")
+        number = isinstance(weight, (int, float, np.integer, np.floating)) and not isinstance(weight, bool)
+        if not number or not 0 <= weight <= HEAVIEST:  # false for NaN
+            raise ConditionError(f"{name} {key!r}: {weight!r}", *_range(manifest, name))
         vector[choices.index(key)] = weight
     return vector
 
 
-def _array(name: str, value: Any, shape: tuple[int, ...]) -> Vector:
+def _array(manifest: Manifest, name: str, value: Any, shape: tuple[int, ...]) -> Vector:
     try:
-        vector = np.array(value, dtype=np.float32)
-    except (TypeError, ValueError):
+        given = np.asarray(value)
+    except (TypeError, ValueError, OverflowError):
+        given = np.asarray("ragged")
+    if given.dtype.kind not in "fiu":
+        raise ConditionError(f"{name}={value!r}", "a name, a dict of weights or an array", "Pass one of the three.")
+    if given.shape != shape:
         raise ConditionError(
-            f"{name}={value!r}", "a name, a dict of weights or an array", "Pass one of the three."
-        ) from None
-    if vector.shape != shape or not np.isfinite(vector).all():
-        raise ConditionError(
-            f"{name} of shape {vector.shape}" if vector.shape != shape else f"{name}={value!r}",
-            f"finite values of shape {shape}",
-            "Pass one weight per entry, in the manifest's order.",
+            f"{name} of shape {given.shape}",
+            f"values of shape {shape}",
+            "Pass one number per entry, in the manifest's order.",
         )
-    return vector
+    least, most = _limits(manifest, name)
+    if not ((given >= least) & (given <= most)).all():  # false for NaN
+        raise ConditionError(f"{name}={value!r}", *_range(manifest, name))
+    return given.astype(np.float32)
+
+
+def _limits(manifest: Manifest, name: str) -> tuple[float, float]:
+    return (0.0, HEAVIEST) if manifest.choices(name) else (-FARTHEST, FARTHEST)
+
+
+def _range(manifest: Manifest, name: str) -> tuple[str, str]:
+    """What is expected of a condition's numbers, and the remedy."""
+    least, most = _limits(manifest, name)
+    return f"numbers from {least:g} to {most:g}", "Pass for example 0.5 for half of it, 1 for all."
 
 
 class ConditionTimeline:
