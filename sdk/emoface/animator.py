@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,12 +28,18 @@ from emoface.rig.basis import Blendshapes
 from emoface.rig.blinks import Blinks, open_blinks
 from emoface.rig.stream import open_rig
 from emoface.stream.calibrate import CONDITION, calibrated_output, learn_voice
-from emoface.stream.choices import block_features, change_moment, check_channels, chosen_face, initial_conditions
+from emoface.stream.choices import (
+    block_features,
+    change_moment,
+    check_channels,
+    chosen_face,
+    initial_conditions,
+    tail_frames,
+)
 from emoface.stream.conditions import ConditionTimeline, Vector, condition_vector
 from emoface.stream.driver import Calls, Motion, Probe, open_driver, run_alone
 from emoface.stream.features import Floats
 from emoface.stream.guard import Guard
-from emoface.stream.snapshot_checks import LONGEST_TAIL_S
 from emoface.stream.state import load_state, save_state
 from emoface.timing import Latency
 
@@ -185,11 +190,10 @@ class Animator:
 
     def _tail_frames(self, tail_s: float) -> int:
         """Frames of a tail; refuses a second flush."""
-        if isinstance(tail_s, bool) or not isinstance(tail_s, (int, float)) or not 0 <= tail_s <= LONGEST_TAIL_S:
-            raise UsageError(f"tail_s={tail_s!r}", f"seconds from 0 to {LONGEST_TAIL_S:g}", "Pass a number.")
+        count = tail_frames(tail_s, self.fps)
         if self._ended:
             raise StreamEndedError("a second flush()", "reset() first", "Call reset() to begin a new stream.")
-        return math.ceil(tail_s * self.fps - 1e-9)
+        return count
 
     def _flushing(self, tail: int) -> Calls[FrameBatch]:
         promised = self._driver.clock.frames_of(self._driver.fed, self.sample_rate)

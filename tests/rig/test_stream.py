@@ -13,7 +13,7 @@ from emoface import Animator, FrameBatch, animate
 from emoface.errors import RigError, SnapshotError
 from emoface.package import Face, Package
 from emoface.rig import Blendshapes, BlendshapeSolver, RigControls
-from emoface.rig.controls import shifted, upper_share
+from emoface.rig.controls import ClipShift, upper_share
 
 CONTROLS = RigControls(1.5, 0.8, 0.05, 0.02, -0.1)
 FIELDS = ("time", "vertices", "emotion", "emotion_weight", "blendshape_weights")
@@ -149,11 +149,30 @@ def test_sync_offset_shifts_time_in_a_stream_and_motion_in_a_clip(shaped_package
     assert stream.step(audio).time[0] == -0.25 and stream.sync_offset == -0.25
 
 
+def shifted(values: np.ndarray, frames: float) -> np.ndarray:
+    return ClipShift(frames).push(values, last=True)
+
+
 def test_shift_by_parts_of_a_frame() -> None:
     values = np.arange(5, dtype=np.float32)[:, None]
     assert shifted(values, 0.5)[:, 0].tolist() == [0, 0.5, 1.5, 2.5, 3.5]
     assert shifted(values, -1.25)[:, 0].tolist() == [1.25, 2.25, 3.25, 4, 4]
+    assert shifted(values, 0)[:, 0].tolist() == [0, 1, 2, 3, 4]
     assert shifted(values[:0], 3).shape == (0, 1)
+
+
+@pytest.mark.parametrize("frames", [0, 0.5, -0.5, 3, -3, 7.25, -7.25, 29.7, -29.7])
+def test_shift_gives_the_same_bits_for_any_cut(frames: float) -> None:
+    generator = np.random.default_rng(0)
+    for length in (1, 2, 9, 40):
+        values = generator.normal(size=(length, 3, 2)).astype(np.float32)
+        whole = shifted(values, frames)
+        assert whole.shape == values.shape
+        for _ in range(5):
+            cuts = [0, *sorted(generator.integers(0, length + 1, 4)), length]
+            shift = ClipShift(frames)
+            parts = [shift.push(values[a:b], b == length) for a, b in itertools.pairwise(cuts) if a < b]
+            assert np.concatenate(parts).tobytes() == whole.tobytes()
 
 
 @pytest.mark.parametrize(

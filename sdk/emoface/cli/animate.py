@@ -11,14 +11,14 @@ from emoface.cli import options
 
 if TYPE_CHECKING:
     from emoface.calibration import Calibration
-    from emoface.frames import Animation
+    from emoface.frames import Clip
     from emoface.package import Package
 
 
 def register(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser("animate", help="animate a sound file", description="Animate a sound file.")
-    parser.add_argument("input", metavar="IN", help="sound file: wav, flac, ogg, ...")
+    parser.add_argument("input", metavar="IN", help="sound file: wav, flac, ogg, ...; - for standard input")
     parser.add_argument(
         "-o", "--out", action="append", required=True, metavar="OUT", help=".glb, .npz, .csv, .mp4 or .png; repeatable"
     )
@@ -64,17 +64,18 @@ def register(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Animate, write, report."""
-    from emoface.animation import animate_file
+    """Animate into the files, report."""
+    from emoface.animation import stream_file
     from emoface.package import Package
     from emoface.rig import RigControls
+    from emoface.writers import progress_line, write_all
 
-    check_outputs(args.out)
+    check_outputs(args)
     controls = RigControls(
         args.upper_strength, args.lower_strength, args.upper_smoothing, args.lower_smoothing, args.sync_offset
     )
     package = Package.load(args.package)
-    animation = animate_file(
+    with stream_file(
         args.input,
         package,
         tail_s=args.tail,
@@ -90,10 +91,24 @@ def run(args: argparse.Namespace) -> int:
         controls=controls,
         calibration=calibration(package, args),
         blinks=False if args.no_blinks else args.blink_seed,
-    )
-    write_outputs(args.out, animation)
-    report(animation, args.out, args.json)
+    ) as stream:
+        write_all(args.out, stream, progress=progress_line("frames"))
+        report(stream, stream.frames, stream.samples, args.out, args.json)
     return 0
+
+
+def check_outputs(args: argparse.Namespace) -> None:
+    """Refuse outputs that cannot be written, or are also an input, before any work."""
+    from emoface.writers import check_all
+
+    read = {
+        "input": None if args.input == "-" else args.input,
+        "package": args.package,
+        "template": args.template,
+        "speech to calibrate on": args.calibrate,
+        "file of blendshapes": args.blendshapes if isinstance(args.blendshapes, str) else None,
+    }
+    check_all(args.out, read)
 
 
 def calibration(package: Package, args: argparse.Namespace) -> Calibration | str | None:
@@ -109,31 +124,15 @@ def calibration(package: Package, args: argparse.Namespace) -> Calibration | str
         return animator.calibrate(speech.samples, speech.rate)
 
 
-def check_outputs(paths: list[str]) -> None:
-    """Refuse output files that cannot be written, before any work."""
-    from emoface.writers import check
-
-    for path in paths:
-        check(Path(path))
-
-
-def write_outputs(paths: list[str], animation: Animation) -> None:
-    """Write every file; each appears whole or not at all."""
-    from emoface.writers import progress_line, write
-
-    for path in paths:
-        write(Path(path), animation, progress=progress_line(Path(path).name))
-
-
-def report(animation: Animation, paths: list[str], as_json: bool) -> None:
+def report(clip: Clip, frames: int, samples: int, paths: list[str], as_json: bool) -> None:
     """Print what was done: frames, latency, real-time factor, files."""
     from emoface.backends import AUTO_ORDER, slower_because
 
-    about = animation.metadata
+    about = clip.metadata
     result = {
-        "frames": len(animation),
-        "fps": animation.fps,
-        "seconds": len(animation.audio) / animation.audio_rate,
+        "frames": frames,
+        "fps": clip.fps,
+        "seconds": samples / clip.audio_rate,
         "latency_ms": round(about["latency_ms"], 3),
         "real_time_factor": round(about["real_time_factor"], 4),
         "package": about["package"],
@@ -144,7 +143,7 @@ def report(animation: Animation, paths: list[str], as_json: bool) -> None:
     if as_json:
         print(json.dumps(result))
         return
-    print(f"frames            {result['frames']} ({result['seconds']:.2f} s of sound at {animation.fps} fps)")
+    print(f"frames            {result['frames']} ({result['seconds']:.2f} s of sound at {clip.fps} fps)")
     if result["latency_ms"]:
         print(f"latency           {result['latency_ms']:.1f} ms declared")
     else:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from emoface.cli import options
-from emoface.cli.animate import check_outputs, report, write_outputs
+from emoface.cli.animate import report
 from emoface.errors import OutputError
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ def register(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Animate the bundled speech and write what the installed parts can write."""
     from emoface.package import Package
+    from emoface.writers import check_all, progress_line, write_all
     from emoface.writers.dispatch import missing_modules
 
     folder = Path(args.out)
@@ -58,10 +59,10 @@ def run(args: argparse.Namespace) -> int:
         text = f'{", ".join(DRAWN)} need the extra [view] (no {", ".join(absent)}): pip install "emoface[view]"'
         print(text, file=sys.stderr)
     paths = [str(folder / f"demo{suffix}") for suffix in suffixes]
-    check_outputs(paths)
+    check_all(paths, {"package": args.package})
     animation = perform(package, backend=args.backend, precision=args.precision, blendshapes=shapes)
-    write_outputs(paths, animation)
-    report(animation, paths, args.json)
+    write_all(paths, animation, progress=progress_line("frames"))
+    report(animation, len(animation), len(animation.audio), paths, args.json)
     return 0
 
 

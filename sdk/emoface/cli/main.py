@@ -1,6 +1,7 @@
 """Entry point of the command line: the SDK's own subcommands and those that other parts register.
 
-Exit codes: 0 done, 2 usage, 3 package, 4 audio, 5 runtime. Messages go to stderr, results to stdout.
+Exit codes: 0 done, 2 usage, 3 package, 4 audio, 5 runtime, 130 after Ctrl-C, 129 after SIGHUP, 143 after SIGTERM, 141
+where the reader of stdout went away. Messages go to stderr, results to stdout.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from importlib.metadata import entry_points
 
 from emoface import __version__
 from emoface.cli import animate, demo, doctor, inspect, profile, verify
+from emoface.cli.process import run_process, say
 from emoface.errors import EmoFaceError
 
 COMMAND_GROUP = "emoface.commands"
@@ -38,24 +40,37 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
+    """Run one command; returns the exit code. Without `argv` it runs the command line of this process."""
+    return run_process(lambda: _run(None)) if argv is None else _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     args = build_parser().parse_args(argv)
     try:
         return int(args.run(args))
-    except EmoFaceError as error:
-        print(f"emoface: error: {error}", file=sys.stderr)
-        return error.exit_code
     except BrokenPipeError:
-        # The reader of stdout went away (`emoface inspect | head`); keep the interpreter from saying so at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        raise
     except KeyboardInterrupt:
-        print("emoface: interrupted", file=sys.stderr)
+        say("emoface: interrupted")
         return 130
-    except Exception:
-        traceback.print_exc()
-        print("emoface: error: an unexpected failure; please report the lines above", file=sys.stderr)
-        return 5
+    except Exception as error:
+        return _report(error)
+
+
+def _report(error: Exception) -> int:
+    """Say what went wrong; returns the exit code."""
+    if isinstance(error, EmoFaceError):
+        say(f"emoface: error: {error}")
+        return error.exit_code
+    if isinstance(error, OSError):
+        where = f" ({os.fsdecode(error.filename)})" if isinstance(error.filename, str | bytes) else ""
+        say(f"emoface: error: {error.strerror or error}{where}")
+    elif isinstance(error, MemoryError):
+        say("emoface: error: out of memory. Give the command less at once, or free some.")
+    else:
+        say("".join(traceback.format_exception(error)).rstrip())
+        say("emoface: error: an unexpected failure; please report the lines above")
+    return EmoFaceError.exit_code
 
 
 if __name__ == "__main__":

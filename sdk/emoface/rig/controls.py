@@ -141,12 +141,38 @@ def _follow(seconds: float, fps: int) -> float:
     return 1.0 - math.exp(-1.0 / (fps * seconds)) if seconds else 1.0
 
 
-def shifted(values: npt.NDArray[np.float32], frames: float) -> npt.NDArray[np.float32]:
-    """A clip's values (T, ...) `frames` later, interpolated linearly; its first and last frames hold at the ends."""
-    if not len(values) or not frames:
-        return values
-    at = np.clip(np.arange(len(values)) - frames, 0, len(values) - 1)
-    before = np.floor(at).astype(np.int64)
-    after = np.minimum(before + 1, len(values) - 1)
-    part = (at - before).astype(np.float32).reshape(-1, *[1] * (values.ndim - 1))
-    return np.asarray(values[before] * (1 - part) + values[after] * part, np.float32)
+class ClipShift:
+    """A clip's values (T, ...) some frames later, piece by piece; its first and last frames hold at the ends.
+
+    The clip keeps its length; between frames the values are interpolated linearly. Any cut gives the same bits. As many
+    frames are held back as the values come earlier.
+
+    Args:
+        frames: by how many, or a fraction; negative is earlier.
+    """
+
+    def __init__(self, frames: float) -> None:
+        self._late = frames
+        self._held: Floats | None = None
+        self._start = 0  # index of the first value held
+        self._made = 0
+
+    def push(self, values: Floats, last: bool) -> Floats:
+        """Take the next values (n, ...); returns those that are complete, after the last ones all that are left."""
+        if not self._late:
+            return values
+        held = values if self._held is None else np.concatenate([self._held, values])
+        end = self._start + len(held)
+        at = np.clip(np.arange(self._made, end) - self._late, 0, max(end - 1, 0))
+        before = np.floor(at).astype(np.int64)
+        after = np.minimum(before + 1, end - 1)
+        if not last:
+            # A value is complete when the one after it is here, since the end may still move.
+            ready = int(np.searchsorted(before, end - 1))
+            at, before, after = at[:ready], before[:ready], after[:ready]
+        part = (at - before).astype(np.float32).reshape(-1, *[1] * (held.ndim - 1))
+        made = held[before - self._start] * (1 - part) + held[after - self._start] * part
+        self._made += len(made)
+        keep = min(max(0, math.floor(self._made - self._late)), max(0, end - 1))
+        self._held, self._start = held[keep - self._start :].copy(), keep
+        return np.asarray(made, np.float32)

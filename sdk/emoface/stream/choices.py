@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from numbers import Real
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from emoface.calibration import calibration_for
 from emoface.errors import AudioFormatError, ConditionError, UsageError
 from emoface.stream.conditions import Vector, condition_vector
+from emoface.stream.snapshot_checks import LONGEST_TAIL_S
 
 if TYPE_CHECKING:
     from emoface.options import AnimatorOptions
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 # What a package cannot be steered by may only be left as it is.
 _NEUTRAL = {"style": None, "emotion": "auto", "level": "normal", "speaker_mean": None}
+_LATEST = 1e9
 
 
 def check_channels(channels: int | None) -> int | None:
@@ -58,8 +60,9 @@ def change_moment(name: str, at: object, now: float, earliest: float) -> float:
         ConditionError: no number, or a time before `earliest`, the first that was not computed yet.
     """
     moment = now if at is None else at
-    if isinstance(moment, bool) or not isinstance(moment, Real) or not math.isfinite(moment):
-        raise ConditionError(f"at={at!r}", "seconds of audio time", "Pass a number or None.")
+    # Compared rather than converted: no float holds every integer.
+    if isinstance(moment, bool) or not isinstance(moment, Real) or not abs(cast(float, moment)) <= _LATEST:
+        raise ConditionError(f"at={at!r}", f"seconds of audio time, at most {_LATEST:g}", "Pass a number or None.")
     if moment < earliest:
         raise ConditionError(
             f"{name} at {moment:g} s",
@@ -67,6 +70,13 @@ def change_moment(name: str, at: object, now: float, earliest: float) -> float:
             "Announce changes before feeding the audio they belong to, or leave `at` out.",
         )
     return float(moment)
+
+
+def tail_frames(tail_s: object, fps: int) -> int:
+    """Frames of a tail; UsageError for what is no length of one."""
+    if isinstance(tail_s, bool) or not isinstance(tail_s, (int, float)) or not 0 <= tail_s <= LONGEST_TAIL_S:
+        raise UsageError(f"tail_s={tail_s!r}", f"seconds from 0 to {LONGEST_TAIL_S:g}", "Pass a number.")
+    return math.ceil(tail_s * fps - 1e-9)
 
 
 def block_features(package: Package, block_ms: float | None) -> int:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from emoface.frames import Clip, Piece
 from emoface.writers.frame_writer import FrameWriter, write_files
-from emoface.writers.spool import Spool
+from emoface.writers.spool import Spool, content
 
 _LOCAL_HEADER = 30  # bytes of a zip entry's header before its name
 _CRC_AT, _LENGTHS_AT = 14, 26
@@ -58,8 +58,7 @@ class NpzWriter(FrameWriter):
             self._promised = self._clip.expected or 0
             self._entry = self._archive.open("vertices.npy", "w", force_zip64=True)
             self._entry.write(_header(np.float32, (self._promised, *self._vertices)))
-        if len(frames):
-            self._entry.write(np.ascontiguousarray(frames.vertices, "<f4").data.cast("B"))
+        self._entry.write(content(frames.vertices, np.float32))
         for name, spool in self._spools.items():
             spool.append(getattr(frames, name))
 
@@ -99,7 +98,7 @@ class NpzWriter(FrameWriter):
                 return
             entry.write(_header(np.float64 if name == "time" else np.float32, array.shape))
             for block in array.blocks():
-                entry.write(block.data.cast("B"))
+                entry.write(content(block, block.dtype))
 
     def _state_count(self, count: int) -> None:
         """Correct the number of frames that was promised at the beginning of the vertices, and the entry's checksum."""

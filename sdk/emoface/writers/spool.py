@@ -33,7 +33,7 @@ class Spool:
         if not self._started:
             self._row, self._started = rows.shape[1:], True
         self._file.seek(0, 2)
-        self._file.write(np.ascontiguousarray(rows, self._dtype).data.cast("B") if rows.size else b"")
+        self._file.write(content(rows, self._dtype))
         self._count += len(rows)
 
     @property
@@ -67,5 +67,11 @@ class Spool:
 
     def _read(self, start: int, count: int) -> NDArray[Any]:
         self._file.seek(start * self._bytes)
-        content = self._file.read(count * self._bytes)
-        return np.frombuffer(content, self._dtype).reshape(count, *self._row)
+        values = self._file.read(count * self._bytes)
+        return np.frombuffer(values, self._dtype).reshape(count, *self._row)
+
+
+def content(array: NDArray[Any], dtype: DTypeLike) -> memoryview | bytes:
+    """The bytes of an array as `dtype`, little-endian."""
+    values = np.ascontiguousarray(array, np.dtype(dtype).newbyteorder("<"))
+    return values.data.cast("B") if values.size else b""

@@ -1,0 +1,125 @@
+"""A command as a whole process: signals that clean up; streams that may be closed, full or unable to hold a letter."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from types import FrameType
+
+from emoface.errors import OutputError
+
+BROKEN_PIPE = 141
+"""Exit code where the reader of stdout went away: as of programs that SIGPIPE ends."""
+_ENDING = ("SIGTERM", "SIGHUP")
+
+
+class Ended(BaseException):
+    """A signal that ends the process; what is open is released on its way up. `exit_code` is 128 + its number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.exit_code = 128 + number
+
+
+def run_process(command: Callable[[], int]) -> int:
+    """Run a command as the whole of a process; returns its exit code.
+
+    SIGTERM and SIGHUP unwind it as Ctrl-C does (a signal that is ignored, as under nohup, stays so). Text that a stream
+    cannot encode is escaped. Results that stdout does not take, since it is full or closed, are an error.
+    """
+    _open_standard_streams()
+    for name in _ENDING:
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _end)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        code = _guarded(command)
+        return _guarded(lambda: _flushed(code))
+    except Ended as ended:
+        say(f"emoface: ended by {ended}")
+        return ended.exit_code
+    except KeyboardInterrupt:
+        say("emoface: interrupted")
+        return 128 + signal.SIGINT
+
+
+def say(text: str) -> None:
+    """One message on stderr, where that can be written."""
+    with suppress(OSError, ValueError, AttributeError):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
+def _guarded(command: Callable[[], int]) -> int:
+    try:
+        return command()
+    except BrokenPipeError:
+        _give_up_stdout()
+        return BROKEN_PIPE
+    except SystemExit as stop:  # argparse: help, version, wrong usage
+        code = stop.code if isinstance(stop.code, int) else 2
+    return _guarded(lambda: _flushed(code))
+
+
+def _flushed(code: int) -> int:
+    """`code`, once stdout has taken everything; a failure that came before is told rather than one of stdout."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except (OSError, ValueError) as error:
+        _give_up_stdout()
+        say(f"emoface: error: {_stdout_error(error)}")
+        return code or OutputError.exit_code
+    return code
+
+
+def _stdout_error(error: OSError | ValueError) -> OutputError:
+    return OutputError(
+        f"{getattr(error, 'strerror', None) or error} while writing to stdout",
+        "a standard output that takes the results",
+        "Open it, or free space.",
+    )
+
+
+def _give_up_stdout() -> None:
+    """Keep the interpreter from failing on what stdout still holds when it ends."""
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, 1)
+        os.close(null)
+    if isinstance(sys.stdout, _Closed):
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 -- as long as the process
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    raise Ended(number)
+
+
+class _Closed(io.TextIOBase):
+    """A standard output that was closed: results for it are an error."""
+
+    def write(self, text: str, /) -> int:
+        raise _stdout_error(OSError(errno.EBADF, os.strerror(errno.EBADF)))
+
+
+def _open_standard_streams() -> None:
+    """No file of ours may get the number of a standard stream that is closed: libraries print to these numbers."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            with suppress(OSError):
+                os.open(os.devnull, os.O_RDWR)
+    if sys.stdout is None:
+        sys.stdout = _Closed()
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 -- as long as the process
