@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Unpack
 
 from emoface.errors import BackendError, PackageError
 from emoface.face_file import FACE, GOLDEN, Face, Golden, read_face, read_golden
+from emoface.graphs import check_graphs
 from emoface.manifest import MANIFEST_NAME, Manifest
 from emoface.manifest_text import MAX_MANIFEST_BYTES
 from emoface.package_files import integrity_fault, open_files
@@ -61,6 +62,7 @@ class Package:
                 files = source.verified(manifest.files)
         except OSError as error:
             raise integrity_fault(f"{path}: {error}", "a package that can be read") from None
+        check_graphs(manifest, files)
         face = read_face(manifest, files[FACE], source.allowance)
         golden = read_golden(manifest, files[GOLDEN], source.allowance)
         return cls(str(path_or_name), hashlib.sha256(text).hexdigest(), manifest, files, face, golden)

@@ -14,19 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from emoface.backends import Array, BatchStream
-from emoface.errors import BackendError, ManifestError
+from emoface.errors import BackendError
 from emoface.manifest import StageSpec, concrete_shape
 
 if TYPE_CHECKING:
     from emoface.package import Package
 
 _PROVIDER = "CPUExecutionProvider"
-_ORT_TYPES = {
-    "float32": "tensor(float)",
-    "float16": "tensor(float16)",
-    "int64": "tensor(int64)",
-    "int32": "tensor(int32)",
-}
 _REEXPORT = "Export the package again."
 
 
@@ -71,15 +65,14 @@ class OrtEngine:
         self._configure(ort, options)
         self._verdicts: dict[str, dict[tuple[int, int], bool]] = {}
         self._sessions = {
-            stage.name: self._load(ort, options, package, stage, stage.file(precision))
-            for stage in package.manifest.stages
+            stage.name: self._load(ort, options, package, stage.file(precision)) for stage in package.manifest.stages
         }
 
     def _configure(self, ort: Any, options: Any) -> None:
         """What a backend built on this one adds to the session options."""
 
     @staticmethod
-    def _load(ort: Any, options: Any, package: Package, stage: StageSpec, file: str) -> Any:
+    def _load(ort: Any, options: Any, package: Package, file: str) -> Any:
         try:
             session = ort.InferenceSession(package.file(file), options, providers=[_PROVIDER])
         except Exception as error:  # onnxruntime's exceptions share no base class but Exception
@@ -92,7 +85,6 @@ class OrtEngine:
         # ONNX Runtime falls back to another provider with only a warning.
         if session.get_providers() != [_PROVIDER]:
             raise BackendError(f"{file}: providers {session.get_providers()}", _PROVIDER, "Reinstall onnxruntime.")
-        _check_signature(file, stage, session)
         return session
 
     def open_stage(self, stage: StageSpec) -> OrtStage | OrtClip:
@@ -225,29 +217,3 @@ class _Call:
 
 def _bind(bind: Any, name: str, array: npt.NDArray[Any]) -> None:
     bind(name, "cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
-
-
-def _check_signature(file: str, stage: StageSpec, session: Any) -> None:
-    """Compare a graph's inputs and outputs with the manifest, fixed extents included."""
-    states = [(f"state.{s.name}", f"new_state.{s.name}", s.shape, s.dtype) for s in stage.state]
-    wanted = {
-        "inputs": [(i.name, i.shape, i.dtype) for i in stage.inputs] + [(a, s, d) for a, _, s, d in states],
-        "outputs": [(o.name, o.shape, o.dtype) for o in stage.outputs] + [(b, s, d) for _, b, s, d in states],
-    }
-    for kind, found in (("inputs", session.get_inputs()), ("outputs", session.get_outputs())):
-        graph = {item.name: item for item in found}
-        names = [name for name, _, _ in wanted[kind]]
-        if sorted(graph) != sorted(names):
-            raise ManifestError(file, kind, ", ".join(graph), ", ".join(names), _REEXPORT)
-        for name, shape, dtype in wanted[kind]:
-            item = graph[name]
-            if item.type != _ORT_TYPES[dtype] or not _fits(item.shape, shape):
-                raise ManifestError(
-                    file, f"{kind}.{name}", f"{item.shape} {item.type}", f"{list(shape)} {_ORT_TYPES[dtype]}", _REEXPORT
-                )
-
-
-def _fits(graph: list[Any], shape: tuple[int | str, ...]) -> bool:
-    if len(graph) != len(shape):
-        return False
-    return all(not (isinstance(g, int) and isinstance(s, int)) or g == s for g, s in zip(graph, shape, strict=True))

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emoface.backends import Array
-from emoface.backends.ort import _check_signature, _import_onnxruntime
+from emoface.backends.ort import _import_onnxruntime
 from emoface.errors import BackendError
 from emoface.manifest import StageSpec, concrete_shape
 
@@ -54,7 +54,6 @@ class OrtCudaEngine:
             file = stage.file(precision)
             refuse_int8(stage, file)
             self._sessions[stage.name] = open_session(ort, package.file(file), file, options, providers)
-            _check_signature(file, stage, self._sessions[stage.name])
 
     def open_stage(self, stage: StageSpec) -> OrtDeviceStage:
         """A stage with fresh state."""
