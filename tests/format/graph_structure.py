@@ -128,8 +128,9 @@ STRUCTURE = (
     Case("input_a_sequence", changed(lambda m: m.graph.input[0].type.sequence_type.SetInParent()), "contents = "),
     Case("output_that_nothing_gives", changed(_renamed), "output 'weight'"),
     Case("output_of_another_size", changed(_narrower), "output 'weight' = shape [1, 1 to 32, 6]"),
-    Case("backwards", changed(_backwards), "node 'new_state.last' = input 'all' before anything gives it"),
-    Case("circle", changed(_circle), "node 'first' = input 'y' before anything gives it"),
+    Case("backwards", changed(_backwards)),
+    Case("input_that_nothing_gives", graph(N("Relu", ["nowhere"], ["c"], "odd")), "node 'odd' = input 'nowhere' that"),
+    Case("circle", changed(_circle), "node 'first' = inputs that follow from its own"),
     Case("name_twice", changed(_duplicate_output), "node 'again' = output 's' a second time"),
     Case("initialiser_twice", graph(constants=[ints("axis1", 1)]), "tensor 'axis1' = a name twice"),
     Case(

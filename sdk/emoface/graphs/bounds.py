@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from emoface.graphs import kernels, movement  # noqa: F401  (their rules)
@@ -93,6 +93,7 @@ class Bounds:
         live: int,
     ) -> int:
         """Fill `scope` with what the nodes give; returns the most elements that were live at a time, with `live`."""
+        nodes = _in_order(nodes, scope)
         last = {name: index for index, node in enumerate(nodes) for name in node.inputs}
         last.update(dict.fromkeys(results, len(nodes)))
         sizes: dict[str, int] = {}
@@ -101,7 +102,7 @@ class Bounds:
             inputs: list[Tensor | None] = []
             for name in node.inputs:
                 if name and name not in scope:
-                    raise GraphError(node.label, f"input {name!r} before anything gives it", "nodes in their order")
+                    raise GraphError(node.label, f"input {name!r} that nothing gives", "an input, a constant or a node's output")
                 inputs.append(scope[name] if name else None)
             while inputs and inputs[-1] is None:
                 inputs.pop()
@@ -185,6 +186,38 @@ class Bounds:
             raise GraphError(
                 node.label if node else label, f"{self.work} operations in one call", f"at most {MOST_WORK}"
             )
+
+
+def _in_order(nodes: tuple[Node, ...], scope: Mapping[str, Tensor]) -> tuple[Node, ...]:
+    """Every node after those that it reads: converters leave them in any order, and ONNX Runtime sorts them too."""
+    known = set(scope)
+    for node in nodes:
+        if not all(name in known for name in node.inputs if name):
+            break
+        known.update(node.outputs)
+    else:
+        return nodes
+    makers = {name: index for index, node in enumerate(nodes) for name in node.outputs if name}
+    done: set[int] = set()
+    entered: set[int] = set()
+    order: list[Node] = []
+    for root in range(len(nodes)):
+        stack = [root]
+        while stack:
+            index = stack[-1]
+            node = nodes[index]
+            waiting = [makers[name] for name in node.inputs if name in makers and makers[name] not in done]
+            if index in done or not waiting:
+                stack.pop()
+                if index not in done:
+                    done.add(index)
+                    order.append(node)
+            elif index in entered:
+                raise GraphError(node.label, "inputs that follow from its own outputs", "a graph without circles")
+            else:
+                entered.add(index)
+                stack += waiting[::-1]
+    return tuple(order)
 
 
 def _frozen(attributes: dict[str, Any]) -> Any:
