@@ -102,7 +102,7 @@ class Bounds:
             inputs: list[Tensor | None] = []
             for name in node.inputs:
                 if name and name not in scope:
-                    raise GraphError(node.label, f"input {name!r} that nothing gives", "an input, a constant or a node's output")
+                    raise GraphError(node.label, f"input {name!r} that nothing gives", "an input or a node's output")
                 inputs.append(scope[name] if name else None)
             while inputs and inputs[-1] is None:
                 inputs.pop()

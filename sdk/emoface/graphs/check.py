@@ -29,6 +29,7 @@ def check_graphs(manifest: Manifest, files: Mapping[str, bytes]) -> None:
         ManifestError: `file` is the graph's, `field` the node, tensor or part at fault.
     """
     functions: dict[bytes, Function] = {}
+    rows: dict[str, int] = {}
     nodes = 0
     for stage in manifest.stages:
         for file in dict.fromkeys(stage.files.values()):
@@ -37,7 +38,7 @@ def check_graphs(manifest: Manifest, files: Mapping[str, bytes]) -> None:
                 nodes += check_operators(model)
                 if nodes > MOST_PACKAGE_NODES:
                     raise GraphError("nodes", f"more than {MOST_PACKAGE_NODES} in the package", "fewer")
-                _check_stage(manifest, stage, model)
+                _check_stage(manifest, stage, model, rows)
             except GraphError as error:
                 raise ManifestError(file, error.field, error.got, error.expected, _REMEDY) from None
 
@@ -56,7 +57,8 @@ def item_range(manifest: Manifest, stage: StageSpec) -> tuple[int, int]:
     return 1, int(seconds * manifest.fps) + 2
 
 
-def _check_stage(manifest: Manifest, stage: StageSpec, model: Model) -> None:
+def _check_stage(manifest: Manifest, stage: StageSpec, model: Model, rows: dict[str, int]) -> None:
+    """`rows` are the most rows of the clip stages' outputs "<stage>.<output>" so far; this stage's are added."""
     least, most = item_range(manifest, stage)
     states = [(s.name, s.shape, s.dtype) for s in stage.state]
     wanted = [(i.name, i.shape, i.dtype) for i in stage.inputs] + [(f"state.{n}", s, t) for n, s, t in states]
@@ -64,7 +66,8 @@ def _check_stage(manifest: Manifest, stage: StageSpec, model: Model) -> None:
     bounds = Bounds(model, least, most)
     _compare(bounds, "inputs", model.inputs, wanted)
     _compare(bounds, "outputs", model.outputs, given)
-    results = bounds.outputs({name: Tensor(_dims(bounds, shape)) for name, shape, _ in wanted})
+    most_rows = {item.name: rows.get(item.source, 1) for item in stage.inputs}
+    results = bounds.outputs({name: Tensor(_dims(bounds, shape, most_rows.get(name, 1))) for name, shape, _ in wanted})
     for name, shape, _ in given:
         found = results[name].dims
         if len(found) != len(shape) or not all(
@@ -73,6 +76,9 @@ def _check_stage(manifest: Manifest, stage: StageSpec, model: Model) -> None:
         ):
             text = [bounds.lengths.text(extent) for extent in found]
             raise GraphError(f"output {name!r}", f"shape [{', '.join(text)}]", f"{list(shape)} as in the manifest")
+        if "m" in shape:
+            key = f"{stage.name}.{name}"
+            rows[key] = max(rows.get(key, 1), bounds.lengths.high(found[shape.index("m")]))
 
 
 def _extents(bounds: Bounds, shape: Shape) -> list[Number | None]:
@@ -87,8 +93,8 @@ def _extents(bounds: Bounds, shape: Shape) -> list[Number | None]:
     return extents
 
 
-def _dims(bounds: Bounds, shape: Shape) -> tuple[Number, ...]:
-    return tuple(extent if extent is not None else exactly(0) for extent in _extents(bounds, shape))
+def _dims(bounds: Bounds, shape: Shape, rows: int) -> tuple[Number, ...]:
+    return tuple((0, 1, rows) if extent is None else extent for extent in _extents(bounds, shape))
 
 
 def _overlap(bounds: Bounds, x: Number, y: Number) -> bool:
