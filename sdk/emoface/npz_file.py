@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import math
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from emoface.archive import Archive
-from emoface.errors import ManifestError
+from emoface.errors import ManifestError, PackageError
 from emoface.package_files import FETCH, Allowance, bomb
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -44,6 +45,15 @@ def read_arrays(name: str, data: bytes, allowance: Allowance) -> Arrays:
     if archive.inflated > _MOST_BYTES or not allowance.spend(archive.inflated):
         raise bomb(name, archive.inflated)
     return {member.removesuffix(".npy"): _array(name, archive.read(member)) for member in archive.members}
+
+
+def read_npz(file: Path) -> Arrays:
+    """All arrays of a file of a user's own; ValueError for anything else, OSError where it cannot be read."""
+    data = file.read_bytes()
+    try:
+        return read_arrays(file.name, data, Allowance(len(data)))
+    except PackageError as error:
+        raise ValueError(error.got) from None
 
 
 def _array(name: str, data: bytes) -> npt.NDArray[Any]:

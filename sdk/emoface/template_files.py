@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emoface.errors import TemplateError
+from emoface.npz_file import read_npz
 from emoface.ply_files import read_ply
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def read_mesh(path: str | os.PathLike[str]) -> tuple[Vertices, Faces | None]:
         raise TemplateError(f"no file {file}", "an existing template file", "Check the path.")
     try:
         vertices, faces = reader(file)
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, IndexError, OverflowError) as error:
         raise TemplateError(
             f"{file}, which cannot be read: {error}", f"a valid {file.suffix} mesh", _EXPORT_REMEDY
         ) from error
@@ -94,14 +94,14 @@ def _checked(
 
 
 def _read_npz(file: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64] | None]:
-    with np.load(file, allow_pickle=False) as arrays:
-        if not hasattr(arrays, "files"):
-            raise ValueError("a single array, not an archive")
-        name = "template" if "template" in arrays.files else "vertices"
-        if name not in arrays.files:
-            raise ValueError(f"arrays {sorted(arrays.files)}, neither 'template' nor 'vertices' among them")
-        faces = np.asarray(arrays["faces"], np.int64) if "faces" in arrays.files else None
-        return np.asarray(arrays[name], np.float64), faces
+    arrays = read_npz(file)
+    name = "template" if "template" in arrays else "vertices"
+    if name not in arrays:
+        raise ValueError(f"arrays {sorted(arrays)}, neither 'template' nor 'vertices' among them")
+    faces = arrays.get("faces")
+    if faces is not None and faces.dtype.kind not in "iu":
+        raise ValueError(f"faces of dtype {faces.dtype}, not integers")
+    return np.asarray(arrays[name], np.float64), None if faces is None else faces.astype(np.int64)
 
 
 def _read_obj(file: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int64] | None]:

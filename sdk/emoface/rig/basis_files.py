@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emoface.errors import RigError
+from emoface.npz_file import read_npz
 from emoface.rig.basis import Blendshapes
 from emoface.rig.glb_reader import Glb, read_glb
 
@@ -37,20 +36,19 @@ def read_blendshapes(path: str | Path, face: Face) -> Blendshapes:
         return _from_npz(file, face)
     try:
         return _from_glb(file, face)
-    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise RigError(f"{file}: {error!r}", "a valid glTF document", "Export the file again.") from None
 
 
 def _from_npz(file: Path, face: Face) -> Blendshapes:
     try:
-        with np.load(file, allow_pickle=False) as data:
-            arrays = {key: data[key] for key in data.files if key.startswith("blendshape") or key == "faces"}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        arrays = read_npz(file)
+    except (OSError, ValueError) as error:
         raise RigError(f"{file}: {error}", "an npz file of plain arrays", "Store it again.") from None
     shapes = Blendshapes.from_arrays(arrays)
     _check_vertices(file, {shapes.vertices}, face)
     if "faces" in arrays:
-        _check_topology(file, np.asarray(arrays["faces"]), face)
+        _check_topology(file, arrays["faces"], face)
     return shapes
 
 
@@ -113,6 +111,8 @@ def _check_vertices(file: Path, counts: set[int], face: Face) -> None:
 
 def _check_topology(file: Path, faces: npt.NDArray[Any], face: Face) -> None:
     """The order of triangles may differ, what they connect may not."""
+    if faces.ndim != 2 or faces.shape[1] != 3 or faces.dtype.kind not in "iu":
+        raise RigError(f"{file}: faces of shape {faces.shape}, {faces.dtype}", "integers (F, 3)", "Store triangles.")
     mine, theirs = _edges(face.faces), _edges(faces)
     if not np.array_equal(mine, theirs):
         shared = len(np.intersect1d(mine, theirs))

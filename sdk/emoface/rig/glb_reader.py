@@ -54,7 +54,7 @@ class Glb:
                 values[rows[:, 0]] = self._values(
                     changes["bufferView"], changes.get("byteOffset", 0), kind, (count, width)
                 )
-        except (KeyError, IndexError, TypeError, ValueError) as error:
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
             raise RigError(f"{self.path}: accessor {index}: {error!r}", "a valid accessor", _REMEDY) from None
         if accessor.get("normalized") and kind is not np.float32:
             most = float(np.iinfo(values.dtype).max)
