@@ -120,6 +120,14 @@ def needs(goal: str) -> list[Need]:
     return [need for need in NEEDS if goal in need.goals]
 
 
+def lacking(*names: str) -> str:
+    """Why a test that takes these needs is skipped, in words; "" where all are met."""
+    missing = [need for need in NEEDS if need.name in names and not need.met()]
+    assert set(names) <= {need.name for need in NEEDS}
+    what = ", ".join(part for need in missing for part in (need.apt or need.npm or need.pypi or (need.name,)))
+    return what and f"needs {what}, which `make {'test' if 'test' in missing[0].goals else 'test-engines'}` installs"
+
+
 def apt_packages(missing: Sequence[Need]) -> list[str]:
     return [package for need in missing for package in need.apt]
 

@@ -7,7 +7,6 @@ import io
 import json
 import os
 import re
-import shutil
 import subprocess
 import zipfile
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from needs import lacking
 
 ROOT = Path(__file__).resolve().parents[2]
 UNITY = ROOT / "bindings" / "unity"
@@ -38,8 +38,8 @@ def compile_library(out: Path, sources: Path, *references: Path, unsafe: bool = 
 @pytest.fixture(scope="session")
 def mono() -> str:
     """Mono with its C# compiler."""
-    if shutil.which("mono") is None or shutil.which("mcs") is None:
-        pytest.skip("no Mono: apt install mono-mcs mono-runtime")
+    if reason := lacking("mono"):
+        pytest.skip(reason)
     return "mono"
 
 

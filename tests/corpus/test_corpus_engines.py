@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from needs import lacking
 
 from emoface_training.commands import data
 from emoface_training.data.corpus import frame_count
@@ -29,10 +30,9 @@ TEXT = "Bob may buy a map."
 
 
 def installed(name: str) -> None:
-    try:
-        ENGINES[name].check()
-    except SpeechEngineError as error:
-        pytest.skip(str(error))
+    if reason := lacking("speech"):
+        pytest.skip(reason)
+    ENGINES[name].check()
 
 
 @pytest.mark.parametrize("name, voice", [(n, v) for n, voices in VOICES.items() for v in voices])

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from needs import lacking
 
 from emoface_training.data.synthetic import generate, text, text_lexicon
 from emoface_training.data.synthetic.text_words import TEMPLATES
@@ -95,8 +96,8 @@ def test_a_longer_corpus_contains_the_shorter_one() -> None:
 
 
 def test_word_salad_never_holds_a_test_word_and_fits() -> None:
-    if not text_lexicon.DICTIONARY.is_file():
-        pytest.skip("needs the Debian package festlex-cmu")
+    if reason := lacking("speech"):
+        pytest.skip(reason)
     rng = np.random.default_rng(2)
     salad = [text_lexicon.sentence(4.5, rng) for _ in range(500)]
     assert not set().union(*(words(s) for s in salad)) & text.content_words("test")

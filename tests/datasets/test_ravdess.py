@@ -1,7 +1,6 @@
 """RAVDESS' videos and EMOCA's codes to 3D-RAVDESS: ffmpeg, smoothing, FLAME, and the folder they leave."""
 
 import json
-import shutil
 from pathlib import Path
 
 import flame_files
@@ -9,6 +8,7 @@ import layouts
 import numpy as np
 import pytest
 import soundfile
+from needs import lacking
 
 from emoface.cli.main import main
 from emoface_training.data import ravdess_build
@@ -136,7 +136,7 @@ def test_codes_become_the_dataset(tmp_path: Path) -> None:
     np.testing.assert_allclose(vertices.reshape(12, 42, 3), expected, atol=1e-6)
 
 
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+@pytest.mark.skipif(bool(lacking("ffmpeg")), reason=lacking("ffmpeg"))
 def test_videos_become_30_fps_and_16_khz(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     stem = "01-01-03-01-01-01-05"
     flame_files.write_video(tmp_path / "videos" / "Actor_05" / f"{stem}.mp4", 1.0)
@@ -163,7 +163,7 @@ def test_videos_become_30_fps_and_16_khz(tmp_path: Path, capsys: pytest.CaptureF
     assert all(problem.scope in ("subject", "dataset") for problem in dataset.problems)
 
 
-@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg is not installed")
+@pytest.mark.skipif(bool(lacking("ffmpeg")), reason=lacking("ffmpeg"))
 def test_a_damaged_video_is_named_and_leaves_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "videos" / "01-01-03-01-01-01-05.mp4"
     path.parent.mkdir()

@@ -14,6 +14,7 @@ import numpy as np
 import pygltflib
 import pytest
 import soundfile
+from needs import lacking
 from rig_cases import noise
 
 from emoface import Animation
@@ -118,17 +119,8 @@ def test_glb_has_names_weights_and_says_what_is_left(glb: Path, spoken: Animatio
     assert document.asset.extras["morph_residual_m"] == pytest.approx(np.linalg.norm(left, axis=2).max(), rel=1e-3)
 
 
-def node_with(*modules: str) -> None:
-    """Skip where node or an npm package is missing."""
-    if shutil.which("node") is None:
-        pytest.skip("node is not installed")
-    for module in modules:
-        if not (HERE / "node_modules" / module).is_dir():
-            pytest.skip(f"the npm package {module} is not installed: npm install --prefix tests/rig {module}")
-
-
+@pytest.mark.skipif(bool(lacking("node", "three")), reason=lacking("node", "three"))
 def test_khronos_validator_finds_nothing(glb: Path) -> None:
-    node_with("gltf-validator")
     script = (
         "const v = require('gltf-validator'), fs = require('fs');"
         "v.validateBytes(new Uint8Array(fs.readFileSync(process.argv[1])))"
@@ -141,11 +133,9 @@ def test_khronos_validator_finds_nothing(glb: Path) -> None:
     assert issues["numErrors"] == 0 and issues["messages"] == []
 
 
+@pytest.mark.skipif(bool(lacking("node", "three", "chromium")), reason=lacking("node", "three", "chromium"))
 def test_three_js_shows_every_name_and_plays_the_clip(glb: Path, spoken: Animation) -> None:
-    node_with("three", "playwright-core")
     browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if browser is None:
-        pytest.skip("no Chromium: apt install chromium")
     command = ["node", HERE / "three_check.mjs", glb, browser, "1.0"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from needs import lacking
 
 from emoface import Package
 
@@ -45,9 +46,8 @@ class Windows:
 
 @pytest.fixture(scope="module")
 def windows(tmp_path_factory: pytest.TempPathFactory, tiny_package: Path) -> Windows:
-    for tool in ("wine", COMPILER):
-        if shutil.which(tool) is None:
-            pytest.skip(f"needs {tool}: apt install wine wine64 g++-mingw-w64-x86-64-posix")
+    if reason := lacking("windows"):
+        pytest.skip(reason)
     if not (BUILT / "emoface.dll").is_file():
         pytest.skip(f"needs {BUILT.name}/emoface.dll: .ci/windows_runtime build/windows")
     folder = tmp_path_factory.mktemp("windows")
