@@ -25,6 +25,7 @@ from pathlib import Path
 from setuptools import Extension, find_packages, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError, CompileError
+from setuptools.modified import newer_group
 
 try:
     from pybind11.setup_helpers import Pybind11Extension
@@ -172,7 +173,8 @@ def extensions() -> list[Extension]:
         left_out.update(dict.fromkeys(PARTS, "no C++ compiler (Debian: g++)"))
         return []
     found: list[Extension] = []
-    options = {"include_dirs": ["csrc/kernels"], "extra_compile_args": COMPILE_ARGS, "depends": HEADERS}
+    depends = HEADERS + KERNELS
+    options = {"include_dirs": ["csrc/kernels"], "extra_compile_args": COMPILE_ARGS, "depends": depends}
     obstacle = python_module_obstacle()
     if obstacle is not None:
         left_out["_native"] = obstacle
@@ -307,6 +309,9 @@ class BuildNative(build_ext):
             raise
 
     def build_part(self, ext: Extension) -> None:
+        path = self.get_ext_fullpath(ext.name)
+        if not self.force and not newer_group([*ext.sources, *ext.depends], path, "newer"):
+            return None  # before what several parts share is compiled
         if isinstance(ext, SharedLibrary):
             Path("sdk/emoface/_lib").mkdir(exist_ok=True)  # an editable installation copies the library there
         if isinstance(ext, AliasLibrary):

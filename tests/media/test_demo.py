@@ -46,3 +46,15 @@ def test_demo_refuses_a_folder_that_is_a_file(tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "out").write_text("a file")
     assert main(["demo", "--out", str(tmp_path / "out")]) == 5
     assert "Choose another --out" in capsys.readouterr().err
+
+
+def test_demo_without_the_extra_writes_what_the_base_can(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from emoface.writers import dispatch
+
+    monkeypatch.setattr(dispatch, "find_spec", lambda name: None)
+    package = handmade.write_zip(tmp_path / "handmade.emoface", handmade.package_files())
+    assert main(["demo", "--package", str(package), "--out", str(tmp_path / "out")]) == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["demo.npz"], "this package has no blendshapes"
+    assert 'pip install "emoface[view]"' in capsys.readouterr().err

@@ -15,6 +15,7 @@ import soundfile
 from emoface import Animator, Package
 from emoface.cli import doctor
 from emoface.cli.main import main
+from emoface.errors import BackendError
 from emoface.verification import verify_cuts, verify_golden
 
 
@@ -217,3 +218,41 @@ def test_module_runs_as_a_program(package_path):
     result = subprocess.run(command, capture_output=True, text=True)
     assert result.returncode == 0
     assert result.stdout.startswith("handmade")
+
+
+def test_doctor_runs_each_backend_and_goes_on_after_one_that_fails(monkeypatch, capsys):
+    from emoface.backends import ort
+
+    def refuses(self, runtime, options):
+        raise BackendError("kernels of a newer API", "kernels that onnxruntime loads", "Build emoface again.")
+
+    monkeypatch.setattr(ort.OrtEngine, "_configure", refuses)
+    assert main(["doctor", "--json"]) == 5
+    findings = json.loads(capsys.readouterr().out)["findings"]
+    plain = next(f for f in findings if f["subject"] == "backend" and f["text"].startswith("ort-cpu:"))
+    assert (plain["status"], plain["remedy"]) == ("fault", "Build emoface again.")
+    assert "kernels of a newer API" in plain["text"]
+    assert findings[-1]["subject"] == "default package"
+
+
+@pytest.mark.parametrize("name", ["numpy", "onnxruntime", "soundfile"])
+def test_doctor_refuses_a_dependency_that_is_too_old(monkeypatch, name):
+    monkeypatch.setattr(doctor, "_backends", list)
+    monkeypatch.setattr(doctor, "_floor", lambda asked: "99.1" if asked == name else "0")
+    finding = next(finding for finding in doctor.examine() if finding.subject == name)
+    assert finding.status == "fault" and "older than 99.1" in finding.text
+    assert finding.remedy == f'pip install "{name}>=99.1"'
+
+
+def test_a_missing_backend_says_why_the_build_left_it_out(monkeypatch, tmp_path):
+    from emoface import backends
+    from emoface.backends import native_library
+
+    (tmp_path / "left_out.txt").write_text("libemoface_onnxruntime\tnative speed\tno C++ compiler (Debian: g++)\n")
+    monkeypatch.setattr(native_library, "_FOLDER", tmp_path)
+    monkeypatch.delitem(backends._FACTORIES, "ort-cpu-native", raising=False)
+    assert "no C++ compiler (Debian: g++)" in backends.slower_because("ort-cpu")
+    with pytest.raises(BackendError, match=r"no C\+\+ compiler"):
+        backends.resolve_backend("ort-cpu-native")
+    monkeypatch.setitem(backends._FACTORIES, "ort-cpu-native", backends._ort_cpu)
+    assert backends.slower_because("ort-cpu") is None
