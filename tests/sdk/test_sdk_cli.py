@@ -175,6 +175,7 @@ def test_verify_without_golden_outputs_is_a_package_error(package_path, capsys):
 
 
 def test_doctor_reports_both_runtimes_as_a_fault(monkeypatch):
+    monkeypatch.setattr(doctor, "_backends", list)
     versions = {"onnxruntime": "1.20.0", "onnxruntime-gpu": "1.20.0"}
     monkeypatch.setattr(doctor, "installed", lambda name: versions.get(name, "1.0"))
     finding = next(finding for finding in doctor.examine() if finding.subject == "onnxruntime")
@@ -183,17 +184,11 @@ def test_doctor_reports_both_runtimes_as_a_fault(monkeypatch):
 
 
 def test_doctor_names_the_missing_extra(monkeypatch):
+    monkeypatch.setattr(doctor, "_backends", list)
     monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "av" else object())
     finding = next(finding for finding in doctor.examine() if finding.subject == "extra [view]")
     assert finding.status == "note"
     assert 'pip install "emoface[view]"' in finding.remedy
-
-
-def test_doctor_json(capsys):
-    code = main(["doctor", "--json"])
-    findings = json.loads(capsys.readouterr().out)["findings"]
-    assert {"emoface", "python", "onnxruntime", "soundfile", "backend"} <= {f["subject"] for f in findings}
-    assert code == (5 if any(finding["status"] == "fault" for finding in findings) else 0)
 
 
 def test_a_command_that_cannot_be_imported_does_not_take_the_others_along(monkeypatch, capsys):
@@ -232,7 +227,7 @@ def test_doctor_runs_each_backend_and_goes_on_after_one_that_fails(monkeypatch, 
     plain = next(f for f in findings if f["subject"] == "backend" and f["text"].startswith("ort-cpu:"))
     assert (plain["status"], plain["remedy"]) == ("fault", "Build emoface again.")
     assert "kernels of a newer API" in plain["text"]
-    assert findings[-1]["subject"] == "default package"
+    assert {"emoface", "python", "onnxruntime", "soundfile", "default package"} <= {f["subject"] for f in findings}
 
 
 @pytest.mark.parametrize("name", ["numpy", "onnxruntime", "soundfile"])
