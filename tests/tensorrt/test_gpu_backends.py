@@ -178,9 +178,9 @@ def test_reasons_follow_what_is_missing(monkeypatch):
     assert gpu.missing("tensorrt")[0] == "the Python module tensorrt is not installed"
     monkeypatch.setattr(gpu, "driver_reason", lambda: "no NVIDIA driver (libcuda)")
     assert gpu.missing("tensorrt-rtx")[0] == "no NVIDIA driver (libcuda)"
-    monkeypatch.setattr(ort_cuda, "_import_onnxruntime", lambda: Ort(["CUDAExecutionProvider"]))
+    monkeypatch.setattr(ort_cuda, "import_onnxruntime", lambda: Ort(["CUDAExecutionProvider"]))
     assert gpu.missing("ort-cuda")[0] == "no NVIDIA driver (libcuda)"
-    monkeypatch.setattr(ort_cuda, "_import_onnxruntime", lambda: Ort(["CPUExecutionProvider"]))
+    monkeypatch.setattr(ort_cuda, "import_onnxruntime", lambda: Ort(["CPUExecutionProvider"]))
     assert gpu.missing("ort-cuda")[0] == "onnxruntime 9.9 here is a build without CUDA"
 
 

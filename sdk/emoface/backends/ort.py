@@ -24,7 +24,8 @@ _PROVIDER = "CPUExecutionProvider"
 _REEXPORT = "Export the package again."
 
 
-def _import_onnxruntime() -> Any:
+def import_onnxruntime() -> Any:
+    """The module `onnxruntime`; BackendError where it is not there or broken."""
     try:
         import onnxruntime
     except ImportError as error:
@@ -51,7 +52,7 @@ class OrtEngine:
 
     def __init__(self, package: Package, precision: str, threads: int = 1) -> None:
         self.precision = precision
-        ort = _import_onnxruntime()
+        ort = import_onnxruntime()
         options = ort.SessionOptions()
         # One thread: the graphs are small, and a second core serves the next stream better than this one.
         options.intra_op_num_threads = threads

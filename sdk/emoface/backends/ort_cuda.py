@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emoface.backends import Array
-from emoface.backends.ort import _import_onnxruntime
+from emoface.backends.ort import import_onnxruntime
 from emoface.errors import BackendError
 from emoface.manifest import StageSpec, concrete_shape
 
@@ -27,7 +27,7 @@ _INSTALL = "Run `pip uninstall -y onnxruntime onnxruntime-gpu`, then `pip instal
 def missing() -> tuple[str, str] | None:
     """Why this backend cannot be used and what to do, None where it can."""
     try:
-        ort = _import_onnxruntime()
+        ort = import_onnxruntime()
     except BackendError as error:
         return error.got, error.remedy
     if PROVIDER not in ort.get_available_providers():
@@ -43,7 +43,7 @@ class OrtCudaEngine:
     def __init__(self, package: Package, precision: str, threads: int = 1, device_id: int = 0) -> None:
         self.precision = precision
         self._device_id = device_id
-        ort = _import_onnxruntime()
+        ort = import_onnxruntime()
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -95,7 +95,7 @@ class OrtDeviceStage:
     """One stage of one stream with inputs and states as tensors of a device ("cuda"; "cpu" works alike)."""
 
     def __init__(self, session: Any, stage: StageSpec, device: str, device_id: int = 0) -> None:
-        self._ort = _import_onnxruntime()
+        self._ort = import_onnxruntime()
         self._session = session
         self._stage = stage
         self._device = device
