@@ -61,7 +61,8 @@ def elementwise(call: Call, dims: Dims) -> Tensor | None:
     total = 1
     for extent in shape:
         total *= extent
-    if total > MOST_KNOWN or len(inputs) > 8 or len({t.dtype for t in inputs[-2:]}) != 1:
+    # Of none there is nothing to know, however large the other extents are.
+    if not 1 <= total <= MOST_KNOWN or len(inputs) > 8 or len({t.dtype for t in inputs[-2:]}) != 1:
         return None
     columns = [[(t.known or ())[place] for place in _picked(shape, t.dims)] for t in inputs]
     op, lengths, dtype = call.node.op, call.lengths, inputs[-1].dtype

@@ -47,9 +47,7 @@ def check_operators(model: Model) -> int:
                 counts[node.op] = count(function.nodes, (*above, node.op))
             total += 1 if function is None else counts[node.op]
             if total > MOST_NODES:
-                raise GraphError(
-                    node.label, f"more than {MOST_NODES} nodes", f"at most {MOST_NODES}, functions included"
-                )
+                raise GraphError(node.label, f"more than {MOST_NODES} nodes", f"at most {MOST_NODES}, in all")
         return total
 
     for function in model.functions.values():
@@ -183,9 +181,7 @@ class Bounds:
     def _add(self, node: Node | None, work: int, label: str = "") -> None:
         self.work += work
         if self.work > MOST_WORK:
-            raise GraphError(
-                node.label if node else label, f"{self.work} operations in one call", f"at most {MOST_WORK}"
-            )
+            raise GraphError(node.label if node else label, f"{self.work} operations a call", f"at most {MOST_WORK}")
 
 
 def _in_order(nodes: tuple[Node, ...], scope: Mapping[str, Tensor]) -> tuple[Node, ...]:

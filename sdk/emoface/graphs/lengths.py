@@ -59,9 +59,8 @@ class Lengths:
 
     def _kept(self, a: int, low: int, high: int) -> Number:
         number = (a, low, high)
-        if self.low(number) <= -LIMIT or self.high(number) >= LIMIT:
-            return UNKNOWN
-        return number
+        wide = max(abs(a), abs(low), abs(high)) >= LIMIT or self.low(number) <= -LIMIT or self.high(number) >= LIMIT
+        return UNKNOWN if wide else number
 
     def _wild(self, number: Number) -> bool:
         return number[2] >= LIMIT or number[1] <= -LIMIT

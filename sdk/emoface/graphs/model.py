@@ -289,9 +289,7 @@ class _Reader:
             place = _VALUE_OF_TYPE.get(kind)
             others = entry.keys() - {"name", "type", "doc_string", "ref_attr_name", place}
             if place is None or others or ("ref_attr_name" in entry and place in entry):
-                raise GraphError(
-                    f"{label}, attribute {name!r}", f"type {kind}", "one value, of the type that is stated"
-                )
+                raise GraphError(f"{label}, attribute {name!r}", f"type {kind}", "one value, of the stated type")
             if "ref_attr_name" in entry:
                 attributes[name] = Reference(entry["ref_attr_name"], kind)
             else:
@@ -300,7 +298,7 @@ class _Reader:
 
     def _attribute_value(self, place: str, entry: dict[str, Any], label: str) -> Any:
         if place in ("i", "f"):
-            return entry.get(place, 0)
+            return entry.get(place, 0 if place == "i" else 0.0)
         if place == "ints":
             return self.wire.ints(entry.get(place, []), MOST_KNOWN, label)
         if place == "floats":

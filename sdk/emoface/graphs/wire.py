@@ -103,6 +103,8 @@ class Wire:
         value: Any
         while position < end:
             fields += 1
+            if fields > MOST_FIELDS:
+                raise WireError(f"more than {MOST_FIELDS} fields", "a smaller graph")
             tag = data[position]
             if tag < 128:
                 position += 1
@@ -139,8 +141,6 @@ class Wire:
             else:
                 raise WireError(f"{what}.{name} twice", "once at most")
         self._fields = fields
-        if fields > MOST_FIELDS:
-            raise WireError(f"more than {MOST_FIELDS} fields", "a smaller graph")
         return found
 
     def ints(self, parts: list[Any], most: int, what: str) -> list[int]:
