@@ -148,7 +148,7 @@ EMOFACE_API emoface_status emoface_set_log(emoface_log_callback callback, void* 
 
 /* ---- ONNX Runtime ------------------------------------------------------------------------------------------------ */
 
-/* Load ONNX Runtime (1.20 or newer) privately: its symbols are seen by nobody, and another ONNX Runtime in the process
+/* Load ONNX Runtime (1.25 or newer) privately: its symbols are seen by nobody, and another ONNX Runtime in the process
  * is no problem. Optional: the first animator does it where the application did not.
  *
  *   library_path  the shared library; NULL searches EMOFACE_ONNXRUNTIME (environment), the folder of this library, then

@@ -82,7 +82,7 @@ std::unique_ptr<Loaded> try_file(const std::string& path, std::string* reason) {
     const OrtApiBase* base = base_of ? base_of() : nullptr;
     // Asked before GetApi(), which prints when it does not know the number.
     const std::string version = base ? base->GetVersionString() : "";
-    const OrtApi* api = new_enough(version) ? base->GetApi(uint32_t(kOldestMinor)) : nullptr;
+    const OrtApi* api = new_enough(version) ? base->GetApi(uint32_t(kApi)) : nullptr;
     if (api == nullptr) {
         *reason = path + (base ? ": version " + version : ": not ONNX Runtime (no OrtGetApiBase)");
         close_library(library);

@@ -10,8 +10,9 @@
 
 namespace emoface::runtime {
 
-// The oldest ONNX Runtime that works: 1.20, and its number of the C interface.
-constexpr int kOldestMinor = 20;
+// The oldest ONNX Runtime that is loaded, 1.25: versions before it read files anywhere, and before 1.24 any memory, for a
+// graph with external data (docs/security.md). What is used of its C interface is older.
+constexpr int kOldestMinor = 25, kApi = 20;
 
 // Load from `path`, or where "" from EMOFACE_ONNXRUNTIME, this library's folder or the system's search path. Does nothing
 // when already loaded; Failure (BACKEND) where that is from elsewhere, or nothing suitable is found.

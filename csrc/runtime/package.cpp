@@ -4,6 +4,7 @@
 
 #include "engine.h"
 #include "failure.h"
+#include "graph_check.h"
 #include "package_files.h"
 #include "sha256.h"
 
@@ -25,6 +26,7 @@ Package::Package(const FileSource& source) {
                  entry.sha256 + " (files." + name + ".sha256)", kFetch);
         files_.emplace(name, std::move(bytes));
     }
+    check_graphs(manifest_, files_);
     face_ = read_face(manifest_, files_.at("face.npz"));
 }
 

@@ -353,7 +353,7 @@ print(package.animator().info().backend.decode())
 """,
         EMOFACE_ONNXRUNTIME=str(old_onnxruntime),
     ).splitlines()
-    assert all(line.startswith("BACKEND: ") and "ONNX Runtime 1.20 or newer" in line for line in said[:5]), said
+    assert all(line.startswith("BACKEND: ") and "ONNX Runtime 1.25 or newer" in line for line in said[:5]), said
     assert "version 1.8.1" in said[0]
     assert "No such file" in said[1] or "cannot open" in said[1]
     assert "not ONNX Runtime" in said[3]
