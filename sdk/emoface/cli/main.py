@@ -12,6 +12,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib.metadata import entry_points
+from typing import Any
 
 from emoface import __version__
 from emoface.cli import animate, demo, doctor, inspect, profile, verify
@@ -21,9 +22,17 @@ from emoface.errors import EmoFaceError
 COMMAND_GROUP = "emoface.commands"
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser whose help fails where it cannot be written, as all results do; argparse would not say so."""
+
+    def print_help(self, file: Any = None) -> None:
+        """Write the help to `file` (stdout)."""
+        (file or sys.stdout).write(self.format_help())
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The whole parser. Training and export add their commands through the entry-point group `emoface.commands`."""
-    parser = argparse.ArgumentParser(prog="emoface", description="Speech in, moving face out.")
+    parser = Parser(prog="emoface", description="Speech in, moving face out.")
     parser.add_argument("--version", action="version", version=f"emoface {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for module in (demo, animate, inspect, verify, profile, doctor):
@@ -45,8 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    args = build_parser().parse_args(argv)
     try:
+        args = build_parser().parse_args(argv)
         return int(args.run(args))
     except BrokenPipeError:
         raise
