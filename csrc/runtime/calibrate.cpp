@@ -8,6 +8,7 @@
 
 #include "engine.h"
 #include "failure.h"
+#include "offset.h"
 #include "resampler.h"
 
 namespace emoface::runtime {
@@ -137,7 +138,7 @@ VoiceMean mean_feature(const Manifest& manifest, Engine& engine, int64_t block_f
     const Place place = calibrated_output(manifest);
     Clock clock = manifest.clock;
     clock.block_features = block_features;
-    // The sound at the model's rate, silence behind it up to the end of a block.
+    // The sound at the model's rate without its offset, silence behind it up to the end of a block.
     const int64_t features = count * clock.sample_rate / rate / clock.hop;
     const int64_t blocks = ceil_div(features + clock.delay_features, block_features);
     const int64_t size = clock.samples_for_block(std::max<int64_t>(0, blocks - 1));
@@ -147,6 +148,7 @@ VoiceMean mean_feature(const Manifest& manifest, Engine& engine, int64_t block_f
     resampler.append_silence(std::max<int64_t>(0, resampler.needed(size) - resampler.received()));
     std::vector<float> audio(static_cast<size_t>(size));
     resampler.read(audio.data(), size);
+    OffsetRemover(clock.hop, clock.overlap).remove(audio.data(), size, 0, resampler.outputs_of(count));
 
     const std::vector<char> counted = speech(clock, audio.data(), features);
     VoiceMean mean;

@@ -13,6 +13,7 @@ Driver::Driver(const Manifest& manifest, Engine& engine, int64_t block_features,
     : manifest_(manifest),
       clock_(manifest.clock),
       resampler_(rate, manifest.clock.sample_rate),
+      offset_(manifest.clock.hop, manifest.clock.overlap),
       timeline_(std::move(conditions)) {
     clock_.block_features = block_features;
     audio_.resize(size_t(clock_.samples_for_block(0)));
@@ -74,6 +75,7 @@ void Driver::plan(Engine& engine) {
 void Driver::reset() {
     fed_ = blocks_ = frames_ = 0;
     resampler_.reset();
+    offset_.reset();
     timeline_.reset();
     for (Stage& stage : stages_) stage.stream->reset();
     for (Track& track : tracks_) track.start = track.count = 0;
@@ -141,7 +143,9 @@ void Driver::run_block(int64_t total, FrameSink& sink) {
     const int64_t kept = block > 0 ? clock_.overlap : 0;
     const int64_t size = int64_t(audio_.size());
     if (kept > 0) std::memmove(audio_.data(), audio_.data() + (size - kept), size_t(kept) * sizeof(float));
+    const int64_t at = resampler_.produced();
     resampler_.read(audio_.data() + kept, size - kept);
+    if (!keep_offset_) offset_.remove(audio_.data() + kept, size - kept, at, resampler_.outputs_of(fed_));
     run_block_stages(block);
     const int64_t first = frames_, last = clock_.frames_after_blocks(block + 1);
     if (last > first) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine.h"
+#include "offset.h"
 #include "resampler.h"
 #include "timeline.h"
 
@@ -73,7 +74,13 @@ public:
     // The earliest audio time from which a condition can still change.
     double earliest_change(size_t condition) const;
     Timeline& timeline() { return timeline_; }
-    void set_probe(Probe probe) { probe_ = std::move(probe); }
+    // The stages hear the audio as it was fed, its offset included: what golden vectors are of.
+    void keep_offset() { keep_offset_ = true; }
+    // Keeps the offset, too.
+    void set_probe(Probe probe) {
+        probe_ = std::move(probe);
+        keep_offset();
+    }
     const Manifest& manifest() const { return manifest_; }
 
 private:
@@ -121,6 +128,8 @@ private:
     Probe probe_;
     Clock clock_;
     Resampler resampler_;
+    OffsetRemover offset_;
+    bool keep_offset_ = false;
     Timeline timeline_;
     std::vector<Stage> stages_;
     std::vector<Key> keys_;

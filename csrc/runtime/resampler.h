@@ -20,6 +20,8 @@ public:
     int64_t needed(int64_t outputs) const {
         return outputs <= 0 ? 0 : (outputs - 1) * down_ / up_ + half_ + 1;
     }
+    // Number of output samples that lie within the first `inputs` input samples.
+    int64_t outputs_of(int64_t inputs) const { return (inputs * up_ + down_ - 1) / down_; }
     // Number of input samples so far.
     int64_t received() const { return base_ + int64_t(end_ - begin_); }
 

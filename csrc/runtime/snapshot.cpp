@@ -76,6 +76,7 @@ public:
                              {"blocks", driver_.blocks_},
                              {"frames", driver_.frames_},
                              {"resampler", {resampler.base(), resampler.produced()}},
+                             {"offset", {driver_.offset_.sum(), driver_.offset_.count()}},
                              {"tracks", tracks},
                              {"conditions", conditions},
                              {"ended", extra.ended},

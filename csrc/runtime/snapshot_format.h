@@ -9,7 +9,7 @@
 namespace emoface::runtime {
 
 constexpr char kSnapshotMagic[] = "EMOFACES";
-constexpr uint32_t kSnapshotVersion = 1;
+constexpr uint32_t kSnapshotVersion = 2;
 constexpr size_t kSnapshotHead = 8 + 4 + 4 + 32;
 inline const char* const kRigHeld = "rig.held";
 inline const char* const kRigStarted = "rig.started";

@@ -21,7 +21,7 @@ constexpr int kDeepest = 16;
 constexpr int64_t kMostChannels = 64;
 const char* const kTaken = "Take the snapshot again with emoface_snapshot(), or start over with emoface_reset().";
 const char* const kSameOptions = "Restore it into an animator made with the same package and options.";
-const char* const kKeys[] = {"identity", "fed", "blocks", "frames", "resampler", "tracks", "conditions", "ended", "channels"};
+const char* const kKeys[] = {"identity", "fed", "blocks", "frames", "resampler", "offset", "tracks", "conditions", "ended", "channels"};
 
 [[noreturn]] void refuse_field(const std::string& field, const std::string& got, const std::string& expected,
                                const char* remedy = kTaken) {
@@ -85,7 +85,7 @@ public:
         if (size < kSnapshotHead || std::memcmp(data, kSnapshotMagic, 8) != 0)
             refuse_field("data", std::to_string(size) + " bytes that are no snapshot", "bytes from emoface_snapshot()");
         if (get_u32(data + 8) != kSnapshotVersion)
-            refuse_field("version", std::to_string(get_u32(data + 8)), "1", "Use the version of EmoFace that made it.");
+            refuse_field("version", std::to_string(get_u32(data + 8)), std::to_string(kSnapshotVersion), "Use the version of EmoFace that made it.");
         const auto digest = sha256(data + kSnapshotHead, size - kSnapshotHead);
         if (std::memcmp(digest.data(), data + 16, digest.size()) != 0)
             refuse_field("sha256", "that of other bytes: the snapshot is damaged", "the bytes as they were made");
@@ -102,9 +102,9 @@ public:
         const Json& header = object_of(content_["header"], "header");
         for (const auto& item : header.items())
             if (std::find(std::begin(kKeys), std::end(kKeys), item.key()) == std::end(kKeys))
-                refuse_field("header", "an unknown field " + quoted(item.key()), "the fields of version 1");
+                refuse_field("header", "an unknown field " + quoted(item.key()), "the fields of version 2");
         for (const char* key : kKeys)
-            if (!header.contains(key)) refuse_field("header", std::string("no field ") + key, "the fields of version 1");
+            if (!header.contains(key)) refuse_field("header", std::string("no field ") + key, "the fields of version 2");
     }
 
     const Json& at(const char* key) const { return content_.at("header").at(key); }
@@ -198,6 +198,7 @@ public:
         }
         read_rig(extra);
         check_counters(extra.ended);
+        check_offset();
         check_tracks();
         read_conditions();
         for (const Driver::Stage& stage : driver_.stages_)
@@ -261,6 +262,12 @@ private:
         part("pending", "float32", {received - base_});
         part("overlap", "float32", {blocks_ > 0 ? clock_.overlap : 0});
     }
+    void check_offset() {
+        const Json& offset = list_of(content_.at("offset"), "offset", 2, "two integers");
+        heard_ = integer(offset[1], "offset[1]", 0, blocks_ > 0 ? OffsetRemover::kMostCount : 0);
+        const int64_t most = heard_ * OffsetRemover::kLoudest;
+        sum_ = integer(offset[0], "offset[0]", -most, most);
+    }
     std::string key_of(const Driver::Track& track) const {
         const Driver::Key& key = driver_.keys_[track.key];
         return track_key(driver_.manifest_, key.stage, key.output);
@@ -315,6 +322,7 @@ private:
         driver_.frames_ = frames_;
         const Part& pending = content_.parts().at("pending");
         driver_.resampler_.restore(base_, produced_, pending.floats().data(), pending.size / sizeof(float));
+        driver_.offset_.restore(sum_, heard_);
         const Part& overlap = content_.parts().at("overlap");
         if (overlap.size) std::memcpy(driver_.audio_.data() + driver_.audio_.size() - overlap.size / sizeof(float), overlap.bytes, overlap.size);
         for (Driver::Track& track : driver_.tracks_) {
@@ -337,7 +345,7 @@ private:
     const Clock& clock_;
     const Resampler& resampler_;
     std::set<std::string> known_;
-    int64_t fed_ = 0, blocks_ = 0, frames_ = 0, produced_ = 0, base_ = 0, start_ = 0, count_ = 0;
+    int64_t fed_ = 0, blocks_ = 0, frames_ = 0, produced_ = 0, base_ = 0, start_ = 0, count_ = 0, sum_ = 0, heard_ = 0;
     std::vector<std::vector<Change>> changes_;
 };
 

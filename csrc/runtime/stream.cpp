@@ -13,6 +13,7 @@ Stream::Stream(std::shared_ptr<Package> package, StreamOptions options)
       options_(std::move(options)),
       engine_(package_->engine(options_.backend, options_.precision, options_.threads)),
       driver_(package_->manifest(), *engine_, options_.block_features, options_.rate, options_.conditions) {
+    if (options_.keep_offset) driver_.keep_offset();
     const Manifest& manifest = package_->manifest();
     if (options_.vertices.empty()) options_.vertices = package_->face().vertices;
     sizes_.vertices = size_t(3 * manifest.vertices);

@@ -28,6 +28,7 @@ struct StreamOptions {
     Blinks blinks;
     std::vector<std::vector<float>> conditions;  // per condition of the manifest
     std::vector<float> vertices;                 // the neutral face; none: the package's
+    bool keep_offset = false;                    // see Driver::keep_offset
 };
 
 // A finished frame: time with the sync offset; vertices [V, 3]; the rest as in RawFrame; blendshapes [S] or null.

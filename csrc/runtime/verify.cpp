@@ -66,6 +66,7 @@ void verify_golden(const std::shared_ptr<Package>& package, StreamOptions option
     options.controls = {};
     options.blinks = {};
     options.blendshapes = false;
+    options.keep_offset = true;
     for (const auto& [name, value] : golden.conditions)
         options.conditions[require_condition(manifest, name)] = weighted_condition(manifest, name, value.data(), int64_t(value.size()));
     if (options.format.check(golden.audio.data(), int64_t(golden.audio.size())) != EMOFACE_OK)

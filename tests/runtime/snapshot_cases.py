@@ -150,7 +150,8 @@ CASES: list[Case] = [
     # Bytes
     Case("another magic", attribute("magic", b"EMOFACEX"), "data"),
     Case("version 0", attribute("version", 0), "version"),
-    Case("version 2", attribute("version", 2), "version"),
+    Case("version 1", attribute("version", 1), "version"),
+    Case("version 3", attribute("version", 3), "version"),
     Case("version 2^32 - 1", attribute("version", 2**32 - 1), "version"),
     Case("another digest", attribute("digest", b"\0" * 32), "sha256"),
     Case("no header", attribute("length", 0), "content"),
@@ -232,7 +233,18 @@ CASES: list[Case] = [
     # Fields
     *(
         Case(f"no {key}", lambda d, key=key: d.header.pop(key), "header")
-        for key in ("identity", "fed", "blocks", "frames", "resampler", "tracks", "conditions", "ended", "channels")
+        for key in (
+            "identity",
+            "fed",
+            "blocks",
+            "frames",
+            "resampler",
+            "offset",
+            "tracks",
+            "conditions",
+            "ended",
+            "channels",
+        )
     ),
     Case("an unknown field", header("more", 1), "header"),
     Case("a field without a name", header("", 1), "header"),
@@ -248,6 +260,15 @@ CASES: list[Case] = [
     ),
     *(Case(f"{kind} for resampler", header("resampler", value), "resampler") for kind, value in KINDS.items()),
     Case("three numbers for resampler", lambda d: d.header["resampler"].append(0), "resampler"),
+    *(Case(f"{kind} for offset[1]", inside("offset", 1, value), "offset[1]") for kind, value in NO_COUNTS.items()),
+    *(Case(f"{kind} for offset", header("offset", value), "offset") for kind, value in KINDS.items()),
+    Case("three numbers for offset", lambda d: d.header["offset"].append(0), "offset"),
+    Case("a float for offset[0]", inside("offset", 0, 1.5), "offset[0]"),
+    Case("a sum that no sound has", header("offset", [(400 << 29) + 1, 400]), "offset[0]"),
+    Case("a sum of nothing", header("offset", [1, 0]), "offset[0]"),
+    Case("a negative sum", header("offset", [-(400 << 29), 400]), None),
+    Case("more samples than an offset is a mean of", inside("offset", 1, (1 << 20) + 1), "offset[1]"),
+    Case("an offset before any block", header("offset", [0, 400]), "offset[1]", START),
     *(Case(f"{kind} for ended", header("ended", value), "ended") for kind, value in KINDS.items() if value is not True),
     Case("1 for ended", header("ended", 1), "ended"),
     # Counters that do not fit each other

@@ -16,6 +16,7 @@ from handmade_voice import neutral_speech
 
 import emoface
 from emoface import Calibration, FrameBatch, Package
+from emoface.audio.offset import without_offset
 from emoface.cli.main import main
 from emoface.errors import (
     AudioError,
@@ -53,7 +54,7 @@ def features_at_once(files, audio: np.ndarray) -> np.ndarray:
     """The graphs run once over the whole sound: what the mean is taken of, without blocks."""
     count, delay = len(audio) // 320, handmade.DELAY
     padded = np.zeros(320 * (count + delay) + 80, np.float32)
-    padded[: len(audio)] = audio
+    padded[: len(audio)] = without_offset(audio, 320, 80)
     state = np.zeros((1, delay, handmade.D), np.float32)
     content = onnxruntime.InferenceSession(files["content.onnx"]).run(
         ["content"], {"audio": padded[None], "state.ring": state}

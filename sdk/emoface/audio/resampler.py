@@ -89,6 +89,10 @@ class Resampler:
         keep_from = produced * self._down // self._up - self.half + (1 if self.half and produced else 0)
         return max(-self.half, keep_from)
 
+    def outputs_of(self, inputs: int) -> int:
+        """Number of output samples that lie within the first `inputs` input samples."""
+        return -(-inputs * self._up // self._down)
+
     @property
     def received(self) -> int:
         """Number of input samples so far."""

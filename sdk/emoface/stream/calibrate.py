@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from emoface.audio.offset import OffsetRemover
 from emoface.audio.resampler import Resampler
 from emoface.backends import DrivingEngine, Engine
 from emoface.calibration import Calibration
@@ -97,7 +98,7 @@ def mean_feature(
 
 
 def model_audio(clock: Clock, rate: int, samples: Floats) -> tuple[Floats, int]:
-    """The sound at the model's rate, silence behind it up to the end of a block; and its number of whole features."""
+    """The sound at the model's rate without its offset, silence behind it up to a block's end; its whole features."""
     if len(samples) > LONGEST_S * rate:
         raise AudioError(
             f"{len(samples) / rate:.0f} s to calibrate on",
@@ -112,7 +113,8 @@ def model_audio(clock: Clock, rate: int, samples: Floats) -> tuple[Floats, int]:
     resampler.append_silence(max(0, resampler.needed(size) - resampler.received))
     # In pieces: the resampler lays its windows out side by side.
     pieces = [resampler.read(min(_PIECE, size - start)) for start in range(0, size, _PIECE)]
-    return np.concatenate(pieces), count
+    offset = OffsetRemover(clock.hop, clock.overlap)
+    return offset.remove(np.concatenate(pieces), 0, resampler.outputs_of(len(samples))), count
 
 
 def require_speech(clock: Clock, audio: Floats, count: int) -> npt.NDArray[np.intp]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from emoface.audio.offset import without_offset
 from emoface.backends import Array
 from emoface.errors import RuntimeFailure
 from emoface.stream.driver import RESULTS, Calls, Driver, Motion, StageCall
@@ -37,6 +38,8 @@ class ClipDriver(Driver):
         count = self.fed * clock.sample_rate // resampler.rate
         resampler.append_silence(max(0, resampler.needed(count) - resampler.received))
         audio = resampler.read(count)
+        if self._probe is None:
+            audio = without_offset(audio, clock.hop, clock.overlap)
         audio = np.concatenate((audio, np.zeros(max(0, _SHORTEST - count), np.float32)))[None]
         values: dict[str, Array] = {}
         for stage in self.plan.clip:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from emoface.audio.offset import OffsetRemover
 from emoface.audio.resampler import Resampler
 from emoface.backends import Array, DrivingEngine, Engine
 from emoface.errors import RuntimeFailure
@@ -140,7 +141,8 @@ class Driver:
         rate: sample rate of the audio fed, in Hz.
         timeline: the conditions.
         probe: called with (stage, output, first index, array (k, ...)) after every stage call: for verification. The
-            index counts features after the dropped look-ahead, or frames.
+            index counts features after the dropped look-ahead, or frames. Stages then hear the audio as it was fed, its
+            offset included, as in golden vectors and in PyTorch.
     """
 
     def __init__(
@@ -157,6 +159,7 @@ class Driver:
         self.plan = make_plan(manifest, engine)
         self.timeline = timeline
         self.resampler = Resampler(rate, clock.sample_rate)
+        self.offset = OffsetRemover(clock.hop, clock.overlap)
         self._probe = probe
         shapes = {
             "offsets": (manifest.vertices, 3),
@@ -174,6 +177,7 @@ class Driver:
         self.overlap = np.zeros(0, np.float32)
         self.tracks = {key: FeatureTrack() for key in self.plan.interpolated}
         self.resampler.reset()
+        self.offset.reset()
         self.timeline.reset()
         for stage in self.plan.stages:
             stage.stream.reset()
@@ -239,7 +243,7 @@ class Driver:
     def _run_block(self, motion: Motion) -> Calls[None]:
         block, clock = self.blocks, self.clock
         already = clock.samples_for_block(block - 1) if block else 0
-        fresh = self.resampler.read(clock.samples_for_block(block) - already)
+        fresh = self._without_offset(self.resampler.read(clock.samples_for_block(block) - already), already)
         audio = np.concatenate((self.overlap, fresh))
         self.overlap = audio[len(audio) - clock.overlap :]
         yield from self._run_block_stages(block, audio[None])
@@ -251,6 +255,12 @@ class Driver:
         for track in self.tracks.values():
             track.forget_before(next_feature)
         self.timeline.forget_before(min(last / clock.fps, self.block_time(block + 1)))
+
+    def _without_offset(self, samples: Floats, at: int) -> Floats:
+        """Samples of the model's rate, `at` their first in the stream; what lies beyond the audio fed is silence."""
+        if self._probe is not None:
+            return samples
+        return self.offset.remove(samples, at, self.resampler.outputs_of(self.fed))
 
     def block_time(self, block: int) -> float:
         """Seconds of audio at which a block begins."""

@@ -20,7 +20,7 @@ from emoface.errors import SnapshotError
 from emoface.strict_json import parse_object
 
 MAGIC = b"EMOFACES"
-VERSION = 1
+VERSION = 2
 _HEAD = struct.Struct("<8sII32s")
 _DTYPES = ("float32", "float16", "int64", "int32")
 _MOST_AXES, _MOST_VALUES = 8, 1 << 40

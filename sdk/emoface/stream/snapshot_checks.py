@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from emoface.audio.offset import LARGEST_COUNT, LOUDEST
 from emoface.manifest import concrete_shape
 from emoface.stream.snapshot import Arrays, integer, refused, require_array, shown
 
 if TYPE_CHECKING:
     from emoface.stream.driver import Driver
 
-KEYS = ("identity", "fed", "blocks", "frames", "resampler", "tracks", "conditions", "ended", "channels")
+KEYS = ("identity", "fed", "blocks", "frames", "resampler", "offset", "tracks", "conditions", "ended", "channels")
 LONGEST_TAIL_S = 60.0
 # Years of audio; beyond, products of counters could leave 64 bits where C++ computes them.
 _MOST, _MOST_BLOCKS = 1 << 42, 1 << 32
@@ -39,10 +40,10 @@ def check_header(header: Mapping[str, Any], identity: Mapping[str, Any], channel
     """
     for key in header:
         if key not in KEYS:
-            raise refused("header", f"an unknown field {shown(key)}", "the fields of version 1")
+            raise refused("header", f"an unknown field {shown(key)}", "the fields of version 2")
     for key in KEYS:
         if key not in header:
-            raise refused("header", f"no field {key}", "the fields of version 1")
+            raise refused("header", f"no field {key}", "the fields of version 2")
     _check_identity(header["identity"], identity)
     if type(header["ended"]) is not bool:
         raise refused("ended", shown(header["ended"]), "true or false")
@@ -96,6 +97,7 @@ def check_stream(driver: Driver, header: Mapping[str, Any], arrays: Arrays) -> N
     """Counters, tracks, conditions and states."""
     known = {"pending", "overlap"}
     blocks = _check_counters(driver, header, arrays)
+    _check_offset(header["offset"], blocks)
     known |= _check_tracks(driver, header["tracks"], arrays, blocks)
     known |= _check_conditions(driver, header["conditions"], arrays, blocks)
     for stage in driver.plan.stages:
@@ -140,6 +142,13 @@ def _check_counters(driver: Driver, header: Mapping[str, Any], arrays: Arrays) -
     require_array(arrays, "pending", np.float32, (received - base,))
     require_array(arrays, "overlap", np.float32, (clock.overlap if blocks else 0,))
     return blocks
+
+
+def _check_offset(offset: Any, blocks: int) -> None:
+    if not isinstance(offset, list) or len(offset) != 2:
+        raise refused("offset", shown(offset), "two integers")
+    heard = integer(offset[1], "offset[1]", 0, LARGEST_COUNT if blocks else 0)
+    integer(offset[0], "offset[0]", -heard * LOUDEST, heard * LOUDEST)
 
 
 def _require_equal(value: Any, field: str, expected: int, why: str) -> None:

@@ -50,6 +50,7 @@ def driver_state(driver: Driver) -> tuple[dict[str, Any], dict[str, npt.NDArray[
         "blocks": driver.blocks,
         "frames": driver.frames,
         "resampler": [base, produced],
+        "offset": driver.offset.state(),
         "tracks": {key: [track.start, track.values is not None] for key, track in driver.tracks.items()},
         # Minus infinity, the time of the first value, has no JSON form.
         "conditions": [[name, None if at == -np.inf else at] for name, at, _ in changes],
@@ -69,6 +70,7 @@ def restore_driver(driver: Driver, header: Mapping[str, Any], arrays: Arrays) ->
     driver.overlap = arrays["overlap"]
     base, produced = header["resampler"]
     driver.resampler.restore(base, produced, arrays["pending"])
+    driver.offset.restore(*header["offset"])
     for key, (start, filled) in header["tracks"].items():
         driver.tracks[key].start = start
         driver.tracks[key].values = arrays[f"track.{key}"] if filled else None

@@ -1,0 +1,113 @@
+"""Takes a constant offset (DC) out of the model's audio, as csrc/runtime/offset.cpp does: the same bits from both.
+
+An offset is no sound, but a network hears it: 5 % of full scale moved lips by up to 13 mm. The offset is estimated on a
+grid of segments: the first of hop + overlap samples, then `hop` each, so that a segment never waits for audio beyond
+the block it belongs to. After each segment the estimate is the mean of all samples so far, and from `WINDOW` samples on
+a running mean of that length; within a segment what is subtracted goes in a straight line from the estimate before it
+to the one after. The estimate is linear in the sound, and the first segment's own mean begins it: a constant offset
+goes entirely, from the first sample on, whatever the rest of the sound does.
+
+A segment within 2^-12 of full scale is a pause, sent by a microphone that is switched off or written by a synthesiser.
+Its own mean is subtracted, and it says nothing of the offset under speech once a whole window is known.
+
+Whole numbers decide: samples in units of 2^-24, offsets of 2^-34. All values stay below 2^53 for samples within +-32,
+so that sums depend on no order, and float64 (JavaScript's only number) holds them exactly.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+
+WINDOW = 4096
+LARGEST_COUNT = 1 << 20
+LOUDEST = 1 << 29  # samples are within +-32
+_UNITS = 2.0**24
+_FINER = 10
+_OFFSET_UNIT = 2.0**-34
+_QUIET = 2.0**-12
+
+
+class OffsetRemover:
+    """The offset of one stream.
+
+    Args:
+        hop: samples per segment.
+        overlap: what the first segment has beside.
+    """
+
+    def __init__(self, hop: int, overlap: int) -> None:
+        self._hop = hop
+        self._overlap = overlap
+        self.reset()
+
+    def reset(self) -> None:
+        """Back to the start of a stream: nothing known."""
+        self._sum = 0
+        self._count = 0
+
+    def remove(self, samples: Floats, at: int, heard: int) -> Floats:
+        """Samples without the offset.
+
+        Args:
+            samples: (n,) whole segments.
+            at: number of the first of them in the stream: where a segment begins.
+            heard: number of samples of sound in the stream; what lies beyond is padding, and silence.
+
+        Returns:
+            float32 (n,).
+        """
+        out = np.zeros(len(samples), np.float32)
+        count = max(0, min(len(samples), heard - at))
+        begin = min(count, self._hop + self._overlap) if at == 0 else 0
+        whole = begin + (count - begin) // self._hop * self._hop
+        for start, stop, length in ((0, begin, begin), (begin, whole, self._hop), (whole, count, count - whole)):
+            if start < stop:
+                out[start:stop] = self._without(samples[start:stop].reshape(-1, length)).reshape(-1)
+        return out
+
+    def _without(self, samples: Floats) -> npt.NDArray[np.float64]:
+        """Segments of one length (segments, samples) without the offset."""
+        sound = samples.astype(np.float64)
+        sums = np.add.reduce(np.floor(sound * _UNITS + 0.5), axis=1)
+        quiet = np.maximum.reduce(sound, axis=1) - np.minimum.reduce(sound, axis=1) <= _QUIET
+        length = sound.shape[1]
+        lines = [self._line(int(total), length, pause) for total, pause in zip(sums, quiet, strict=True)]
+        first, step = np.array(lines, np.float64).T[:, :, None]
+        result: npt.NDArray[np.float64] = sound - (first + step * np.arange(1, length + 1)) * _OFFSET_UNIT
+        return result
+
+    def _line(self, total: int, length: int, pause: bool) -> tuple[int, int]:
+        """What is subtracted from a segment: its sample i, from 0, loses first + (i + 1) second, in units of 2^-34."""
+        known = self._count
+        before = (self._sum << _FINER) // known if known else None
+        if not pause or known < WINDOW:
+            kept = min(known, max(0, WINDOW - length))
+            if kept < known:
+                self._sum = self._sum * kept // known
+            self._sum += total
+            self._count = kept + length
+        if pause:
+            return (total << _FINER) // length, 0
+        after = (self._sum << _FINER) // self._count
+        if before is None:
+            return after, 0
+        return before, (after - before) // length
+
+    def state(self) -> list[int]:
+        """What a snapshot holds: the sum of the samples that the estimate is the mean of, and their number."""
+        return [self._sum, self._count]
+
+    def restore(self, total: int, count: int) -> None:
+        """Continue from `state()`."""
+        self._sum, self._count = total, count
+
+
+def without_offset(samples: Floats, hop: int, overlap: int) -> Floats:
+    """A whole clip (n,) without its offset, as a stream of it gives it."""
+    rest = max(0, len(samples) - overlap)
+    size = overlap + max(1, -(-rest // hop)) * hop
+    padded = np.concatenate((samples, np.zeros(size - len(samples), np.float32)))
+    return OffsetRemover(hop, overlap).remove(padded, 0, len(samples))[: len(samples)]
