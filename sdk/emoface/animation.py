@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emoface.animator import Animator
-from emoface.audio.chunk import check_policy, check_rate, to_mono
+from emoface.audio.chunk import as_samples, check_policy, check_rate, to_mono
 from emoface.audio.files import open_sound
 from emoface.errors import StreamEndedError
 from emoface.frames import Animation, Floats, FrameBatch, Piece
@@ -191,7 +191,7 @@ def animate(
         `latency_ms`, `real_time_factor` (processing time / audio time).
     """
     loaded = package if isinstance(package, Package) else Package.load(package)
-    whole = np.asarray(audio)
+    whole = as_samples(audio)
     chosen = complete(options)
     # Of the wrong shape or with bad samples anywhere: refused before the work.
     to_mono(whole, chosen["channels"], check_policy(chosen["on_bad_audio"]))

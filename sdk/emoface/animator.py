@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from emoface.audio.antiphase import PhaseWatch
 from emoface.audio.chunk import check_policy, check_rate, to_mono
 from emoface.calibration import Calibration, calibration_for
 from emoface.errors import (
@@ -94,6 +95,7 @@ class Animator:
         self.latency = Latency(samples, samples / self.sample_rate, 1000 * samples / self.sample_rate)
         self._template = self.face.template
         self._ended = self._failed = self._closed = False
+        self._phases = PhaseWatch(self.sample_rate)
         self._guard = Guard(
             "Animator", "Make one animator per voice (weights are shared), or guard it with a lock of your own."
         )
@@ -123,12 +125,14 @@ class Animator:
         """Seconds by which the frames' `time` is shifted; see `RigControls`."""
         return 0.0 if self._rig is None else self._rig.controls.sync_offset
 
-    def step(self, chunk: npt.ArrayLike, sample_rate: int | None = None) -> FrameBatch:
+    def step(self, chunk: Any, sample_rate: int | None = None, dtype: object = None) -> FrameBatch:
         """Feed the next audio and return the frames that are complete.
 
         Args:
-            chunk: (n,) or (n, channels), n >= 0; float32, float64, int16, int32 or uint8.
+            chunk: (n,) or (n, channels), n >= 0; float32, float64, int16, int32 or uint8. Or raw bytes, interleaved,
+                with `dtype`.
             sample_rate: the chunk's rate where the caller knows it; checked against the stream's.
+            dtype: what raw bytes hold, little-endian: "int16" for the usual PCM; see `emoface.audio.chunk`.
 
         Returns:
             FrameBatch of n >= 0 frames.
@@ -139,16 +143,16 @@ class Animator:
         """
         self._check_streams("step()")
         with self._use():
-            return run_alone(self._stepping(*self._accepted(chunk, sample_rate)))
+            return run_alone(self._stepping(*self._accepted(chunk, sample_rate, dtype)))
 
-    def whole(self, audio: npt.ArrayLike, tail_s: float = 0.0) -> FrameBatch:
+    def whole(self, audio: Any, tail_s: float = 0.0, dtype: object = None) -> FrameBatch:
         """All frames of a whole clip, as `step` and `flush` give them; the only way where a package cannot stream.
 
         Arguments and errors: as of `step` and `flush`.
         """
         with self._use():
             tail = self._tail_frames(tail_s)
-            fed = run_alone(self._stepping(*self._accepted(audio, None)))
+            fed = run_alone(self._stepping(*self._accepted(audio, None, dtype)))
             return FrameBatch.concat([fed, run_alone(self._flushing(tail))])
 
     def _check_streams(self, call: str) -> None:
@@ -160,7 +164,7 @@ class Animator:
                 "window.",
             )
 
-    def _accepted(self, chunk: npt.ArrayLike, sample_rate: int | None) -> tuple[Floats, int | None]:
+    def _accepted(self, chunk: Any, sample_rate: int | None, dtype: object = None) -> tuple[Floats, int | None]:
         """The chunk as mono samples, and the stream's channels after it; refuses what does not fit the stream."""
         if self._ended:
             raise StreamEndedError("step() after flush()", "reset() first", "Call reset() to begin a new stream.")
@@ -170,7 +174,7 @@ class Animator:
                 f"{self.sample_rate} Hz, as the animator was made",
                 f"Make another animator with sample_rate={sample_rate}.",
             )
-        return to_mono(chunk, self._channels, self._on_bad_audio)
+        return to_mono(chunk, self._channels, self._on_bad_audio, dtype, self._phases)
 
     def _stepping(self, samples: Floats, channels: int | None) -> Calls[FrameBatch]:
         with self._running():
@@ -196,6 +200,7 @@ class Animator:
         return count
 
     def _flushing(self, tail: int) -> Calls[FrameBatch]:
+        self._phases.end()
         promised = self._driver.clock.frames_of(self._driver.fed, self.sample_rate)
         with self._running():
             motion = yield from self._driver.finish(tail)
@@ -206,6 +211,7 @@ class Animator:
         """Begin a new stream with the conditions the animator was made with; the same audio gives the same bits."""
         with self._use(failed_too=True):
             self._driver.reset()
+            self._phases.reset()
             if self._rig is not None:
                 self._rig.reset()
             self._channels = self._given_channels

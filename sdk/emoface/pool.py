@@ -136,8 +136,9 @@ class AnimatorPool:
 
     def step_all(
         self,
-        chunks: Mapping[int, npt.ArrayLike] | Sequence[npt.ArrayLike],
+        chunks: Mapping[int, Any] | Sequence[Any],
         sample_rate: int | None = None,
+        dtype: object = None,
     ) -> list[FrameBatch]:
         """Feed the next audio of several voices and return the frames that are complete.
 
@@ -145,6 +146,7 @@ class AnimatorPool:
             chunks: voice -> chunk, or a sequence with one chunk per voice in the order of `voices`. Chunks are as for
                 `Animator.step` and may differ in length, dtype and channels. Voices left out of a mapping wait.
             sample_rate: rate of all the chunks where the caller knows it; checked against each voice's.
+            dtype: what chunks of raw bytes hold; see `Animator.step`.
 
         Returns:
             One FrameBatch of n >= 0 frames per chunk, in the order of `chunks`.
@@ -161,7 +163,7 @@ class AnimatorPool:
             streams = []
             for number, chunk in given.items():
                 with _naming(number):
-                    streams.append(self._voices[number].begin_step(chunk, sample_rate))
+                    streams.append(self._voices[number].begin_step(chunk, sample_rate, dtype))
             return self._run(given, streams)
 
     def flush_all(self, voices: Iterable[int] | None = None, tail_s: float = 0.0) -> list[FrameBatch]:
@@ -268,10 +270,10 @@ class Voice(Animator):
         """The voice's relations between samples, blocks and frames."""
         return self._driver.clock
 
-    def begin_step(self, chunk: npt.ArrayLike, sample_rate: int | None) -> Calls[FrameBatch]:
+    def begin_step(self, chunk: Any, sample_rate: int | None, dtype: object = None) -> Calls[FrameBatch]:
         """A step that checks its chunk now and runs later."""
         self._check_usable()
-        return self._stepping(*self._accepted(chunk, sample_rate))
+        return self._stepping(*self._accepted(chunk, sample_rate, dtype))
 
     def begin_flush(self, tail_s: float) -> Calls[FrameBatch]:
         """A flush that checks its arguments now and runs later."""

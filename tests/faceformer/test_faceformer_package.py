@@ -12,6 +12,7 @@ import yaml
 
 import emoface
 import tiny
+from emoface.audio.offset import without_offset
 from emoface.cli.main import main
 from emoface.errors import BackendError, ManifestError, UsageError
 from emoface.manifest import Manifest
@@ -87,7 +88,8 @@ def test_an_offline_package_is_the_original_end_to_end(package, published, tmp_p
     names = loaded.manifest.styles
     assert names[0] == "FaceTalk_170728_03272_TA" and len(names) == 8
     with torch.no_grad():
-        expected = theirs(audio[None], torch.eye(8)[2:3])[0].unflatten(-1, (-1, 3)).numpy()
+        heard = torch.from_numpy(without_offset(audio.numpy(), 320, 80))  # as the runtime's front end gives it
+        expected = theirs(heard[None], torch.eye(8)[2:3])[0].unflatten(-1, (-1, 3)).numpy()
     shown = emoface.animate(audio.numpy(), 16000, loaded, style=names[2])
     offsets = shown.vertices - loaded.face.template
     assert len(shown) == int(1.3 * 30) and 0 <= len(shown) - len(expected) <= 2

@@ -10,7 +10,8 @@ import argparse
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -56,7 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(argv: Sequence[str] | None) -> int:
     try:
         args = build_parser().parse_args(argv)
-        return int(args.run(args))
+        with warnings.catch_warnings():
+            warnings.showwarning = _warner(warnings.showwarning)
+            return int(args.run(args))
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:
@@ -64,6 +67,18 @@ def _run(argv: Sequence[str] | None) -> int:
         return 130
     except Exception as error:
         return _report(error)
+
+
+def _warner(show: Callable[..., None]) -> Callable[..., None]:
+    """Warnings of ours as one line, others as `show` shows them."""
+
+    def warn(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        if category.__module__.startswith("emoface."):
+            say(f"emoface: warning: {message}")
+        else:
+            show(message, category, *where, **more)
+
+    return warn
 
 
 def _report(error: Exception) -> int:
