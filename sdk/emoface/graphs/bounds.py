@@ -63,11 +63,13 @@ class Bounds:
         self.model = model
         self.lengths = Lengths(least, most)
         self.work = 0
+        self.tensors: dict[str, Tensor] = {}
+        """Every tensor of the graph itself, once `outputs` was called."""
         self._known_calls: dict[Any, tuple[list[Tensor], int, int]] = {}
 
     def outputs(self, inputs: dict[str, Tensor]) -> dict[str, Tensor]:
         """Bounds of the graph's outputs for bounds of its inputs."""
-        scope = dict(inputs)
+        scope = self.tensors = dict(inputs)
         for name, constant in self.model.initialisers.items():
             if name in scope:
                 raise GraphError(f"tensor {name!r}", "the name of an input too", "distinct names")

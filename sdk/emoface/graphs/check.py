@@ -38,7 +38,7 @@ def check_graphs(manifest: Manifest, files: Mapping[str, bytes]) -> None:
                 nodes += check_operators(model)
                 if nodes > MOST_PACKAGE_NODES:
                     raise GraphError("nodes", f"more than {MOST_PACKAGE_NODES} in the package", "fewer")
-                _check_stage(manifest, stage, model, rows)
+                stage_bounds(manifest, stage, model, rows)
             except GraphError as error:
                 raise ManifestError(file, error.field, error.got, error.expected, _REMEDY) from None
 
@@ -57,8 +57,17 @@ def item_range(manifest: Manifest, stage: StageSpec) -> tuple[int, int]:
     return 1, int(seconds * manifest.fps) + 2
 
 
-def _check_stage(manifest: Manifest, stage: StageSpec, model: Model, rows: dict[str, int]) -> None:
-    """`rows` are the most rows of the clip stages' outputs "<stage>.<output>" so far; this stage's are added."""
+def stage_bounds(manifest: Manifest, stage: StageSpec, model: Model, rows: dict[str, int] | None = None) -> Bounds:
+    """Bounds of every tensor of a stage's graph.
+
+    Args:
+        manifest, stage, model: the graph `model` is one of the stage's.
+        rows: the most rows of clip stages' outputs "<stage>.<output>" before it; this stage's are added.
+
+    Raises:
+        GraphError: the graph is not what the manifest says of the stage, or too large.
+    """
+    rows = {} if rows is None else rows
     least, most = item_range(manifest, stage)
     states = [(s.name, s.shape, s.dtype) for s in stage.state]
     wanted = [(i.name, i.shape, i.dtype) for i in stage.inputs] + [(f"state.{n}", s, t) for n, s, t in states]
@@ -79,6 +88,7 @@ def _check_stage(manifest: Manifest, stage: StageSpec, model: Model, rows: dict[
         if "m" in shape:
             key = f"{stage.name}.{name}"
             rows[key] = max(rows.get(key, 1), bounds.lengths.high(found[shape.index("m")]))
+    return bounds
 
 
 def _extents(bounds: Bounds, shape: Shape) -> list[Number | None]:
