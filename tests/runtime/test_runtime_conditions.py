@@ -50,14 +50,16 @@ def test_vectors(api, package, case):
 )
 def test_names(api, package, case):
     condition, name, accepted = NAMES[case]
+    voice = package.animator()  # a name for it: without one it would be released before the call
     with expectation(accepted) as raised:
-        api.call(f"set_{condition}", package.animator().handle, name.encode(), ctypes.c_double(-1))
+        api.call(f"set_{condition}", voice.handle, name.encode(), ctypes.c_double(-1))
     check(raised)
 
 
 @pytest.mark.parametrize("case", MOMENTS)
 def test_moments(api, package, case):
     at, accepted = MOMENTS[case]
+    voice = package.animator()
     with expectation(accepted) as raised:
-        api.call("set_level", package.animator().handle, b"strong", ctypes.c_double(at))
+        api.call("set_level", voice.handle, b"strong", ctypes.c_double(at))
     check(raised, "seconds of audio time")
