@@ -132,7 +132,7 @@ def test_cut_file_says_what_is_there(encoded, read, format):
 
 def test_cut_flac_says_what_is_there(encoded, read):
     data = encoded("FLAC")
-    with pytest.raises(AudioFileError, match="of 16000 promised frames"):
+    with pytest.raises(AudioFileError, match=r"after 1\d{4} of 16000 promised frames"):
         read(data[:-1000])
 
 
@@ -216,6 +216,7 @@ class TestMp3:
 
     def test_variable_bit_rate_without_a_count(self, tone, read, tmp_path):
         """The first frames are quiet and small: their bit rate says nothing about the rest."""
+        pytest.importorskip("soundfile", minversion="0.13")
         quiet = np.zeros(16000, np.float32)
         noise = (0.3 * np.random.default_rng(0).standard_normal(48000)).astype(np.float32)
         path = tmp_path / "vbr.mp3"

@@ -49,6 +49,7 @@ _CONTAINERS = frozenset(
 )
 # A decoder may swallow the first frames of an MP3, which lean on others that a cut took away.
 _MPEG_SLACK = 2 * 1152
+_LAST_WORDS = 4096
 _NEVER = 1 << 62
 
 
@@ -167,6 +168,8 @@ class _Decoder:
 
     def blocks(self, size: int) -> Iterator[Floats]:
         done = 0
+        if self._sound.format == "FLAC":
+            size = min(size, _LAST_WORDS)  # what precedes damage is lost with the read that meets it
         try:
             while True:
                 try:
