@@ -15,10 +15,10 @@
 
 namespace emoface::ort {
 
-// The oldest ONNX Runtime that these operators run in: 1.20. They ask for its functions alone, so that one build runs in
-// every later version whatever the headers it was compiled with.
-constexpr uint32_t kOldestMinor = 20;
-static_assert(ORT_API_VERSION >= kOldestMinor, "ONNX Runtime's headers are older than the oldest version supported");
+// The C interface that these operators ask for, that of ONNX Runtime 1.20, as the C++ runtime does: one build runs in every
+// ONNX Runtime that is supported, whatever headers it was compiled with.
+constexpr uint32_t kApi = 20;
+static_assert(ORT_API_VERSION >= kApi, "headers of ONNX Runtime 1.20 or newer");
 
 using Shape = std::vector<int64_t>;
 

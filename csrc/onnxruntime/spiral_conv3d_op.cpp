@@ -134,7 +134,7 @@ private:
 };
 
 template <class T, class I> struct Op : Ort::CustomOpBase<Op<T, I>, Kernel<T, I>, true> {
-    Op() { this->version = kOldestMinor; }
+    Op() { this->version = kApi; }
     OrtStatusPtr CreateKernelV2(const OrtApi&, const OrtKernelInfo* info, void** kernel) const noexcept try {
         *kernel = new Kernel<T, I>(info);
         return nullptr;
@@ -174,11 +174,11 @@ template <class T, class I> struct Op : Ort::CustomOpBase<Op<T, I>, Kernel<T, I>
 
 // What SessionOptions.register_custom_ops_library calls.
 EMOFACE_EXPORT OrtStatus* ORT_API_CALL RegisterCustomOps(OrtSessionOptions* options, const OrtApiBase* base) {
-    const OrtApi* api = base->GetApi(kOldestMinor);
+    const OrtApi* api = base->GetApi(kApi);
     if (!api) {
         const OrtApi* oldest = base->GetApi(1);
         const std::string text = "emoface: got ONNX Runtime " + std::string(base->GetVersionString()) +
-                                 "; expected 1." + std::to_string(kOldestMinor) + " or newer. Update onnxruntime.";
+                                 "; expected 1." + std::to_string(kApi) + " or newer. Update onnxruntime.";
         return oldest ? oldest->CreateStatus(ORT_FAIL, text.c_str()) : nullptr;
     }
     try {

@@ -256,7 +256,7 @@ private:
 };
 
 template <class T, template <class> class K> struct Op : Ort::CustomOpBase<Op<T, K>, K<T>, true> {
-    Op() { this->version = kOldestMinor; }
+    Op() { this->version = kApi; }
     OrtStatusPtr CreateKernelV2(const OrtApi&, const OrtKernelInfo* info, void** kernel) const noexcept try {
         *kernel = new K<T>(info);
         return nullptr;
