@@ -67,7 +67,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 # pip hides what a build says: the parts that were left out are said here.
-SAY_LEFT_OUT = @sed 's/\(.*\)\t\(.*\)\t\(.*\)/left out of the build: \1 (\2): \3/' sdk/emoface/_lib/left_out.txt
+SAY_LEFT_OUT = @sed 2>/dev/null 's/\(.*\)\t\(.*\)\t\(.*\)/left out of the build: \1 (\2): \3/' sdk/emoface/_lib/left_out.txt || true
 
 $(VENV)/.runtime: pyproject.toml setup.py build/needs-present | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[view]'

@@ -21,8 +21,10 @@ import sys
 import sysconfig
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import ClassVar
 
 from setuptools import Extension, find_packages, setup
+from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import BaseError, CCompilerError, CompileError
 from setuptools.modified import newer_group
@@ -262,6 +264,12 @@ def cuda_extensions() -> list[Extension]:
     return found
 
 
+class Build(build):
+    """Runs build_ext with nothing to build too: what was left out is written down."""
+
+    sub_commands: ClassVar = [(name, None if name == "build_ext" else when) for name, when in build.sub_commands]
+
+
 class BuildNative(build_ext):
     """Compiles the kernels once for all extensions, and names shared libraries as such."""
 
@@ -356,5 +364,5 @@ setup(
         name for root, package in ROOTS.items() for name in find_packages(root, include=[package, f"{package}.*"])
     ],
     ext_modules=extensions(),
-    cmdclass={"build_ext": BuildNative},
+    cmdclass={"build": Build, "build_ext": BuildNative},
 )
