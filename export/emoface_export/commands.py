@@ -65,29 +65,17 @@ def run(args: argparse.Namespace) -> int:
     from emoface_export.export import export_package
     from emoface_export.face_file import find_face
     from emoface_export.package_writer import refuse_existing
+    from emoface_training.models.checkpoint import load
 
     path = Path(args.out)
     refuse_existing(path, args.force)
     options = _options(args, path)
     torch.set_num_threads(1)
-    model = load_checkpoint(Path(args.checkpoint))
+    model, _ = load(Path(args.checkpoint))
     face = find_face(Path(args.checkpoint), model, Path(args.face) if args.face else None)
     report = export_package(model, face, path, options, lambda text: print(f"{text} ...", file=sys.stderr))
     _print_report(args, report)
     return 0
-
-
-def load_checkpoint(folder: Path) -> Any:
-    """The checkpoint's model; `ExportError` where there is none."""
-    from emoface_export.errors import ExportError
-    from emoface_training.errors import CheckpointError
-    from emoface_training.models.checkpoint import load
-
-    try:
-        model, _ = load(folder)
-    except CheckpointError as error:
-        raise ExportError(f"{folder}: {error}", "a checkpoint folder", "Give the folder that training wrote.") from None
-    return model
 
 
 def _options(args: argparse.Namespace, path: Path) -> Any:

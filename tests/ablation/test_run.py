@@ -104,7 +104,7 @@ def test_a_row_that_changed_is_refused(finished: tuple[Path, Path, Path], tmp_pa
     _, encoders, out = finished
     change = ROWS["add"]["change"] | {"stage_b": {"max_frames": 12}}
     changed = {"add": ROWS["add"] | {"change": change}}
-    with pytest.raises(OptionsError, match="max_frames = 12, expected 24"):
+    with pytest.raises(OptionsError, match="max_frames = 12; expected 24"):
         ablate(write_plan(tmp_path / "plan", changed), encoders, out)
 
 

@@ -1,6 +1,5 @@
 """The speech engines themselves (skipped where one is not installed), and the errors when they are missing."""
 
-import argparse
 import ctypes
 import shutil
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 import pytest
 from needs import lacking
 
-from emoface_training.commands import data
+from emoface.cli.main import main
 from emoface_training.data.corpus import frame_count
 from emoface_training.data.synthetic import generate, speech_espeak, speech_festival, speech_flite
 from emoface_training.data.synthetic.clips import LONGEST, SHORTEST, Line, add_pauses, fit_length, make_clips
@@ -18,7 +17,7 @@ from emoface_training.data.synthetic.speech import Speech
 from emoface_training.data.synthetic.speech_engines import engine
 from emoface_training.data.synthetic.voice import Manner, revoice, roughen
 from emoface_training.data.synthetic.voice_actors import ACTORS
-from emoface_training.errors import CorpusError, SpeechEngineError
+from emoface_training.errors import OptionsError, SpeechEngineError
 
 ENGINES = {"flite": speech_flite, "festival": speech_festival, "espeak": speech_espeak}
 VOICES = {
@@ -86,10 +85,7 @@ def test_a_missing_engine_names_its_debian_package(tmp_path: Path, monkeypatch: 
             ENGINES[name].check()
         with pytest.raises(SpeechEngineError, match="apt-get install"):
             engine(name)("slt", [TEXT], [1.0])
-    parser = argparse.ArgumentParser()
-    data.register(parser.add_subparsers())
-    args = parser.parse_args(["data", "synth", "--out", str(tmp_path / "c"), "--hours", "0.01"])
-    assert args.run(args) == SpeechEngineError.exit_code == 5
+    assert main(["data", "synth", "--out", str(tmp_path / "c"), "--hours", "0.01"]) == 5
     assert "apt-get install flite" in capsys.readouterr().err
     assert not (tmp_path / "c").exists()
 
@@ -165,10 +161,7 @@ def test_rough_recordings_stay_in_time() -> None:
 
 
 def test_the_command_refuses_nonsense(tmp_path: Path, capsys) -> None:
-    parser = argparse.ArgumentParser()
-    data.register(parser.add_subparsers())
-    args = parser.parse_args(["data", "synth", "--out", str(tmp_path / "c"), "--hours", "-1"])
-    assert args.run(args) == 5
+    assert main(["data", "synth", "--out", str(tmp_path / "c"), "--hours", "-1"]) == 2
     assert "got -1.0 hours" in capsys.readouterr().err
-    with pytest.raises(CorpusError, match="at least one worker"):
+    with pytest.raises(OptionsError, match="at least one worker"):
         generate.generate(tmp_path / "c", 1.0, seed=1, workers=0)

@@ -11,7 +11,7 @@ from emoface_training.data.corpus import Corpus, RawClip, frame_count, write_sha
 from emoface_training.data.synthetic import generate
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.data.synthetic.phonemes import SIL, Segment
-from emoface_training.errors import CorpusError
+from emoface_training.errors import CorpusError, OptionsError
 from emoface_training.vocabulary import EMOTIONS
 
 
@@ -139,14 +139,14 @@ def test_an_interrupted_run_continues_and_ends_with_the_same_bytes(
 def test_a_folder_with_another_seed_is_not_mixed(tmp_path: Path, quick: list[str]) -> None:
     generate.generate(tmp_path, 0.001, seed=1)
     before = tree(tmp_path)
-    with pytest.raises(CorpusError, match=r"seed 1.*expected format 2 and seed 2"):
+    with pytest.raises(CorpusError, match=r"seed 1; expected format 2 and seed 2"):
         generate.generate(tmp_path, 0.001, seed=2)
     assert tree(tmp_path) == before
 
 
 @pytest.mark.parametrize("hours", [0.0, -1.0, float("nan"), float("inf")])
 def test_impossible_hours_are_refused(tmp_path: Path, hours: float) -> None:
-    with pytest.raises(CorpusError, match="expected a positive number"):
+    with pytest.raises(OptionsError, match="expected a positive number"):
         generate.generate(tmp_path / "x", hours, seed=1)
     assert not (tmp_path / "x").exists()
 
@@ -158,10 +158,10 @@ def test_opening_something_else_says_what_to_do(tmp_path: Path, quick: list[str]
     path = tmp_path / corpus.DESCRIPTION
     description = json.loads(path.read_text())
     path.write_text(json.dumps({**description, "format": 99}))
-    with pytest.raises(CorpusError, match="field 'format': got 99, expected 2"):
+    with pytest.raises(CorpusError, match="field 'format': 99; expected 2"):
         Corpus.open(tmp_path)
     path.write_text("{")
-    with pytest.raises(CorpusError, match="not valid JSON"):
+    with pytest.raises(CorpusError, match="no JSON"):
         Corpus.open(tmp_path)
 
 
@@ -172,7 +172,7 @@ def test_an_unknown_split_and_a_truncated_shard_are_errors(tmp_path: Path, quick
         opened.clips("dev")
     shard = opened.clips("train")[0].path
     shard.write_bytes(shard.read_bytes()[:500])
-    with pytest.raises(CorpusError, match="not a readable shard"):
+    with pytest.raises(CorpusError, match=r"which cannot be read.*a shard"):
         corpus.read_shard(shard)
-    with pytest.raises(CorpusError, match="not a readable shard"):
+    with pytest.raises(CorpusError, match=r"which cannot be read.*a shard"):
         opened.clips("train")

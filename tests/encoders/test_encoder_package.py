@@ -17,7 +17,7 @@ from emoface_export.errors import ExportError
 from emoface_export.wiring import allowed_blocks
 from emoface_training.config import EmoFaceConfig, EncoderConfig
 from emoface_training.encoders import pretrained, pretrained_sections
-from emoface_training.errors import CalibrationError, OptionsError
+from emoface_training.errors import EncoderStatisticsError, OptionsError
 from emoface_training.models import checkpoint
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.runs import training_run
@@ -147,9 +147,9 @@ def test_stage_a_is_refused_with_pretrained_encoders(sections, tmp_path):
 def test_group_norm_without_calibration_is_refused_in_a_configuration(sections):
     folder = sections["emotion_encoder"]["pretrained"]
     band = {"pretrained": folder, "left": 12, "right": [2, 1], "position_right": 1}
-    with pytest.raises(CalibrationError, match="emoface distill"):
+    with pytest.raises(EncoderStatisticsError, match="emoface distill"):
         pretrained_sections.resolve({"content_encoder": band})
-    with pytest.raises(CalibrationError, match="unlimited"):
+    with pytest.raises(EncoderStatisticsError, match="unlimited"):
         pretrained_sections.resolve({"content_encoder": {"pretrained": folder}})
     with pytest.raises(OptionsError, match="lef"):
         pretrained_sections.resolve({"content_encoder": {"pretrained": folder, "lef": 12}})

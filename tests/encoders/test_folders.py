@@ -18,7 +18,7 @@ from emoface_training.encoders.pretrained import (
     save_encoder,
 )
 from emoface_training.encoders.pretrained_sections import resolve
-from emoface_training.errors import BandError, CalibrationError, EncoderFolderError, EncoderWeightsError
+from emoface_training.errors import BandError, EncoderFolderError, EncoderStatisticsError, EncoderWeightsError
 from emoface_training.nn.wav2vec2 import StreamingWav2Vec2
 from emoface_training.nn.windowed import make_encoder
 
@@ -196,15 +196,15 @@ def test_windowed_encoders_share_no_front_end():
 
 def test_streaming_a_group_norm_without_calibration(folders):
     band = load_pretrained(folders("wav2vec2", "group", False)[0], **BAND)
-    refused(CalibrationError, lambda: band.initial_state(1), "emoface distill")
+    refused(EncoderStatisticsError, lambda: band.initial_state(1), "emoface distill")
     unlimited = StreamingWav2Vec2(EncoderConfig(left=None, right=None, position_right=None))
-    refused(CalibrationError, lambda: unlimited.initial_state(1), "unlimited band")
+    refused(EncoderStatisticsError, lambda: unlimited.initial_state(1), "unlimited band")
 
 
 def test_calibration_on_silence_or_too_little(folders):
     model = load_pretrained(folders("wav2vec2", "group", False)[0], **BAND)
-    refused(CalibrationError, lambda: calibrated(model, [torch.zeros(32000)]), "silent")
-    refused(CalibrationError, lambda: calibrated(model, [torch.ones(800)]), "at least a second")
+    refused(EncoderStatisticsError, lambda: calibrated(model, [torch.zeros(32000)]), "silent")
+    refused(EncoderStatisticsError, lambda: calibrated(model, [torch.ones(800)]), "at least a second")
 
 
 def test_the_preprocessor_says_whether_input_is_normalised(copy):
@@ -222,7 +222,7 @@ def test_a_preprocessor_that_is_malformed(copy, text):
 def test_audio_that_would_have_to_be_normalised_needs_a_gain(copy):
     section = {"pretrained": str(copy), "window": 50}
     (copy / "preprocessor_config.json").write_text('{"do_normalize": true}')
-    refused(CalibrationError, lambda: resolve({"content_encoder": section}), "do_normalize")
+    refused(EncoderStatisticsError, lambda: resolve({"content_encoder": section}), "do_normalize")
     data, _ = resolve({"content_encoder": {**section, "input_gain": 14.0}})
     assert data["content_encoder"]["input_gain"] == 14.0
     assert make_encoder(EncoderConfig(**data["content_encoder"])).config.input_gain == 14.0

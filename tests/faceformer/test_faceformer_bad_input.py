@@ -12,7 +12,13 @@ from tiny_run import run as run_options
 
 from emoface.cli.main import main
 from emoface_training import options
-from emoface_training.errors import BandError, CalibrationError, CheckpointError, FaceFormerFileError, OptionsError
+from emoface_training.errors import (
+    BandError,
+    CheckpointError,
+    EncoderStatisticsError,
+    FaceFormerFileError,
+    OptionsError,
+)
 from emoface_training.faceformer.published_file import FaceFormerFile, Mode
 from emoface_training.models import checkpoint
 from emoface_training.runs import training_run
@@ -65,7 +71,7 @@ def test_choices_that_do_not_fit(published):
     file = FaceFormerFile(path, encoder_heads=2)
     with pytest.raises(OptionsError, match=r"3 subjects.*expected the 8"):
         file.model(Mode("offline"), ["a", "b", "c"])
-    with pytest.raises(CalibrationError, match="--calibrate"):
+    with pytest.raises(EncoderStatisticsError, match="--calibrate"):
         file.model(Mode("band"))
     with pytest.raises(BandError, match="multiple of 3"):
         file.model(Mode("band", right=4), calibration=[original.speech(2.0)])

@@ -53,7 +53,7 @@ def test_stage_b_rows_lose_the_mean_of_a_neutral_take() -> None:
         chosen = tiny_options(calibrated=calibrated, freeze_encoders_for=1.0, pairs=False, batch_size=6)
         model = training_run.new_model(chosen, ("a", "b"), rig, stores[0])
         task = StageB(model, *stores, rig, chosen.stage_b, 3)
-        task.fill_cache()
+        task.prepare()
         rows = task.rows(task.load(0), 0.0)
         if not calibrated:
             plain = rows
@@ -85,13 +85,15 @@ def test_a_take_that_is_calibrated_itself_is_heard_as_it_was_recorded() -> None:
     chosen = tiny_options(calibrated=1.0, freeze_encoders_for=1.0, pairs=False, batch_size=6)
     model = training_run.new_model(chosen, ("a", "b"), rig, store)
     task = StageB(model, store, store, rig, chosen.stage_b, 3)
-    task.fill_cache()
+    task.prepare()
     batches = [task.load(step) for step in range(4)]
     assert any(set(batch.draw.takes.values()) & set(batch.draw.takes) for batch in batches)
     for batch in batches:
         rows, draw = task.rows(batch, 0.0), batch.draw
         for row, clip in enumerate(draw.clips):
-            heard = task.cache[clip].emotion.float() - task.cache[draw.takes[clip]].emotion.float().mean(0)
+            heard = task.features.kept[clip].emotion.float() - task.features.kept[
+                draw.takes[clip]
+            ].emotion.float().mean(0)
             torch.testing.assert_close(rows.emotion[row, : draw.frames[row]], heard[draw.window(row)])
 
 

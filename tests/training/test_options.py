@@ -50,7 +50,7 @@ def test_the_command_line_is_held_to_the_same() -> None:
 
 
 def test_what_the_face_lacks_is_named(tmp_path: Path) -> None:
-    with pytest.raises(OptionsError, match=r"region 'nostrils', expected one of .*'lips'"):
+    with pytest.raises(OptionsError, match=r"region 'nostrils'; expected one of .*lips"):
         run(tmp_path / "run", tiny_options(1, loss_regions={"nostrils": 2.0}), stage="b")
     with pytest.raises(OptionsError, match=r"model section that does not fit \(.*99"):
         run(tmp_path / "new", tiny_options(1, decoder={"motion_rank": 99}), stage="b")

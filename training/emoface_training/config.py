@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, get_args
 
-from emoface_training.vocabulary import SAMPLE_RATE
+from emoface_training.errors import OptionsError
+from emoface_training.vocabulary import EMOTIONS, SAMPLE_RATE
 
-EMOTION_CLASSES = 8
+EMOTION_CLASSES = len(EMOTIONS)
+_CORRECT = "Correct the model's configuration."
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,9 @@ class EncoderConfig:
         if self.window is not None:
             return self.window_right
         if self.left is None or self.right is None or self.position_right is None:
-            raise ValueError("an unlimited band has no finite look-ahead; give left, right and position_right")
+            raise OptionsError(
+                "an unlimited band", "one with a finite look-ahead", "Give left, right and position_right."
+            )
         return self.position_right + sum(self.right)
 
     @property
@@ -119,7 +123,7 @@ class _Saved:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Build from nested plain data. Raises `ValueError` naming the first unknown field."""
+        """Build from nested plain data. Raises OptionsError naming the first unknown field."""
         values: dict[str, Any] = {}
         for key, value in _known_fields(cls, data).items():
             nested = cls._nested.get(key)
@@ -157,16 +161,22 @@ class EmoFaceConfig(_Saved):
 
     def __post_init__(self) -> None:
         if self.content_encoder.hidden_size != self.emotion_encoder.hidden_size:
-            raise ValueError(
-                f"both encoders must have one width, got {self.content_encoder.hidden_size} (content) and "
-                f"{self.emotion_encoder.hidden_size} (emotion)"
+            raise OptionsError(
+                f"encoders of width {self.content_encoder.hidden_size} (content) and "
+                f"{self.emotion_encoder.hidden_size} (emotion)",
+                "one width",
+                _CORRECT,
             )
         if {self.content_encoder.rate, self.emotion_encoder.rate} != {50}:
-            raise ValueError("both encoders must have rate 50: frames are interpolated behind them")
+            raise OptionsError(
+                f"encoders of rate {self.content_encoder.rate} and {self.emotion_encoder.rate}",
+                "rate 50 of both: frames are interpolated behind them",
+                _CORRECT,
+            )
         if self.width % 16:
-            raise ValueError(f"the encoder width must be a multiple of 16 (C/16 of Mesh Attention), got {self.width}")
+            raise OptionsError(f"encoder width {self.width}", "a multiple of 16 (C/16 of Mesh Attention)", _CORRECT)
         if not self.styles:
-            raise ValueError("at least one style is needed")
+            raise OptionsError("no styles", "at least one", _CORRECT)
 
     @property
     def width(self) -> int:
@@ -207,17 +217,18 @@ class FaceFormerConfig(_Saved):
 
     def __post_init__(self) -> None:
         if self.resampling not in get_args(Resampling):
-            raise ValueError(f"resampling must be one of {get_args(Resampling)}, got {self.resampling!r}")
+            raise OptionsError(f"resampling {self.resampling!r}", f"one of {get_args(Resampling)}", _CORRECT)
         rate = self.fps if self.resampling == "before-transformer" else 50
         if self.content_encoder.rate != rate:
-            raise ValueError(
-                f"content_encoder.rate must be {rate} for resampling {self.resampling} at {self.fps} fps, "
-                f"got {self.content_encoder.rate}"
+            raise OptionsError(
+                f"content_encoder.rate {self.content_encoder.rate}",
+                f"{rate} for resampling {self.resampling} at {self.fps} fps",
+                _CORRECT,
             )
         if self.resampling == "none" and self.fps != 25:
-            raise ValueError(f"resampling none takes two of 50 features per frame, so fps must be 25, got {self.fps}")
+            raise OptionsError(f"{self.fps} fps", "25: resampling none takes two of 50 features per frame", _CORRECT)
         if not self.styles:
-            raise ValueError("at least one style is needed")
+            raise OptionsError("no styles", "at least one", _CORRECT)
 
     @property
     def width(self) -> int:
@@ -242,9 +253,9 @@ CONFIGS: dict[str, type[EmoFaceConfig] | type[FaceFormerConfig]] = {
 
 
 def config_class(family: Any) -> type[EmoFaceConfig] | type[FaceFormerConfig]:
-    """The configuration of a family. Raises `ValueError` for a name that is none."""
+    """The configuration of a family. Raises OptionsError for a name that is none."""
     if family not in CONFIGS:
-        raise ValueError(f"family must be one of {', '.join(CONFIGS)}, got {family!r}")
+        raise OptionsError(f"model.family {family!r}", f"one of {', '.join(CONFIGS)}", _CORRECT)
     return CONFIGS[family]
 
 
@@ -258,5 +269,5 @@ def _known_fields(cls: type, data: dict[str, Any]) -> dict[str, Any]:
     names = {f.name for f in dataclasses.fields(cls)}
     for key in data:
         if key not in names:
-            raise ValueError(f"{cls.__name__} has no field {key!r}; it has {', '.join(sorted(names))}")
+            raise OptionsError(f"field {key!r} of {cls.__name__}", f"one of {', '.join(sorted(names))}", _CORRECT)
     return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}

@@ -1,38 +1,34 @@
-"""Every error of training, in one place."""
+"""Every deliberate error of training: got, expected, remedy and an exit code, as `emoface.errors` has them.
+
+Exit codes: 2 a configuration, run or checkpoint that cannot be used, 3 a corpus or dataset that cannot, 4 unusable
+sound, 5 the machine: a full disk, a speech engine, a loss that diverges; 130 and 143 after Ctrl-C and SIGTERM.
+"""
 
 from __future__ import annotations
 
+import signal
 
-class CorpusError(Exception):
-    """A corpus on disk, or a request for one, is not usable."""
-
-    exit_code = 5
+from emoface.errors import AudioError, EmoFaceError, OutputError, RuntimeFailure, UsageError
 
 
-class SpeechEngineError(CorpusError):
-    """A speech engine is missing, or did not do what it was asked to."""
+class OptionsError(UsageError):
+    """A configuration or option that cannot be used, or that data, device or processes cannot serve."""
 
 
-class OptionsError(ValueError):
-    """A training configuration that cannot be used; the message says got, expected and remedy."""
-
-    exit_code = 2
+class RunExistsError(OptionsError):
+    """A run is never overwritten."""
 
 
-class DatasetError(CorpusError):
-    """A dataset on disk is not usable; the message names the file and says got, expected and remedy."""
+class CheckpointError(UsageError):
+    """A checkpoint folder is missing, incomplete or does not fit."""
 
 
-class EmptySplitError(DatasetError, ValueError):
-    """A split without clips."""
+class FaceFormerFileError(OptionsError):
+    """A file that is no FaceFormer checkpoint; the message names the file and the keys at fault."""
 
 
 class EncoderError(OptionsError):
-    """Base class. `got`, `expected` and `remedy` say what was found, what would be right and what to do."""
-
-    def __init__(self, got: str, expected: str, remedy: str) -> None:
-        super().__init__(f"got {got}; expected {expected}. {remedy}")
-        self.got, self.expected, self.remedy = got, expected, remedy
+    """An encoder that cannot be used; base class of the next five."""
 
 
 class EncoderFolderError(EncoderError):
@@ -47,49 +43,57 @@ class BandError(EncoderError):
     """A band or window that is malformed or wider than allowed."""
 
 
-class CalibrationError(EncoderError):
+class EncoderStatisticsError(EncoderError):
     """A group-norm encoder that is to stream without calibrated statistics, or a calibration that is not possible."""
-
-
-class SpeechError(EncoderError):
-    """Audio to distil or calibrate on that is missing or too short."""
 
 
 class DistillError(EncoderError):
     """A distillation that cannot begin, resume or go on."""
 
 
-class AlignmentError(DatasetError):
+class CorpusError(EmoFaceError):
+    """A corpus on disk, or a request for one, is not usable (exit code 3)."""
+
+    exit_code = 3
+
+
+class DatasetError(CorpusError):
+    """A dataset on disk is not usable; the message names the file."""
+
+
+class EmptySplitError(DatasetError):
+    """A split without clips."""
+
+
+class SpeechError(AudioError):
+    """Sound to learn from, calibrate on or measure with that is missing, too short, silent or damaged."""
+
+
+class AlignmentError(SpeechError):
     """A transcript could not be read, pronounced or laid onto its sound."""
 
 
-class FaceFormerFileError(OptionsError):
-    """A file that is no FaceFormer checkpoint; the message names the file and the keys at fault."""
+class SpeechEngineError(RuntimeFailure):
+    """A speech engine is missing, or did not do what it was asked to."""
 
 
-class CheckpointError(ValueError):
-    """A checkpoint folder is missing, incomplete or does not fit; the message says got, expected and remedy."""
-
-
-class SaveError(CheckpointError):
+class SaveError(OutputError):
     """A file of a run could not be written, for example on a full disk; what was saved before is untouched."""
 
-    exit_code = 5
 
-
-class RunExistsError(OptionsError):
-    """A run is never overwritten."""
-
-
-class TrainingInterrupted(Exception):
-    """A run that was asked to stop has saved its checkpoint; the message says how to continue."""
-
-    def __init__(self, message: str, number: int) -> None:
-        super().__init__(message)
-        self.exit_code = 128 + number
-
-
-class DivergedError(FloatingPointError):
+class DivergedError(RuntimeFailure):
     """The loss is no longer a finite number; the message says what to lower."""
 
-    exit_code = 5
+
+class TrainingInterrupted(EmoFaceError):
+    """A run that was asked to stop has saved its checkpoint (exit code 128 + the signal's number)."""
+
+    def __init__(self, number: int, when: str, place: str) -> None:
+        name = signal.Signals(number).name
+        super().__init__(
+            f"{name} {when}",
+            "the end of the training",
+            f"It is saved in {place}: continue with the same command and --resume.",
+        )
+        self.args = (number, when, place)
+        self.exit_code = 128 + number

@@ -57,15 +57,13 @@ class StageOptions:
 
     def __post_init__(self) -> None:
         if self.max_steps is None and self.max_epochs is None and self.max_minutes is None:
-            raise OptionsError(
-                "got no max_steps, max_epochs or max_minutes, expected at least one: give the stage a limit"
-            )
+            raise OptionsError("no max_steps, max_epochs or max_minutes", "at least one", "Give the stage a limit.")
         if self.bfloat16 and self.float16:
-            raise OptionsError("got bfloat16 and float16, expected one of them at most: leave one out")
+            raise OptionsError("bfloat16 and float16", "one of them at most", "Leave one out.")
         for name in POSITIVE:
             value = getattr(self, name, None)
             if value is not None and not value > 0:
-                raise OptionsError(f"got {name} {value}, expected more than 0: correct the config or the command line")
+                raise OptionsError(f"{name} {value}", "more than 0", "Correct the config or the command line.")
 
     def steps_for(self, clips: int) -> int | None:
         """Steps after which the stage ends, for a training split of that many clips; None where time alone ends it."""
@@ -146,7 +144,7 @@ class StageBOptions(StageOptions):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.scheme not in SCHEMES:
-            raise OptionsError(f"got scheme {self.scheme!r}, expected one of {SCHEMES}: correct stage_b.scheme")
+            raise OptionsError(f"scheme {self.scheme!r}", f"one of {', '.join(SCHEMES)}", "Correct stage_b.scheme.")
 
 
 @dataclass(frozen=True)
@@ -165,11 +163,12 @@ class TrainingOptions:
         for name in (self.train_split, self.validation_split):
             if name.startswith("test_"):
                 raise OptionsError(
-                    f"got split {name!r} for training, expected a split that is not held out: splits whose name "
-                    "starts with test_ are for `emoface eval` alone"
+                    f"split {name!r} for training",
+                    "a split that is not held out",
+                    "Splits whose name starts with test_ are for `emoface eval` alone.",
                 )
         if self.seed < 0:
-            raise OptionsError(f"got seed {self.seed}, expected 0 or more: correct the config")
+            raise OptionsError(f"seed {self.seed}", "0 or more", "Correct the config.")
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -178,11 +177,11 @@ class TrainingOptions:
 def build(cls: type, data: dict[str, Any], where: str) -> Any:
     """A dataclass from plain data. Raises OptionsError naming the first unknown or unusable field."""
     if not isinstance(data, dict):
-        raise OptionsError(f"got {where} {data!r}, expected a mapping of option to value: correct the config")
+        raise OptionsError(f"{where} {data!r}", "a mapping of option to value", "Correct the config.")
     names = {f.name for f in dataclasses.fields(cls)}
     for key in data:
         if key not in names:
-            raise OptionsError(f"got {where}.{key}, expected one of {', '.join(sorted(names))}: correct the config")
+            raise OptionsError(f"{where}.{key}", f"one of {', '.join(sorted(names))}", "Correct the config.")
     kinds = get_type_hints(cls)
     return cls(**{key: _value(kinds[key], value, f"{where}.{key}") for key, value in data.items()})
 
@@ -206,7 +205,7 @@ def _value(kind: Any, value: Any, name: str) -> Any:
     else:
         return value
     if not fits:
-        raise OptionsError(f"got {name} {value!r}, expected {wanted}: correct the config")
+        raise OptionsError(f"{name} {value!r}", f"{wanted}", "Correct the config.")
     return value
 
 
@@ -230,14 +229,16 @@ def load(path: Path) -> TrainingOptions:
     """Options from a YAML file. Raises OptionsError when it is missing or no mapping."""
     path = Path(path)
     if not path.is_file():
-        raise OptionsError(f"got {path}, which is no file; expected a configuration such as configs/default.yaml")
+        raise OptionsError(f"{path}, which is no file", "a configuration", "Give one such as configs/default.yaml.")
     try:
         data = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         words = " ".join(str(error).split())
-        raise OptionsError(f"got {path}, which is no YAML ({words}); expected a configuration: correct it") from error
+        raise OptionsError(f"{path}, which is no YAML ({words})", "a configuration", "Correct it.") from error
     if not isinstance(data, dict):
         raise OptionsError(
-            f"got {type(data).__name__} at the top of {path}, expected a mapping with `model` and `stage_b`"
+            f"{type(data).__name__} at the top of {path}",
+            "a mapping with `model` and `stage_b`",
+            "See configs/default.yaml.",
         )
     return parse(data)

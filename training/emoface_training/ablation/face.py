@@ -90,8 +90,9 @@ def decimate(face: Face, vertices: int, roughness_mm: Mapping[str, float]) -> De
     skin = _largest_component(len(face.template), face.faces)
     if not 12 <= vertices < len(skin):
         raise OptionsError(
-            f"got face_vertices {vertices}, expected 12 to {len(skin) - 1}, less than the face's largest surface has: "
-            "correct the budget (null keeps the whole face)"
+            f"face_vertices {vertices}",
+            f"12 to {len(skin) - 1}, less than the face's largest surface has",
+            "Correct the budget (null keeps the whole face).",
         )
     local = np.full(len(face.template), -1)
     local[skin] = np.arange(len(skin))
@@ -115,8 +116,7 @@ def decimated(face: Face, decimation: Decimation) -> Face:
     kept = decimation.kept
     if len(kept) == 0 or kept.max() >= len(face.template):
         raise OptionsError(
-            f"got a decimation of a face with more than {len(face.template)} vertices, expected this face's: give "
-            "another --out"
+            f"a decimation of a face with more than {len(face.template)} vertices", "this face's", "Give another --out."
         )
     masks = {name: np.flatnonzero(np.isin(kept, index)).astype(np.int32) for name, index in face.masks.items()}
     masks = {name: index for name, index in masks.items() if len(index)}
@@ -164,7 +164,7 @@ def _roughened(
     for name, millimetres in roughness_mm.items():
         if name not in face.masks:
             raise OptionsError(
-                f"got face_roughness_mm.{name}, expected one of {', '.join(sorted(face.masks))}: correct the budget"
+                f"face_roughness_mm.{name}", f"one of {', '.join(sorted(face.masks))}", "Correct the budget."
             )
         rows = local[face.masks[name]]
         height[rows[rows >= 0]] = 1e-3 * millimetres / getattr(face, "unit_in_metres", 1.0)

@@ -34,11 +34,10 @@ class Budget:
 
     def __post_init__(self) -> None:
         if self.emotion not in ("auto", "given"):
-            raise OptionsError(f"got emotion {self.emotion!r}, expected auto or given: correct {BUDGET_FILE}")
+            raise OptionsError(f"emotion {self.emotion!r}", "auto or given", f"Correct {BUDGET_FILE}.")
         if not self.splits or self.clips < 1:
             raise OptionsError(
-                f"got splits {list(self.splits)} and clips {self.clips}, expected at least one of each: correct "
-                f"{BUDGET_FILE}"
+                f"splits {list(self.splits)} and clips {self.clips}", "at least one of each", f"Correct {BUDGET_FILE}."
             )
 
 
@@ -61,11 +60,12 @@ class Row:
         data = merged(budget.training, self.change) | {"seed": seed}
         chosen = options.parse(data)
         if chosen.stage_b is None:
-            raise OptionsError(f"got row {self.name} without stage_b, expected one: rows train the decoders")
+            raise OptionsError(f"row {self.name} without stage_b", "one", "Rows train the decoders.")
         if chosen.stage_b.freeze_encoders_for < 1.0:
             raise OptionsError(
-                f"got row {self.name} with freeze_encoders_for {chosen.stage_b.freeze_encoders_for}, expected 1.0: all "
-                "rows share features that are computed once"
+                f"row {self.name} with freeze_encoders_for {chosen.stage_b.freeze_encoders_for}",
+                "1.0",
+                "All rows share features that are computed once.",
             )
         return chosen
 
@@ -91,8 +91,9 @@ def load(place: Path, names: list[str] | None = None) -> Plan:
     folder = place if place.is_dir() else place.parent
     if not place.exists() or not (folder / BUDGET_FILE).is_file():
         raise OptionsError(
-            f"got {place}, expected a folder with {BUDGET_FILE} and a file per row, or one of these files: give "
-            "configs/ablations"
+            f"{place}",
+            f"a folder with {BUDGET_FILE} and a file per row, or one of these files",
+            "Give configs/ablations.",
         )
     if place.is_dir():
         files = sorted(path for path in folder.glob("*.yaml") if path.name != BUDGET_FILE)
@@ -100,12 +101,12 @@ def load(place: Path, names: list[str] | None = None) -> Plan:
         files = [place] if place.name != BUDGET_FILE else []
     rows = tuple(sorted((_row(path) for path in files), key=lambda row: (row.order, row.name)))
     if not rows:
-        raise OptionsError(f"got {place}, which has no rows; expected a YAML file per row: see configs/ablations")
+        raise OptionsError(f"{place}, which has no rows", "a YAML file per row", "See configs/ablations.")
     if names is not None:
         known = [row.name for row in rows]
         for name in names:
             if name not in known:
-                raise OptionsError(f"got row {name!r}, expected one of {', '.join(known)}: correct --rows")
+                raise OptionsError(f"row {name!r}", f"one of {', '.join(known)}", "Correct --rows.")
         rows = tuple(row for row in rows if row.name in names)
     data = _mapping(folder / BUDGET_FILE)
     if "splits" in data:
@@ -137,9 +138,11 @@ def _mapping(path: Path) -> dict[str, Any]:
     try:
         data = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
-        raise OptionsError(f"got {path}, which is no YAML ({error}): correct it") from None
+        raise OptionsError(
+            f"{path}, which is no YAML ({error})", "a mapping of option to value", "Correct it."
+        ) from None
     if not isinstance(data, dict):
-        raise OptionsError(f"got {type(data).__name__} at the top of {path}, expected a mapping: see configs/ablations")
+        raise OptionsError(f"{type(data).__name__} at the top of {path}", "a mapping", "See configs/ablations.")
     return data
 
 
@@ -150,5 +153,5 @@ def _build(cls: type, data: dict[str, Any], path: Path) -> Any:
         if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
     }
     for name in sorted(required - data.keys()):
-        raise OptionsError(f"got {path} without {name}, expected it: add that field")
+        raise OptionsError(f"{path} without {name}", "it", "Add that field.")
     return options.build(cls, data, str(path))

@@ -113,7 +113,7 @@ def ablate(
     processes = processes or Processes()
     if processes.count > 1:
         raise OptionsError(
-            f"got {processes.count} processes, expected one: run rows apart (--rows NAME) in processes of their own"
+            f"{processes.count} processes", "one", "Run rows apart (--rows NAME) in processes of their own."
         )
     programme = prepare(plan, dataset, face, Path(encoders), Path(out), threads, progress, processes)
     runs = plan.runs(seeds)
@@ -186,8 +186,9 @@ def _check_encoders(models: dict[str, TalkingModel], shared: TalkingModel) -> No
         for stage, encoder in model.encoders.items():
             if stage not in shared.encoders or shared.encoders[stage].config != encoder.config:
                 raise OptionsError(
-                    f"got row {name} with another {stage} than the budget's, expected the same: all rows share "
-                    "features that are computed once"
+                    f"row {name} with another {stage} than the budget's",
+                    "the same",
+                    "All rows share features that are computed once.",
                 )
 
 
@@ -218,12 +219,13 @@ def _claim_budget(out: Path, facts: dict[str, Any]) -> None:
         if (different := _difference(before, facts)) is not None:
             where, got, expected = different
             raise OptionsError(
-                f"got {where} = {got}, expected {expected}, with which the rows in {out} were made: one table has one "
-                "budget; restore it, or give another --out"
+                f"{where} = {got}",
+                f"{expected}, with which the rows in {out} were made",
+                "One table has one budget; restore it, or give another --out.",
             )
         return
     if out.exists() and any(out.iterdir()):
-        raise OptionsError(f"got {out}, which is no ablation's folder, expected a new or empty one: give another --out")
+        raise OptionsError(f"{out}, which is no ablation's folder", "a new or empty one", "Give another --out.")
     out.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(facts, indent=1) + "\n")
 
@@ -243,8 +245,9 @@ def _same_row(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None
     if (different := _difference(before, now)) is not None:
         where, got, expected = different
         raise OptionsError(
-            f"got {where} = {got}, expected {expected}, with which {folder} was trained and measured: restore "
-            "the row's file, or move that folder away"
+            f"{where} = {got}",
+            f"{expected}, with which {folder} was trained and measured",
+            "Restore the row's file, or move that folder away.",
         )
 
 

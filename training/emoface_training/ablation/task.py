@@ -17,7 +17,8 @@ from emoface_training.motion.targets import Face, clip_offsets
 from emoface_training.nn.motion_decoder import MotionOutputs
 from emoface_training.nn.talking_model import TalkingModel
 from emoface_training.options import StageBOptions
-from emoface_training.stages.stage_b import Features, StageB
+from emoface_training.stages.features import ClipFeatures, Features
+from emoface_training.stages.stage_b import StageB
 from emoface_training.vocabulary import UNKNOWN_EMOTION
 
 BATCH = 20  # clips decoded together
@@ -35,6 +36,18 @@ class Split:
         return self.features.store
 
 
+class GivenFeatures(ClipFeatures):
+    """Features that were computed before."""
+
+    def __init__(self, model: TalkingModel, given: SplitFeatures, options: StageBOptions) -> None:
+        super().__init__(model, given.store, options)
+        self.given = given
+
+    def encode_all(self) -> list[Features]:
+        clips = (self.given.clip(i) for i in range(len(self.store.clips)))
+        return [Features(**{name: clip[name] for name in self.model.streams}) for clip in clips]
+
+
 class RowTask(StageB):
     """The trainer's stage B with the encoders' outputs given; validates on given features too."""
 
@@ -42,11 +55,7 @@ class RowTask(StageB):
         self, model: TalkingModel, train: SplitFeatures, validation: Split, rig: Face, options: StageBOptions, seed: int
     ) -> None:
         super().__init__(model, train.store, validation.store, rig, options, seed)
-        self.given_features, self.validation_split = train, validation
-
-    def fill_cache(self) -> None:
-        streams = [self.given_features.clip(i) for i in range(len(self.train.clips))]
-        self.cache = [Features(**{name: clip[name] for name in self.model.streams}) for clip in streams]
+        self.features, self.validation_split = GivenFeatures(model, train, options), validation
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

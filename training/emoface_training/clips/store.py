@@ -87,8 +87,10 @@ class ClipStore:
             )
         if not clips:
             raise EmptySplitError(
-                "got no clips, expected at least one: generate the corpus first (`emoface data synth`), or see what "
-                "`emoface data check` says of the dataset"
+                "no clips",
+                "at least one",
+                "Generate the corpus first (`emoface data synth`), or see what `emoface data check` says "
+                "of the dataset.",
             )
         return cls(clips, fps, styles)
 

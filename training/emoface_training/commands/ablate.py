@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from emoface.cli.options import add_threads
+from emoface_training.commands.progress import bar
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -35,39 +34,16 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _ablate(args: argparse.Namespace) -> int:
-    from emoface_training.commands.train import guarded
-
-    return guarded(lambda: _job(args))
-
-
-def _job(args: argparse.Namespace) -> int:
     from emoface_training.ablation import plan, results, run
     from emoface_training.data.opening import open_for_training
     from emoface_training.errors import OptionsError
     from emoface_training.loop.processes import Processes
 
     if args.seeds is not None and args.seeds < 1:
-        raise OptionsError(f"got --seeds {args.seeds}, expected at least 1: correct it")
+        raise OptionsError(f"--seeds {args.seeds}", "at least 1", "Correct it.")
     chosen = plan.load(Path(args.plan), args.rows)
     dataset, face = open_for_training(args.data, args.kind, args.masks)
     processes = Processes.start(args.cpu)
-    summary = run.ablate(chosen, dataset, face, args.encoders, args.out, args.seeds, args.threads, _bar, processes)
+    summary = run.ablate(chosen, dataset, face, args.encoders, args.out, args.seeds, args.threads, bar, processes)
     print(json.dumps(summary) if args.json else results.markdown(summary))
     return 0
-
-
-def _bar(label: str) -> Callable[[Iterable], Iterable]:
-    """A bar on a terminal, a line for every tenth elsewhere."""
-    if sys.stderr.isatty():
-        from tqdm import tqdm
-
-        return lambda items: tqdm(items, desc=label, mininterval=1.0)
-
-    def lines(items: Iterable) -> Iterator:
-        items = list(items)
-        for number, item in enumerate(items):
-            if number * 10 // len(items) != (number - 1) * 10 // len(items):
-                print(f"{label}: {100 * number // len(items)} %", file=sys.stderr, flush=True)
-            yield item
-
-    return lines

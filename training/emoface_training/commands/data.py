@@ -2,9 +2,9 @@
 
 import argparse
 import json
-import sys
 
 from emoface_training.commands.dataset_options import KINDS
+from emoface_training.commands.progress import bar
 
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -33,7 +33,7 @@ def _register_check(commands: "argparse._SubParsersAction[argparse.ArgumentParse
         "check",
         help="print what a dataset holds and every problem in it",
         description="Read a whole dataset (VOCASET raw or in FaceFormer's layout, BIWI, 3D-RAVDESS, synthetic) and "
-        "print counts, shapes, units, rates, splits and every problem found. Exit code 0 without problems, 5 with.",
+        "print counts, shapes, units, rates, splits and every problem found. Exit code 0 without problems, 3 with.",
     )
     check.add_argument("dataset", metavar="DATASET_DIR")
     check.add_argument("--kind", choices=KINDS, help="layout (default: found out)")
@@ -67,13 +67,8 @@ def _register_ravdess(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 
 def _synth(args: argparse.Namespace) -> int:
     from emoface_training.data.synthetic.generate import generate
-    from emoface_training.errors import CorpusError
 
-    try:
-        description = generate(args.out, args.hours, args.seed, args.workers)
-    except CorpusError as error:
-        print(f"emoface data synth: {error}", file=sys.stderr)
-        return error.exit_code
+    description = generate(args.out, args.hours, args.seed, args.workers)
     for split, counts in description["splits"].items():
         print(f"{split:12s} {counts['clips']:6d} clips {counts['seconds'] / 60:7.1f} min")
     return 0
@@ -81,13 +76,9 @@ def _synth(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> int:
     from emoface_training.data.check import as_text, check
-    from emoface_training.errors import CorpusError, DatasetError
+    from emoface_training.errors import DatasetError
 
-    try:
-        report = check(args.dataset, args.kind, args.masks, _bar("reading"))
-    except CorpusError as error:
-        print(f"emoface data check: {error}", file=sys.stderr)
-        return error.exit_code
+    report = check(args.dataset, args.kind, args.masks, bar("reading"))
     print(json.dumps(report.to_json()) if args.json else as_text(report))
     return 0 if report.ok else DatasetError.exit_code
 
@@ -97,30 +88,17 @@ def _ravdess(args: argparse.Namespace) -> int:
 
     from emoface_training.data import ravdess_build
     from emoface_training.data.smoothing import EXPRESSION_NOISE, JAW_NOISE, Noise
-    from emoface_training.errors import CorpusError
+    from emoface_training.errors import OptionsError
 
     if not args.videos and not (args.codes and args.flame):
-        print("emoface data ravdess: got neither --videos nor --codes with --flame, expected one step", file=sys.stderr)
-        return 2
+        raise OptionsError("neither --videos nor --codes with --flame", "one step at least", "Give its options.")
     out = Path(args.out)
-    try:
-        if args.videos:
-            count = ravdess_build.convert_videos(Path(args.videos), out, _bar("ffmpeg"))
-            print(f"{count} takes in {out / ravdess_build.VIDEO}: run EMOCA on them, then give --codes and --flame")
-        if args.codes and args.flame:
-            expression = Noise(*args.expression_noise) if args.expression_noise else EXPRESSION_NOISE
-            jaw = Noise(*args.jaw_noise) if args.jaw_noise else JAW_NOISE
-            facts = ravdess_build.build(
-                Path(args.codes), Path(args.flame), out, expression, jaw, _bar("codes to meshes")
-            )
-            print(json.dumps(facts, indent=1))
-    except CorpusError as error:
-        print(f"emoface data ravdess: {error}", file=sys.stderr)
-        return error.exit_code
+    if args.videos:
+        count = ravdess_build.convert_videos(Path(args.videos), out, bar("ffmpeg"))
+        print(f"{count} takes in {out / ravdess_build.VIDEO}: run EMOCA on them, then give --codes and --flame")
+    if args.codes and args.flame:
+        expression = Noise(*args.expression_noise) if args.expression_noise else EXPRESSION_NOISE
+        jaw = Noise(*args.jaw_noise) if args.jaw_noise else JAW_NOISE
+        facts = ravdess_build.build(Path(args.codes), Path(args.flame), out, expression, jaw, bar("codes to meshes"))
+        print(json.dumps(facts, indent=1))
     return 0
-
-
-def _bar(label: str):  # type: ignore[no-untyped-def]
-    from tqdm import tqdm
-
-    return lambda items: tqdm(items, desc=label, mininterval=2.0, disable=None)

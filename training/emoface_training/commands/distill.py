@@ -36,12 +36,6 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _distill(args: argparse.Namespace) -> int:
-    from emoface_training.commands.train import guarded
-
-    return guarded(lambda: _job(args))
-
-
-def _job(args: argparse.Namespace) -> int:
     import torch
 
     from emoface_training.clips.unlabelled_speech import load_speech
@@ -84,4 +78,4 @@ def _check(args: argparse.Namespace) -> None:
         value = getattr(args, name)
         if value is not None and not low <= value <= high:
             option = "--" + name.replace("_", "-")
-            raise OptionsError(f"got {option} {value}, expected {low} to {high}: correct the command line")
+            raise OptionsError(f"{option} {value}", f"{low} to {high}", "Correct the command line.")

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 from emoface.cli.options import add_threads
 from emoface_training.commands.dataset_options import add_dataset_options
+from emoface_training.commands.progress import progress
 from emoface_training.evaluation.tables import table
-
-PLAIN_LINE_S = 30.0
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -57,39 +54,35 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 def _evaluate(args: argparse.Namespace) -> int:
     import torch
 
-    from emoface_training.commands.train import guarded
     from emoface_training.data.opening import open_for_training
     from emoface_training.data.sample import DatasetFace
     from emoface_training.evaluation import on_dataset
     from emoface_training.evaluation.measured_models import open_model
 
-    def job() -> int:
-        torch.set_num_threads(args.threads)
-        torch.set_flush_denormal(True)
-        watcher = _watcher(args)
-        models = [open_model(source) for source in (args.model, *args.compare)]
-        dataset, face = open_for_training(args.corpus, args.kind, args.masks, args.partial)
-        split = args.split or ("test_unseen" if "test_unseen" in getattr(dataset, "splits", ()) else "test_voice")
-        styles = args.styles or ("every" if isinstance(face, DatasetFace) else "mean")
-        report = on_dataset.evaluate(
-            models[0],
-            dataset,
-            face,
-            split,
-            args.emotion,
-            args.clips,
-            models[1:],
-            styles,
-            watcher,
-            progress,
-            args.calibrate,
-        )
-        if watcher is not None:
-            watcher.write(report, face, not args.no_video, progress)
-        print(json.dumps(report) if args.json else table(report))
-        return 0
-
-    return guarded(job)
+    torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)
+    watcher = _watcher(args)
+    models = [open_model(source) for source in (args.model, *args.compare)]
+    dataset, face = open_for_training(args.corpus, args.kind, args.masks, args.partial)
+    split = args.split or ("test_unseen" if "test_unseen" in getattr(dataset, "splits", ()) else "test_voice")
+    styles = args.styles or ("every" if isinstance(face, DatasetFace) else "mean")
+    report = on_dataset.evaluate(
+        models[0],
+        dataset,
+        face,
+        split,
+        args.emotion,
+        args.clips,
+        models[1:],
+        styles,
+        watcher,
+        progress,
+        args.calibrate,
+    )
+    if watcher is not None:
+        watcher.write(report, face, not args.no_video, progress)
+    print(json.dumps(report) if args.json else table(report))
+    return 0
 
 
 def _watcher(args: argparse.Namespace) -> Any:
@@ -101,20 +94,3 @@ def _watcher(args: argparse.Namespace) -> Any:
 
     check_folder(args.report, args.overwrite)
     return ReportWriter(args.report_clips, folder=args.report, overwrite=args.overwrite, emotion=args.emotion)
-
-
-def progress(label: str, items: Iterable, total: int) -> Iterator:
-    """A bar on a terminal, and a line now and then in a log; both on stderr."""
-    if sys.stderr.isatty():
-        from tqdm import tqdm
-
-        yield from tqdm(items, desc=label, total=total, mininterval=0.5)
-        return
-    import time
-
-    last = time.monotonic()
-    for done, item in enumerate(items, 1):
-        yield item
-        if time.monotonic() - last > PLAIN_LINE_S:
-            last = time.monotonic()
-            print(f"emoface: {label}: {done}/{total}", file=sys.stderr, flush=True)

@@ -6,7 +6,6 @@ import argparse
 import json
 
 from emoface.cli.options import add_threads
-from emoface_training.commands.train import guarded
 
 ENERGY_CLIPS = 300
 
@@ -46,28 +45,27 @@ def _run(args: argparse.Namespace) -> int:
     from emoface_training.evaluation.measured_models import open_model
     from emoface_training.vocabulary import EMOTIONS
 
-    def job() -> int:
-        if args.text is not None and len(args.sounds) > 1:
-            raise OptionsError(
-                f"got --text with {len(args.sounds)} sounds, expected one: put each text into a .txt beside its sound"
-            )
-        if args.emotion not in ("auto", *EMOTIONS):
-            raise OptionsError(f"got --emotion {args.emotion!r}, expected auto or one of {', '.join(EMOTIONS)}")
-        torch.set_num_threads(args.threads)
-        torch.set_flush_denormal(True)
-        model = open_model(args.model)
-        said = dict(_pronunciation(item) for item in args.pronounce)
-        recordings = [on_recordings.read_recording(sound, args.text, said) for sound in args.sounds]
-        train = []
-        if args.corpus:
-            references = Corpus.open(args.corpus).clips("train")
-            some = references[:: max(1, len(references) // ENERGY_CLIPS)]
-            train = ClipStore.load(some, model.fps, len(model.styles)).clips
-        report = on_recordings.evaluate(model, Rig.load(), recordings, args.emotion, args.level, train)
-        print(json.dumps(report) if args.json else on_recordings.table(report, args.events))
-        return 0
-
-    return guarded(job)
+    if args.text is not None and len(args.sounds) > 1:
+        raise OptionsError(
+            f"--text with {len(args.sounds)} sounds", "one", "Put each text into a .txt beside its sound."
+        )
+    if args.emotion not in ("auto", *EMOTIONS):
+        raise OptionsError(
+            f"--emotion {args.emotion!r}", f"auto or one of {', '.join(EMOTIONS)}", "Choose one of them."
+        )
+    torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)
+    model = open_model(args.model)
+    said = dict(_pronunciation(item) for item in args.pronounce)
+    recordings = [on_recordings.read_recording(sound, args.text, said) for sound in args.sounds]
+    train = []
+    if args.corpus:
+        references = Corpus.open(args.corpus).clips("train")
+        some = references[:: max(1, len(references) // ENERGY_CLIPS)]
+        train = ClipStore.load(some, model.fps, len(model.styles)).clips
+    report = on_recordings.evaluate(model, Rig.load(), recordings, args.emotion, args.level, train)
+    print(json.dumps(report) if args.json else on_recordings.table(report, args.events))
+    return 0
 
 
 def _pronunciation(item: str) -> tuple[str, str]:
@@ -77,5 +75,5 @@ def _pronunciation(item: str) -> tuple[str, str]:
     word, _, sounds = item.partition("=")
     names = sounds.upper().split()
     if not word or not names or not set(names) <= set(PHONEME_INDEX) - {SIL}:
-        raise OptionsError(f"got --pronounce {item!r}, expected WORD=SOUNDS in ARPAbet without stress: 'hue=HH Y UW'")
+        raise OptionsError(f"--pronounce {item!r}", "WORD=SOUNDS in ARPAbet without stress", "Write 'hue=HH Y UW'.")
     return word.lower(), " ".join(names)

@@ -75,29 +75,24 @@ def _add_calibration(parser: Any) -> None:
 
 
 def _import(args: argparse.Namespace) -> int:
-    from emoface_training.commands.train import guarded
+    from emoface_training.errors import OptionsError
+    from emoface_training.faceformer.published_file import FaceFormerFile, Mode
+    from emoface_training.models import checkpoint
 
-    def job() -> int:
-        from emoface_training.errors import OptionsError
-        from emoface_training.faceformer.published_file import FaceFormerFile, Mode
-        from emoface_training.models import checkpoint
-
-        out = Path(args.out)
-        if out.exists():
-            raise OptionsError(f"got --out {out}, which exists already; expected a new folder: choose another name")
-        file = FaceFormerFile(Path(args.file), args.variant, args.encoder_heads)
-        mode = Mode(args.mode, args.window, args.look_ahead, args.block, args.left, args.right, args.position_right)
-        subjects = None if args.subjects is None else [name.strip() for name in args.subjects.split(",")]
-        face = _face(args, file)
-        model = file.model(mode, subjects, _speech(args.calibrate))
-        checkpoint.save(out, model, face=face)
-        c = model.config
-        print(f"{out}: {c.vertices} vertices, {len(c.styles)} styles, {c.fps} fps, mode {args.mode}")
-        if face is None:
-            print("No face is stored: give `emoface export` one with --face.")
-        return 0
-
-    return guarded(job)
+    out = Path(args.out)
+    if out.exists():
+        raise OptionsError(f"--out {out}, which exists already", "a new folder", "Choose another name.")
+    file = FaceFormerFile(Path(args.file), args.variant, args.encoder_heads)
+    mode = Mode(args.mode, args.window, args.look_ahead, args.block, args.left, args.right, args.position_right)
+    subjects = None if args.subjects is None else [name.strip() for name in args.subjects.split(",")]
+    face = _face(args, file)
+    model = file.model(mode, subjects, _speech(args.calibrate))
+    checkpoint.save(out, model, face=face)
+    c = model.config
+    print(f"{out}: {c.vertices} vertices, {len(c.styles)} styles, {c.fps} fps, mode {args.mode}")
+    if face is None:
+        print("No face is stored: give `emoface export` one with --face.")
+    return 0
 
 
 def _face(args: argparse.Namespace, file: Any) -> Any:
@@ -111,45 +106,45 @@ def _face(args: argparse.Namespace, file: Any) -> Any:
         _, face = open_for_training(args.data)
         source = args.data
         if not isinstance(face, DatasetFace):
-            raise OptionsError(f"got --data {args.data}, a synthetic corpus; expected VOCASET or BIWI, see --face")
+            raise OptionsError(
+                f"--data {args.data}, a synthetic corpus",
+                "VOCASET or BIWI",
+                "Give such a folder, or a mesh with --face.",
+            )
     elif args.face is not None:
         template, faces = read_mesh(args.face)
         source = args.face
         if faces is None:
-            raise OptionsError(f"got --face {args.face} without triangles, expected a mesh: give a file with `faces`")
+            raise OptionsError(f"--face {args.face} without triangles", "a mesh", "Give a file with `faces`.")
         face = DatasetFace(template, faces, {}, file.variant.unit_in_metres)
     else:
         return None
     if len(face.template) != file.vertices:
         raise OptionsError(
-            f"got {source} with {len(face.template)} vertices, expected the {file.vertices} of {file.path}: give the "
-            "face that it was trained on"
+            f"{source} with {len(face.template)} vertices",
+            f"the {file.vertices} of {file.path}",
+            "Give the face that it was trained on.",
         )
     return face
 
 
 def _deviation(args: argparse.Namespace) -> int:
-    from emoface_training.commands.train import guarded
+    from emoface_training.faceformer.deviation import deviations, table
+    from emoface_training.faceformer.published_file import FaceFormerFile, Mode
 
-    def job() -> int:
-        from emoface_training.faceformer.deviation import deviations, table
-        from emoface_training.faceformer.published_file import FaceFormerFile, Mode
-
-        file = FaceFormerFile(Path(args.file), args.variant, args.encoder_heads)
-        modes = [Mode("window", n, args.look_ahead, args.block) for n in _numbers("--windows", args.windows)]
-        calibration = _speech(args.calibrate)
-        if calibration:
-            modes += [Mode("band", left=n, right=args.right) for n in _numbers("--bands", args.bands)]
-        else:
-            print("band mode is left out: it needs speech to calibrate on (--calibrate)", file=sys.stderr)
-        rows = list(deviations(file, modes, _speech(args.audio), calibration))
-        if args.json:
-            print(json.dumps({"file": args.file, "rows": [_row(row) for row in rows]}))
-        else:
-            print(table(rows))
-        return 0
-
-    return guarded(job)
+    file = FaceFormerFile(Path(args.file), args.variant, args.encoder_heads)
+    modes = [Mode("window", n, args.look_ahead, args.block) for n in _numbers("--windows", args.windows)]
+    calibration = _speech(args.calibrate)
+    if calibration:
+        modes += [Mode("band", left=n, right=args.right) for n in _numbers("--bands", args.bands)]
+    else:
+        print("band mode is left out: it needs speech to calibrate on (--calibrate)", file=sys.stderr)
+    rows = list(deviations(file, modes, _speech(args.audio), calibration))
+    if args.json:
+        print(json.dumps({"file": args.file, "rows": [_row(row) for row in rows]}))
+    else:
+        print(table(rows))
+    return 0
 
 
 def _row(row: Any) -> dict[str, Any]:
@@ -165,7 +160,9 @@ def _numbers(option: str, text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
-        raise OptionsError(f"got {option} {text}, expected whole numbers separated by commas, such as 50,100") from None
+        raise OptionsError(
+            f"{option} {text}", "whole numbers separated by commas", "Write for example 50,100."
+        ) from None
 
 
 def _speech(paths: list[str] | None) -> list[Any]:

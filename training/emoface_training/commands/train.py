@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 
 from emoface.cli.options import add_threads
 from emoface_training.commands.dataset_options import add_dataset_options
+from emoface_training.commands.progress import bar
 
 
 def register(subparsers: argparse._SubParsersAction) -> None:
@@ -39,47 +39,24 @@ def _train(args: argparse.Namespace) -> int:
     from emoface_training.loop.processes import Processes
     from emoface_training.runs import training_run
 
-    def job() -> int:
-        chosen = training_run.with_overrides(
-            options.load(args.config), args.max_minutes, args.max_steps, args.scheme, args.fusion, args.max_epochs
-        )
-        dataset, face = open_for_training(args.data, args.kind, args.masks, args.partial)
-        processes = Processes.start(args.cpu)
-        summary = training_run.train(
-            chosen,
-            dataset,
-            None if args.stage == "a" else face,
-            args.out,
-            args.stage,
-            args.resume,
-            args.threads,
-            args.encoders,
-            args.model,
-            _bar("reading clips") if processes.main else lambda clips: clips,
-            processes,
-        )
-        if processes.main:
-            print(json.dumps({k: v for k, v in summary.items() if k != "model"}, indent=1))
-        return 0
-
-    return guarded(job)
-
-
-def guarded(job) -> int:  # type: ignore[no-untyped-def]
-    """Deliberate errors become one line on stderr and their exit code."""
-    from emoface_training.errors import CheckpointError, CorpusError, DivergedError, OptionsError, TrainingInterrupted
-
-    try:
-        return job()
-    except TrainingInterrupted as stopped:
-        print(f"emoface: {stopped}", file=sys.stderr)
-        return stopped.exit_code
-    except (OptionsError, CheckpointError, CorpusError, DivergedError) as error:
-        print(f"emoface: error: {error}", file=sys.stderr)
-        return getattr(error, "exit_code", 2)
-
-
-def _bar(label: str):  # type: ignore[no-untyped-def]
-    from tqdm import tqdm
-
-    return lambda items: tqdm(items, desc=label, mininterval=2.0, disable=None)
+    chosen = training_run.with_overrides(
+        options.load(args.config), args.max_minutes, args.max_steps, args.scheme, args.fusion, args.max_epochs
+    )
+    dataset, face = open_for_training(args.data, args.kind, args.masks, args.partial)
+    processes = Processes.start(args.cpu)
+    summary = training_run.train(
+        chosen,
+        dataset,
+        None if args.stage == "a" else face,
+        args.out,
+        args.stage,
+        args.resume,
+        args.threads,
+        args.encoders,
+        args.model,
+        bar("reading clips") if processes.main else lambda clips: clips,
+        processes,
+    )
+    if processes.main:
+        print(json.dumps({k: v for k, v in summary.items() if k != "model"}, indent=1))
+    return 0

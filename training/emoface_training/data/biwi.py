@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 
+from emoface_training.errors import DatasetError
 from emoface_training.vocabulary import NEUTRAL, UNKNOWN_EMOTION
 
 from .folder_layout import FolderLayout, TakeName
@@ -43,6 +44,10 @@ class Biwi(FolderLayout):
     def parse(cls, stem: str) -> TakeName:
         found = re.fullmatch(r"([FM]\d+)_(e?)(\d+)", stem)
         if found is None:
-            raise ValueError(f"a name {stem!r}, expected one such as F2_e01 (emotional) or F2_01 (neutral)")
+            raise DatasetError(
+                f"a take named {stem!r}",
+                "F2_e01 (emotional), F2_01 (neutral) or so",
+                "Rename the file, or move it away.",
+            )
         subject, emotional, sentence = found.groups()
         return TakeName(subject, int(sentence), UNKNOWN_EMOTION if emotional else NEUTRAL)

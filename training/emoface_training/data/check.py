@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from emoface_training.errors import CorpusError, DatasetError
+from emoface_training.errors import CorpusError, DatasetError, SpeechError
 from emoface_training.vocabulary import EMOTIONS
 
 from .corpus import Corpus, frame_count, read_shard
@@ -54,7 +54,7 @@ def check(
     dataset = RECORDED[kind].survey(root, masks)
     report = Report(kind, dataset.title, str(root))
     report.notes += dataset.notes
-    report.problems += [problem.text for problem in dataset.problems]
+    report.problems += [str(problem.error) for problem in dataset.problems]
     _recorded_counts(report, dataset)
     largest = 0.0
     for take in progress(dataset.takes):
@@ -62,7 +62,7 @@ def check(
             for start in range(0, take.motion.frames, CHUNK):
                 largest = max(largest, float(np.abs(take.motion.offsets(start, start + CHUNK)).max()))
             take.sound()
-        except DatasetError as error:
+        except (DatasetError, SpeechError) as error:
             report.problems.append(str(error))
     report.counts["largest_offset_mm"] = round(1000.0 * largest * dataset.unit_in_metres, 3)
     return report
@@ -129,7 +129,7 @@ def _check_synthetic(root: Path, progress: Progress) -> Report:
         texts |= {clip.text for clip in clips}
         emotions |= {clip.emotion for clip in clips}
         if not clips:
-            report.problems.append(f"{root}: split {name!r} is empty: run 'emoface data synth' again")
+            report.problems.append(_synthetic(f"{root}: split {name!r} without clips", "some"))
         for path in progress(sorted({clip.path for clip in clips})):
             report.problems += _shard_problems(path)
     report.counts = {
@@ -142,8 +142,12 @@ def _check_synthetic(root: Path, progress: Progress) -> Report:
         "split_ratio": ":".join(str(split["clips"]) for split in report.splits.values()),
     }
     for actor in sorted(set(corpus.actors) - actors):
-        report.problems.append(f"{root}: training actor {actor} has no clips: run 'emoface data synth' again")
+        report.problems.append(_synthetic(f"{root}: training actor {actor} without clips", "some"))
     return report
+
+
+def _synthetic(got: str, expected: str) -> str:
+    return str(CorpusError(got, expected, "Remove what is damaged and run `emoface data synth` again."))
 
 
 def _shard_problems(path: Path) -> list[str]:
@@ -153,11 +157,13 @@ def _shard_problems(path: Path) -> list[str]:
         return [str(error)]
     found = []
     if not np.isfinite(shard["parameters"]).all():
-        found.append(f"{path}: got NaN or infinite rig parameters, expected finite ones: make this shard again")
+        found.append(_synthetic(f"{path}: NaN or infinite rig parameters", "finite ones"))
     samples, frames = np.diff(shard["audio_offsets"]), np.diff(shard["parameter_offsets"])
     for i, (count, rows) in enumerate(zip(samples.tolist(), frames.tolist(), strict=True)):
         if rows != frame_count(count):
-            found.append(f"{path}: clip {i}: got {rows} frames for {count} samples, expected {frame_count(count)}")
+            found.append(
+                _synthetic(f"{path}: clip {i} with {rows} frames for {count} samples", f"{frame_count(count)}")
+            )
     return found
 
 

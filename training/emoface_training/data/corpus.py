@@ -56,8 +56,9 @@ def write_shard(path: Path, clips: Sequence[RawClip]) -> None:
     for clip in clips:
         if len(clip.parameters) != frame_count(len(clip.audio)):
             raise CorpusError(
-                f"got {len(clip.parameters)} frames for {len(clip.audio)} samples, "
-                f"expected {frame_count(len(clip.audio))}: make parameters with frame_count()"
+                f"{len(clip.parameters)} frames for {len(clip.audio)} samples",
+                f"{frame_count(len(clip.audio))}",
+                "Make parameters with frame_count().",
             )
     segments = [(i, segment) for i, clip in enumerate(clips) for segment in clip.segments]
     arrays = {
@@ -95,7 +96,9 @@ def read_shard(path: Path, names: Sequence[str] | None = None) -> dict[str, np.n
             return {name: stored[name] for name in names or stored.files}
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise CorpusError(
-            f"{path} is not a readable shard ({error}): delete it and run 'emoface data synth' again"
+            f"{path}, which cannot be read ({error})",
+            "a shard of a corpus",
+            "Delete it and run `emoface data synth` again.",
         ) from error
 
 
@@ -170,25 +173,30 @@ class Corpus:
         path = root / DESCRIPTION
         if not path.is_file():
             raise CorpusError(
-                f"got {root}, which has no {DESCRIPTION}: make a corpus with 'emoface data synth --out {root}'"
+                f"{root} without {DESCRIPTION}",
+                "the folder of a corpus",
+                f"Make one with `emoface data synth --out {root}`.",
             )
         try:
             description = json.loads(path.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise CorpusError(f"{path} is not valid JSON ({error}): run 'emoface data synth' again") from error
+            raise CorpusError(
+                f"{path}, which is no JSON ({error})", "the description of a corpus", "Run `emoface data synth` again."
+            ) from error
         wanted = {"format": FORMAT, "fps": FPS, "sample_rate": SAMPLE_RATE}
         for field, expected in (*wanted.items(), ("parameters", list(RIG_PARAMETERS)), ("emotions", list(EMOTIONS))):
             if description.get(field) != expected:
                 raise CorpusError(
-                    f"{path}, field {field!r}: got {description.get(field)!r}, expected {expected!r}; "
-                    "make the corpus again with this version of emoface"
+                    f"{path}, field {field!r}: {description.get(field)!r}",
+                    repr(expected),
+                    "Make the corpus again with this version of emoface.",
                 )
         return cls(root, description)
 
     def clips(self, split: str) -> list[ClipRef]:
         """All clips of a split that are on disk, in the order in which they were made."""
         if split not in self.splits:
-            raise CorpusError(f"got the split {split!r}, expected one of {', '.join(self.splits)}")
+            raise CorpusError(f"the split {split!r}", f"one of {', '.join(self.splits)}", "Choose one of them.")
         indices = {name: i for i, name in enumerate(self.actors)}
         refs: list[ClipRef] = []
         for path in sorted((self.root / split).glob("*/[0-9]*.npz"), key=lambda p: (p.stem, p.parent.name)):

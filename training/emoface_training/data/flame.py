@@ -44,9 +44,7 @@ class Flame:
         data = read_pickle(Path(path))
         missing = [name for name in FIELDS if not isinstance(data, dict) or name not in data]
         if missing:
-            raise DatasetError(
-                f"got {path} without {', '.join(missing)}, expected FLAME's model file: see flame.is.tue.mpg.de"
-            )
+            raise DatasetError(f"{path} without {', '.join(missing)}", "FLAME's model file", "See flame.is.tue.mpg.de.")
         try:
             arrays = {name: as_array(data[name]) for name in FIELDS}
             template = arrays["v_template"].astype(np.float32).reshape(-1, 3)
@@ -58,7 +56,7 @@ class Flame:
             parents = arrays["kintree_table"].astype(np.int64).reshape(2, JOINTS)[0]
         except ValueError as error:
             raise DatasetError(
-                f"got {path} with fields of other shapes ({error}), expected FLAME's model file"
+                f"{path} with fields of other shapes ({error})", "FLAME's model file", "See flame.is.tue.mpg.de."
             ) from None
         parents[0] = -1
         numbers = (directions, np.ascontiguousarray(pose), joints, parents, weights)

@@ -11,7 +11,7 @@ import numpy as np
 
 from emoface.errors import EmoFaceError
 from emoface.template_files import read_mesh
-from emoface_training.errors import DatasetError
+from emoface_training.errors import DatasetError, SpeechError
 from emoface_training.vocabulary import UNKNOWN_EMOTION
 
 from .restricted_pickle import as_array, read_pickle
@@ -38,15 +38,15 @@ class FolderLayout(VertexDataset):
 
     @classmethod
     def parse(cls, stem: str) -> TakeName:
-        """Subject, sentence and labels of a file's name. Raises ValueError for another form of name."""
-        raise ValueError(f"a name {stem!r} of no layout")
+        """Subject, sentence and labels of a file's name. Raises DatasetError for another form of name."""
+        raise NotImplementedError
 
     @classmethod
     def scan(cls, root: Path) -> Scan:
         motions = {path.stem: path for path in sorted((root / "vertices_npy").glob("*.npy"))}
         sounds = {path.stem: path for path in sorted((root / "wav").glob("*.wav"))}
         if not motions:
-            raise DatasetError(f"got {root} without vertices_npy/*.npy, expected {cls.layout}: see docs/datasets.md")
+            raise DatasetError(f"{root} without vertices_npy/*.npy", f"{cls.layout}", "See docs/datasets.md.")
         problems: list[Problem] = []
         scan = Scan(templates=read_templates(root, problems), problems=problems)
         scan.faces = triangles(root, scan)
@@ -56,9 +56,8 @@ class FolderLayout(VertexDataset):
         for stem in sorted(motions.keys() & sounds.keys()):
             try:
                 scan.takes.append(cls._take(stem, motions[stem], sounds[stem], scan.templates))
-            except (DatasetError, ValueError) as error:
-                text = str(error) if isinstance(error, DatasetError) else f"{motions[stem]}: got {error}"
-                scan.problems.append(Problem(text, "take", stem))
+            except (DatasetError, SpeechError) as error:
+                scan.problems.append(Problem(error, "take", stem))
         return scan
 
     @classmethod
@@ -66,11 +65,17 @@ class FolderLayout(VertexDataset):
         name = cls.parse(stem)
         template = templates.get(name.subject)
         if template is None:
-            raise DatasetError(f"{motion}: got no template of {name.subject}, expected one in templates.pkl")
+            raise DatasetError(
+                f"{motion} without a template of {name.subject}",
+                "one in templates.pkl",
+                "Add it, or move the subject's files away.",
+            )
         rows = open_rows(motion)
         if rows.shape[1] != template.size:
             raise DatasetError(
-                f"{motion}: got {rows.shape[1] // 3} vertices, expected the {len(template)} of the subject's template"
+                f"{motion} with {rows.shape[1] // 3} vertices",
+                f"the {len(template)} of the subject's template",
+                "All sequences of a dataset share one topology.",
             )
         step = cls.source_fps // cls.fps
         samples, rate = sound_length(sound)
@@ -95,12 +100,14 @@ def read_templates(root: Path, problems: list[Problem]) -> dict[str, np.ndarray]
             with np.load(path, allow_pickle=False) as stored:
                 raw = {name: stored[name] for name in stored.files}
         except (OSError, ValueError, zipfile.BadZipFile) as error:
-            raise DatasetError(f"got {path}, which cannot be read ({error}); expected arrays by subject") from None
+            raise DatasetError(
+                f"{path}, which cannot be read ({error})", "arrays by subject", "Copy it again."
+            ) from None
     else:
         path = root / "templates.pkl"
         raw = read_pickle(path)
     if not isinstance(raw, dict) or not raw:
-        raise DatasetError(f"got {path} with a {type(raw).__name__}, expected neutral faces [V, 3] by subject")
+        raise DatasetError(f"{path} with a {type(raw).__name__}", "neutral faces [V, 3] by subject", "Copy it again.")
     found = {}
     for name, value in raw.items():
         try:
@@ -109,10 +116,12 @@ def read_templates(root: Path, problems: list[Problem]) -> dict[str, np.ndarray]
                 raise ValueError("NaN or infinite vertices")
             found[str(name)] = template
         except (TypeError, ValueError) as error:
-            problems.append(Problem(f"{path}: subject {name}: got {error}, expected a neutral face [V, 3]"))
+            got = f"{path}: subject {name} with {error}"
+            problems.append(Problem(DatasetError(got, "a neutral face [V, 3]", "Copy the file again.")))
     sizes = {len(template) for template in found.values()}
     if len(sizes) > 1:
-        problems.append(Problem(f"{path}: got templates of {sorted(sizes)} vertices, expected one topology"))
+        got = f"{path}: templates of {sorted(sizes)} vertices"
+        problems.append(Problem(DatasetError(got, "one topology", "Leave out the others.")))
     return found
 
 
@@ -134,23 +143,26 @@ def triangles(root: Path, scan: Scan) -> np.ndarray | None:
         tried.append(f"{path}: {len(template)} vertices, {0 if faces is None else len(faces)} triangles")
     scan.problems.append(
         Problem(
-            f"{root}: got no mesh with the triangles of {sorted(vertices)} vertices ({'; '.join(tried) or 'no file'}), "
-            "expected a .ply such as templates/FLAME_sample.ply or templates/BIWI.ply: see docs/datasets.md"
+            DatasetError(
+                f"{root}: no mesh with the triangles of {sorted(vertices)} vertices ({'; '.join(tried) or 'no file'})",
+                "a .ply such as templates/FLAME_sample.ply or templates/BIWI.ply",
+                "See docs/datasets.md.",
+            )
         )
     )
     return None
 
 
 def sound_length(path: Path) -> tuple[int, int]:
-    """Samples and rate of a sound file. Raises DatasetError when it cannot be read."""
+    """Samples and rate of a sound file. Raises SpeechError when it cannot be read."""
     import soundfile
 
     try:
         info = soundfile.info(str(path))
     except (RuntimeError, OSError) as error:
-        raise DatasetError(f"got {path}, which is no sound file ({error}); copy it again") from None
+        raise SpeechError(f"{path}, which is no sound file ({error})", "a WAV file", "Copy it again.") from None
     if not info.frames:
-        raise DatasetError(f"got {path} without samples, expected speech: copy it again")
+        raise SpeechError(f"{path} without samples", "speech", "Copy it again.")
     return info.frames, info.samplerate
 
 
@@ -160,5 +172,5 @@ def read_sound(path: Path) -> tuple[np.ndarray, int]:
 
     samples, rate = soundfile.read(str(path), dtype="float32", always_2d=True)
     if not np.isfinite(samples).all():
-        raise DatasetError(f"got {path} with NaN samples, expected finite ones: convert it again")
+        raise SpeechError(f"{path} with NaN samples", "finite ones", "Convert it again.")
     return samples.mean(1), rate

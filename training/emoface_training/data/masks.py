@@ -40,8 +40,9 @@ def read_masks(path: Path, vertices: int) -> dict[str, np.ndarray]:
     masks = {str(name): _indices(path, str(name), value, vertices) for name, value in raw.items()}
     if "lips" not in masks:
         raise DatasetError(
-            f"got {path} with masks {sorted(masks)}, expected `lips` (and `eyes_forehead`) among them: see "
-            "docs/datasets.md, masks"
+            f"{path} with masks {sorted(masks)}",
+            "`lips` (and `eyes_forehead`) among them",
+            "See docs/datasets.md, masks.",
         )
     return masks
 
@@ -68,9 +69,11 @@ def _read(path: Path) -> Mapping[str, Any]:
         else:
             raise ValueError("its name ends in none of .json, .npz, .pkl and it is no folder")
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"got {path}, which is no file of masks ({error}); see docs/datasets.md, masks") from None
+        raise DatasetError(
+            f"{path}, which cannot be read ({error})", "a file of masks", "See docs/datasets.md, masks."
+        ) from None
     if not isinstance(data, Mapping):
-        raise DatasetError(f"got {path} with a {type(data).__name__}, expected masks by name: see docs/datasets.md")
+        raise DatasetError(f"{path} with a {type(data).__name__}", "masks by name", "See docs/datasets.md.")
     return data
 
 
@@ -83,7 +86,8 @@ def _indices(path: Path, name: str, value: Any, vertices: int) -> np.ndarray:
         numbers = array.dtype.kind in "iu" and len(array)
         found = f"indices {array[0]}..{array[-1]}" if numbers else f"{len(array)} {array.dtype} values"
         raise DatasetError(
-            f"got {path}, mask {name!r} with {found}; expected vertex indices 0..{vertices - 1}: use the masks of "
-            "this dataset's own topology"
+            f"{path}, mask {name!r} with {found}",
+            f"vertex indices 0..{vertices - 1}",
+            "Use the masks of this dataset's own topology.",
         )
     return array.astype(np.int32)

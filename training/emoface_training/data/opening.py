@@ -28,13 +28,14 @@ def detect_kind(root: str | Path) -> str:
         for dataset in (Ravdess3D, Biwi, Vocaset):
             try:
                 dataset.parse(path.stem)
-            except ValueError:
+            except DatasetError:
                 continue
             return dataset.kind
     layouts = "; ".join(f"{dataset.kind}: {dataset.layout}" for dataset in RECORDED.values())
     raise DatasetError(
-        f"got {root}, which is no known dataset; expected one of: {layouts}; synthetic: {DESCRIPTION}. "
-        "See docs/datasets.md, or name the layout with --kind"
+        f"{root}, which is no known dataset",
+        f"one of: {layouts}; synthetic: {DESCRIPTION}",
+        "See docs/datasets.md, or name the layout with --kind.",
     )
 
 
@@ -50,7 +51,7 @@ def open_for_training(
         kind = detect_kind(root) if recorded else "synthetic"
     if kind == "synthetic":
         if masks is not None:
-            raise DatasetError("got --masks with the synthetic corpus, expected none: its face has its own masks")
+            raise DatasetError("--masks with the synthetic corpus", "none", "Its face has its own masks.")
         from .synthetic.rig import Rig
 
         return Corpus.open(root), Rig.load()

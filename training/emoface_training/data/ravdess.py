@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import re
 
+from emoface_training.errors import DatasetError
+
 from .folder_layout import FolderLayout, TakeName
 from .vertex_dataset import SplitRule
 
@@ -21,16 +23,22 @@ RULES = {
 def parse_name(stem: str) -> TakeName:
     """Labels of a name such as 01-01-03-02-01-02-12.
 
-    Its numbers: modality, channel, emotion, intensity, statement, repetition, actor. Raises ValueError for another
+    Its numbers: modality, channel, emotion, intensity, statement, repetition, actor. Raises DatasetError for another
     form, for song, and for codes that RAVDESS does not have.
     """
     found = re.fullmatch(r"0[123]-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)-(\d\d)", stem)
     if found is None:
-        raise ValueError(f"a name {stem!r}, expected RAVDESS' seven numbers such as 01-01-03-02-01-02-12")
+        raise DatasetError(
+            f"a take named {stem!r}",
+            "RAVDESS' seven numbers such as 01-01-03-02-01-02-12",
+            "Rename the file, or move it away.",
+        )
     channel, emotion, intensity, statement, repetition, actor = (int(part) for part in found.groups())
     in_range = 1 <= emotion <= 8 and intensity in (1, 2) and statement in (1, 2) and repetition in (1, 2)
     if channel != 1 or not in_range or not 1 <= actor <= 24:
-        raise ValueError(f"a name {stem!r} of song or with a code that RAVDESS' speech does not have")
+        raise DatasetError(
+            f"a take named {stem!r}", "speech, with codes that RAVDESS has", "Rename the file, or move it away."
+        )
     return TakeName(f"Actor_{actor:02d}", statement, emotion - 1, intensity - 1)
 
 

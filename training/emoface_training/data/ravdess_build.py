@@ -24,6 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from emoface.errors import RuntimeFailure
 from emoface_training.errors import DatasetError
 
 from .flame import SHAPE_COMPONENTS, Flame
@@ -42,17 +43,18 @@ Progress = Callable[[Iterable], Iterable]
 def convert_videos(videos: Path, out: Path, progress: Progress = lambda items: items) -> int:
     """Write `out/video_30fps/{take}.mp4` and `out/wav/{take}.wav`; returns the number of takes.
 
-    Takes that are already there are kept, so an interrupted run continues. Raises DatasetError without ffmpeg, without
-    videos, and when ffmpeg fails on one, naming it.
+    Takes that are already there are kept, so an interrupted run continues. Raises RuntimeFailure without ffmpeg,
+    DatasetError without videos, and when ffmpeg fails on one, naming it.
     """
     program = shutil.which("ffmpeg")
     if program is None:
-        raise DatasetError("got no ffmpeg on the path, expected it: install it (`apt install ffmpeg`)")
+        raise RuntimeFailure("no ffmpeg on the path", "it", "Install it: apt install ffmpeg")
     found = _speech_videos(videos)
     if not found:
         raise DatasetError(
-            f"got {videos} without speech videos, expected RAVDESS' Actor_*/01-01-*.mp4 (sound and video): unpack its "
-            "Video_Speech archives there"
+            f"{videos} without speech videos",
+            "RAVDESS' Actor_*/01-01-*.mp4 (sound and video)",
+            "Unpack its Video_Speech archives there.",
         )
     for folder in (VIDEO, SOUND):
         (out / folder).mkdir(parents=True, exist_ok=True)
@@ -67,7 +69,7 @@ def _speech_videos(videos: Path) -> list[Path]:
     for path in sorted(videos.rglob("01-*.mp4")):
         try:
             parse_name(path.stem)
-        except ValueError:  # song
+        except DatasetError:  # song
             continue
         found.append(path)
     return found
@@ -81,7 +83,9 @@ def _ffmpeg(program: str, source: Path, target: Path, options: list[str]) -> Non
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         fresh.unlink(missing_ok=True)
-        raise DatasetError(f"got {source}, on which ffmpeg failed ({done.stderr.strip()[:300]}): copy the video again")
+        raise DatasetError(
+            f"{source}, on which ffmpeg failed ({done.stderr.strip()[:300]})", "a video", "Copy it again."
+        )
     os.replace(fresh, target)
 
 
@@ -109,7 +113,7 @@ def read_codes(folder: Path) -> Codes:
             frames[int(found.group(1))] = path.parent
     if not frames:
         raise DatasetError(
-            f"got {folder} without 000001_000/exp.npy and so on, expected EMOCA's codes with --save_codes"
+            f"{folder} without 000001_000/exp.npy and so on", "EMOCA's codes", "Run EMOCA with --save_codes."
         )
     first = min(1, min(frames))
     rows: dict[str, dict[int, np.ndarray]] = {"exp": {}, "pose": {}, "shape": {}}
@@ -119,7 +123,9 @@ def read_codes(folder: Path) -> Codes:
     count = max(frames) - first + 1
     expression, pose = _table(rows["exp"], count, folder), _table(rows["pose"], count, folder)
     if pose.shape[1] != POSE:
-        raise DatasetError(f"got {folder} with poses of {pose.shape[1]} numbers, expected EMOCA's {POSE}")
+        raise DatasetError(
+            f"{folder} with poses of {pose.shape[1]} numbers", f"EMOCA's {POSE}", "Run EMOCA on this take again."
+        )
     return Codes(expression, pose, np.nanmean(_table(rows["shape"], count, folder), 0))
 
 
@@ -127,16 +133,18 @@ def _vector(path: Path) -> np.ndarray:
     try:
         values = np.load(path, allow_pickle=False).astype(np.float64).ravel()
     except (OSError, ValueError, EOFError) as error:
-        raise DatasetError(f"got {path}, which cannot be read ({error}); run EMOCA on this take again") from None
+        raise DatasetError(
+            f"{path}, which cannot be read ({error})", "an array of codes", "Run EMOCA on this take again."
+        ) from None
     if not len(values) or not np.isfinite(values).all():
-        raise DatasetError(f"got {path} with no or NaN values, expected finite codes: run EMOCA on this take again")
+        raise DatasetError(f"{path} with no or NaN values", "finite codes", "Run EMOCA on this take again.")
     return values
 
 
 def _table(rows: dict[int, np.ndarray], count: int, folder: Path) -> np.ndarray:
     widths = {len(row) for row in rows.values()}
     if len(widths) != 1:
-        raise DatasetError(f"got {folder} with codes of lengths {sorted(widths)}, expected one: do not mix models")
+        raise DatasetError(f"{folder} with codes of lengths {sorted(widths)}", "one", "Do not mix models.")
     table = np.full((count, widths.pop()), np.nan)
     for number, row in rows.items():
         table[number] = row
@@ -160,7 +168,9 @@ def build(
     folders = _take_folders(codes)
     if not folders:
         raise DatasetError(
-            f"got {codes} without folders named like RAVDESS' takes, expected EMOCA's output on {VIDEO}/"
+            f"{codes} without folders named like RAVDESS' takes",
+            f"EMOCA's output on {VIDEO}/",
+            "Run EMOCA on it, and give its output folder with --codes.",
         )
     read: dict[str, Codes] = {}
     left_out: dict[str, str] = {}
@@ -200,7 +210,7 @@ def _take_folders(codes: Path) -> dict[str, Path]:
     for path in sorted(codes.rglob("01-*")):
         try:
             parse_name(path.name)
-        except ValueError:
+        except DatasetError:
             continue
         if path.is_dir():
             found.setdefault(path.name, path)

@@ -99,18 +99,19 @@ def read_pickle(path: Path) -> Any:
     """
     path = Path(path)
     if not path.is_file():
-        raise DatasetError(f"got no file {path}, expected it in this layout: see docs/datasets.md")
+        raise DatasetError(f"no file {path}", "it in this layout", "See docs/datasets.md.")
     try:
         with path.open("rb") as stream:
             return RestrictedUnpickler(stream, encoding="latin1").load()
     except pickle.UnpicklingError as error:
         raise DatasetError(
-            f"got {path}, which is not only numpy arrays and plain containers ({error}); it was not loaded, since a "
-            "pickle can run any program: get the file from its publisher"
+            f"{path}, which is more than numpy arrays and plain containers ({error})",
+            "those alone: a pickle can run any program, so it was not loaded",
+            "Get the file from its publisher.",
         ) from None
     except (OSError, EOFError, ValueError, TypeError, AttributeError, IndexError, KeyError, ImportError) as error:
         raise DatasetError(
-            f"got {path}, which is no readable pickle ({error}); expected the published file: copy it again"
+            f"{path}, which is no readable pickle ({error})", "the published file", "Copy it again."
         ) from None
 
 

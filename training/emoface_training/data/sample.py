@@ -26,15 +26,14 @@ def open_rows(path: Path) -> np.ndarray:
     try:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise DatasetError(
-            f"got {path}, which cannot be read ({error}); expected a .npy array: copy it again"
-        ) from None
+        raise DatasetError(f"{path}, which cannot be read ({error})", "a .npy array", "Copy it again.") from None
     if rows.ndim == 3 and rows.shape[2] == 3:
         rows = rows.reshape(len(rows), -1)
     if rows.ndim != 2 or rows.shape[1] % 3 or rows.dtype.kind != "f":
         raise DatasetError(
-            f"got {path} with {rows.dtype} {rows.shape}, expected float vertices [frames, 3 V] or [frames, V, 3]: "
-            "export the vertices of one sequence again"
+            f"{path} with {rows.dtype} {rows.shape}",
+            "float vertices [frames, 3 V] or [frames, V, 3]",
+            "Export the vertices of one sequence again.",
         )
     return rows
 
@@ -62,16 +61,18 @@ class VertexMotion:
         file = open_rows(self.path)
         if file.shape[1] != self.template.size:
             raise DatasetError(
-                f"got {self.path} with {file.shape[1] // 3} vertices, expected the template's {len(self.template)}: "
-                "all sequences of a dataset share one topology"
+                f"{self.path} with {file.shape[1] // 3} vertices",
+                f"the template's {len(self.template)}",
+                "All sequences of a dataset share one topology.",
             )
         chosen = self.rows[start:stop]
         vertices = np.asarray(file[chosen], np.float32).reshape(-1, *self.template.shape)
         if not np.isfinite(vertices).all():
             bad = chosen[~np.isfinite(vertices).all((1, 2))]
             raise DatasetError(
-                f"got {self.path} with NaN or infinite vertices in row {bad[0]}, expected finite ones: repair or "
-                "remove that sequence (`emoface data check` lists all of them)"
+                f"{self.path} with NaN or infinite vertices in row {bad[0]}",
+                "finite ones",
+                "Repair or remove that sequence (`emoface data check` lists all of them).",
             )
         return vertices - self.template
 

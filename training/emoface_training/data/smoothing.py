@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from emoface_training.errors import DatasetError
+
 
 @dataclass(frozen=True)
 class Noise:
@@ -28,13 +30,13 @@ JAW_NOISE = Noise(process=21.0, measurement=1e-4)
 def smooth(values: np.ndarray, fps: int, noise: Noise) -> np.ndarray:
     """Smoothed float64 [T, C] of values [T, C]; rows of NaN are missing frames and are filled.
 
-    Raises ValueError when no row is present.
+    Raises DatasetError when no row is present.
     """
     from pykalman import KalmanFilter
 
     present = np.isfinite(values).all(1)
     if not present.any():
-        raise ValueError("no frame with coefficients, expected at least one")
+        raise DatasetError("no frame with coefficients", "at least one", "Leave this take out.")
     dt = 1.0 / fps
     transition = np.array([[1.0, dt], [0.0, 1.0]])
     process = noise.process * np.array([[dt**3 / 3, dt**2 / 2], [dt**2 / 2, dt]])

@@ -10,7 +10,7 @@ from typing import Literal
 
 import numpy as np
 
-from emoface_training.errors import DatasetError
+from emoface_training.errors import DatasetError, SpeechError
 from emoface_training.vocabulary import SAMPLE_RATE, UNKNOWN_EMOTION
 
 from .masks import find_masks, read_masks
@@ -56,7 +56,7 @@ class Take:
 class Problem:
     """What is wrong. scope: "take" (that take could be left out), "subject" (missing or extra), or "dataset"."""
 
-    text: str
+    error: DatasetError | SpeechError
     scope: Literal["take", "subject", "dataset"] = "dataset"
     take: str = ""
 
@@ -97,7 +97,7 @@ class VertexClip:
         """
         take = self.take
         if problem := length_problem(take, self.fps, self.source_fps):
-            raise DatasetError(problem)
+            raise problem
         audio = at_16_khz(*take.sound())
         frames = min(take.motion.frames, len(audio) * self.fps // SAMPLE_RATE)
         motion = VertexMotion(take.motion.path, take.motion.rows[:frames], take.motion.template)
@@ -139,7 +139,7 @@ class VertexDataset:
         self.splits = tuple(self.rules)
         self.actors = list(self.rules["train"].subjects)
         lengths = [(take.name, length_problem(take, self.fps, self.source_fps)) for take in self.takes]
-        self.problems += [Problem(text, "take", name) for name, text in lengths if text]
+        self.problems += [Problem(error, "take", name) for name, error in lengths if error]
         self._check_subjects()
         self.face = self._face(masks)
         self._check_splits()
@@ -162,20 +162,20 @@ class VertexDataset:
             dataset.problems = [problem for problem in dataset.problems if problem.scope == "dataset"]
             dataset._check_splits()
         if dataset.problems:
-            count = len(dataset.problems) - 1
-            more = f" ({count} more: `emoface data check {root}` lists them)" if count else ""
-            raise DatasetError(dataset.problems[0].text + more)
+            first, count = dataset.problems[0].error, len(dataset.problems) - 1
+            first.remedy += f" ({count} more: `emoface data check {root}` lists them)" if count else ""
+            raise first
         return dataset
 
     @classmethod
     def scan(cls, root: Path) -> Scan:
         """Read the folder's lists and headers, no vertices."""
-        raise DatasetError(f"got {root}, expected a layout of its own")
+        raise NotImplementedError
 
     def clips(self, split: str) -> list[VertexClip]:
         """References of a split in the order of their names. Raises DatasetError for an unknown split."""
         if split not in self.rules:
-            raise DatasetError(f"got the split {split!r}, expected one of {', '.join(self.rules)}")
+            raise DatasetError(f"the split {split!r}", f"one of {', '.join(self.rules)}", "Choose one of them.")
         rule = self.rules[split]
         index = {name: i for i, name in enumerate(self.actors)}
         return [
@@ -191,22 +191,22 @@ class VertexDataset:
 
     def _check_splits(self) -> None:
         for name in self.splits:
-            text = f"{self.root}: split {name!r} is empty, expected takes of {', '.join(self.rules[name].subjects)}"
-            if not self.clips(name) and text not in {problem.text for problem in self.problems}:
+            wanted = f"takes of {', '.join(self.rules[name].subjects)}"
+            error = DatasetError(f"{self.root}: split {name!r} without takes", wanted, "Complete the dataset.")
+            if not self.clips(name) and error.args not in {problem.error.args for problem in self.problems}:
                 # A held-out split may be absent where parts are left out, training and validation may not
                 scope = "subject" if name.startswith("test_") else "dataset"
-                self.problems.append(Problem(text, scope))
+                self.problems.append(Problem(error, scope))
 
     def _check_subjects(self) -> None:
         expected = {subject for rule in self.rules.values() for subject in rule.subjects}
         present = {take.subject for take in self.takes}
         for subject in sorted(expected - present):
-            text = f"{self.root}: subject {subject} is missing, expected all {len(expected)} of the papers' splits"
-            self.problems.append(Problem(text, "subject"))
+            got, wanted = f"{self.root}: subject {subject} is missing", f"all {len(expected)} of the papers' splits"
+            self.problems.append(Problem(DatasetError(got, wanted, "Add its files."), "subject"))
         for subject in sorted(present - expected):
-            known = ", ".join(sorted(expected))
-            text = f"{self.root}: subject {subject} is in no split, expected one of {known}: move its files away"
-            self.problems.append(Problem(text, "subject"))
+            got, wanted = f"{self.root}: subject {subject} is in no split", f"one of {', '.join(sorted(expected))}"
+            self.problems.append(Problem(DatasetError(got, wanted, "Move its files away."), "subject"))
 
     def _face(self, masks: Path | None) -> DatasetFace | None:
         """The mean of the training subjects' neutral faces with the topology's triangles; None where they lack."""
@@ -218,8 +218,11 @@ class VertexDataset:
         if not HEAD_M[0] <= size <= HEAD_M[1]:
             self.problems.append(
                 Problem(
-                    f"{self.root}: got templates that measure {size:.4g} m, expected {HEAD_M[0]} to {HEAD_M[1]} m: "
-                    f"they are not in this layout's unit ({self.unit})"
+                    DatasetError(
+                        f"{self.root}: templates that measure {size:.4g} m",
+                        f"{HEAD_M[0]} to {HEAD_M[1]} m",
+                        f"They are not in this layout's unit ({self.unit}): convert them.",
+                    )
                 )
             )
         path = masks or find_masks(self.root)
@@ -227,19 +230,21 @@ class VertexDataset:
         return DatasetFace(template, self.triangles, found, self.unit_in_metres)
 
 
-def length_problem(take: Take, fps: int, source_fps: int) -> str | None:
+def length_problem(take: Take, fps: int, source_fps: int) -> DatasetError | None:
     """What is wrong between the lengths of motion and sound, or None."""
     motion_s = take.motion.frames / fps
     if abs(motion_s - take.sound_s) <= LENGTH_TOLERANCE_S:
         return None
     rate = take.motion.frames * source_fps / fps / take.sound_s if take.sound_s > 0 else 0.0
     likely = next((known for known in LIKELY_RATES if abs(rate / known - 1) < 0.03), None)
-    hint = "they do not belong together, or one of them is cut off"
+    hint = "They do not belong together, or one of them is cut off."
     if likely not in (None, source_fps):
-        hint = f"the file seems to have {likely} fps where this layout has {source_fps}"
-    return (
-        f"{take.motion.path} ({take.name}): got {motion_s:.2f} s of motion and {take.sound_s:.2f} s of sound in "
-        f"{take.sound_file}, expected equal lengths within {LENGTH_TOLERANCE_S} s: {hint}"
+        hint = f"The file seems to have {likely} fps where this layout has {source_fps}."
+    return DatasetError(
+        f"{take.motion.path} ({take.name}): {motion_s:.2f} s of motion and {take.sound_s:.2f} s of sound in "
+        f"{take.sound_file}",
+        f"equal lengths within {LENGTH_TOLERANCE_S} s",
+        hint,
     )
 
 

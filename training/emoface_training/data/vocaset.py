@@ -38,10 +38,12 @@ RULES = {
 
 
 def sentence_number(text: str) -> int:
-    """The number at the end of `sentence07`. Raises ValueError when there is none."""
+    """The number at the end of `sentence07`. Raises DatasetError when there is none."""
     found = re.search(r"(\d+)$", text)
     if found is None:
-        raise ValueError(f"a name {text!r} without a sentence number, expected one such as sentence07")
+        raise DatasetError(
+            f"a take named {text!r}", "a sentence number: sentence07 or so", "Rename the file, or move it away."
+        )
     return int(found.group(1))
 
 
@@ -80,7 +82,9 @@ class VocasetRaw(VertexDataset):
         index, sounds = read_pickle(root / "subj_seq_to_idx.pkl"), read_pickle(root / "raw_audio_fixed.pkl")
         for name, value in (("subj_seq_to_idx.pkl", index), ("raw_audio_fixed.pkl", sounds)):
             if not isinstance(value, dict) or not all(isinstance(part, dict) for part in value.values()):
-                raise DatasetError(f"got {root / name} without subjects and sequences, expected nested dictionaries")
+                raise DatasetError(
+                    f"{root / name} without subjects and sequences", "nested dictionaries", "Copy it again."
+                )
         problems: list[Problem] = []
         scan = Scan(templates=read_templates(root, problems), problems=problems)
         scan.faces = triangles(root, scan)
@@ -89,7 +93,8 @@ class VocasetRaw(VertexDataset):
             if template is None or rows.shape[1] != template.size:
                 got = "no template" if template is None else f"{rows.shape[1] // 3} vertices"
                 size = "one in templates.pkl" if template is None else f"{len(template)}, as in its template"
-                scan.problems.append(Problem(f"{path}: subject {subject}: got {got}, expected {size}", "subject"))
+                error = DatasetError(f"{path}: subject {subject} with {got}", size, "Copy the files again.")
+                scan.problems.append(Problem(error, "subject"))
                 continue
             for sequence, frames in sequences.items():
                 sound = sounds.get(subject, {}).get(sequence)
@@ -101,8 +106,9 @@ class VocasetRaw(VertexDataset):
                     numbers = _rows(frames, len(rows))[:: cls.source_fps // cls.fps]
                     motion = VertexMotion(path, numbers, template)
                     scan.takes.append(cls._take(root, name, subject, sequence, motion, sound))
-                except ValueError as error:
-                    scan.problems.append(Problem(f"{root}: {name}: got {error}", "take", name))
+                except DatasetError as error:
+                    named = DatasetError(f"{root}: {name}: {error.got}", error.expected, error.remedy)
+                    scan.problems.append(Problem(named, "take", name))
         return scan
 
     @classmethod
@@ -122,10 +128,14 @@ def _given(samples: np.ndarray, rate: int) -> tuple[np.ndarray, int]:
 
 def _samples(sound: Any) -> tuple[np.ndarray, int]:
     if not isinstance(sound, dict) or not {"audio", "sample_rate"} <= set(sound):
-        raise ValueError("a sound that is no {audio, sample_rate}")
+        raise DatasetError("a sound that is no {audio, sample_rate}", "both", "Copy raw_audio_fixed.pkl again.")
     samples, rate = np.ravel(sound["audio"]), int(sound["sample_rate"])
     if not len(samples) or rate <= 0 or samples.dtype.kind not in "if" or not np.isfinite(samples).all():
-        raise ValueError(f"a sound of {len(samples)} {samples.dtype} samples at {rate} Hz, expected finite samples")
+        raise DatasetError(
+            f"a sound of {len(samples)} {samples.dtype} samples at {rate} Hz",
+            "finite samples",
+            "Copy raw_audio_fixed.pkl again.",
+        )
     return samples, rate
 
 
@@ -134,5 +144,5 @@ def _rows(frames: Any, count: int) -> np.ndarray:
     values = [frames[key] for key in sorted(frames)] if isinstance(frames, dict) else frames
     rows = np.asarray(values, np.int64).ravel()
     if not len(rows) or rows.min() < 0 or rows.max() >= count:
-        raise ValueError(f"rows outside 0..{count - 1}, expected rows of data_verts.npy")
+        raise DatasetError(f"rows outside 0..{count - 1}", "rows of data_verts.npy", "Copy subj_seq_to_idx.pkl again.")
     return rows

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from emoface_training.config import EncoderConfig
-from emoface_training.errors import BandError, CalibrationError, EncoderFolderError, EncoderWeightsError
+from emoface_training.errors import BandError, EncoderFolderError, EncoderStatisticsError, EncoderWeightsError
 from emoface_training.nn.wav2vec2 import HOP, OVERLAP, StreamingWav2Vec2
 from emoface_training.nn.windowed import make_encoder
 from emoface_training.vocabulary import SAMPLE_RATE
@@ -154,12 +154,13 @@ def calibrated(model: StreamingWav2Vec2, clips: Sequence[Tensor], normalise: boo
     """A copy whose utterance statistics are replaced by fixed ones measured on `clips` (each [N] at 16 kHz).
 
     Group norm over the whole utterance cannot stream; the mean and variance of all clips can. With `normalise` the
-    same is done for the input: its gain becomes one over the clips' RMS. Raises CalibrationError for silent clips.
+    same is done for the input: its gain becomes one over the clips' RMS. Raises
+    EncoderStatisticsError for silent clips.
     """
     samples = sum(len(clip) for clip in clips)
     power = sum(float(clip.double().square().sum()) for clip in clips)
     if samples < SAMPLE_RATE or power <= 1e-10 * samples:
-        raise CalibrationError(
+        raise EncoderStatisticsError(
             f"{samples / SAMPLE_RATE:.1f} s of audio with a mean power of {power / max(1, samples):.1e}",
             "at least a second of speech that is not silent",
             "Calibrate on the kind of speech that the encoder will hear.",

@@ -9,7 +9,7 @@ from typing import Any
 
 from emoface_training.config import EmoFaceConfig, FaceFormerConfig, config_class
 from emoface_training.encoders.pretrained import load_weights, normalises_input, read_config
-from emoface_training.errors import CalibrationError, OptionsError
+from emoface_training.errors import EncoderStatisticsError, OptionsError
 from emoface_training.nn.talking_model import TalkingModel
 
 ENCODERS = ("content_encoder", "emotion_encoder")
@@ -36,12 +36,14 @@ def resolve(model: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
         try:
             config = dataclasses.replace(read_config(folders[name]), **section)
         except TypeError as error:
-            raise OptionsError(f"got model.{name} with a wrong field ({error}): correct the config") from None
+            raise OptionsError(
+                f"model.{name} with a wrong field ({error})", "fields of EncoderConfig", "Correct the config."
+            ) from None
         if not config.streams and whole_clips:
             data[name] = dataclasses.asdict(config)
             continue
         if not config.streams:
-            raise CalibrationError(
+            raise EncoderStatisticsError(
                 f"model.{name} from {folders[name]}, which cannot stream: its band is unlimited or its group norm "
                 "needs the whole utterance",
                 "a band and calibrated statistics, or a window",
@@ -49,7 +51,7 @@ def resolve(model: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
             )
         # The first norm takes the level out again, unless a bias stands before it.
         if config.conv_bias and "input_gain" not in section and normalises_input(folders[name]):
-            raise CalibrationError(
+            raise EncoderStatisticsError(
                 f"model.{name} from {folders[name]}, trained on audio brought to variance 1 (do_normalize), "
                 "which a stream cannot do",
                 "input_gain, a fixed factor in its place",
@@ -62,10 +64,7 @@ def resolve(model: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
 
 def wanted_class(model: Mapping[str, Any]) -> type[EmoFaceConfig] | type[FaceFormerConfig]:
     """The configuration class that a `model` section asks for. Raises OptionsError for an unknown family."""
-    try:
-        return config_class(model.get("family", EmoFaceConfig.family))
-    except ValueError as error:
-        raise OptionsError(f"got a model section that does not fit ({error}): correct model.family") from None
+    return config_class(model.get("family", EmoFaceConfig.family))
 
 
 def load(model: TalkingModel, folders: Mapping[str, Path]) -> None:
@@ -82,11 +81,13 @@ def refuse_stage_a(model: Mapping[str, Any], folders: Mapping[str, Path]) -> Non
     """
     if not issubclass(wanted_class(model), EmoFaceConfig):
         raise OptionsError(
-            f"got a stage A for family {model['family']!r}, expected family emoface, which has the two encoders that "
-            "it trains: train those first, and give them to this family's stage B with --encoders RUN/stage_a"
+            f"a stage A for family {model['family']!r}",
+            "family emoface, which has the two encoders that it trains",
+            "Train those first, and give them to this family's stage B with --encoders RUN/stage_a.",
         )
     if folders:
         raise OptionsError(
-            f"got pretrained encoders ({', '.join(sorted(folders))}) and a stage A, expected one of them: remove the "
-            "section stage_a, or train with --stage b"
+            f"pretrained encoders ({', '.join(sorted(folders))}) and a stage A",
+            "one of them",
+            "Remove the section stage_a, or train with --stage b.",
         )

@@ -122,8 +122,9 @@ def calibration(clips: Sequence[StoredClip], seconds: float) -> tuple[dict[str, 
     """
     if seconds != 0 and not LEAST_SPEECH_S <= seconds <= LONGEST_S:
         raise OptionsError(
-            f"got {seconds:g} s of speech to calibrate on, expected 0 (none) or {LEAST_SPEECH_S:g} to {LONGEST_S}: "
-            "10 are enough"
+            f"{seconds:g} s of speech to calibrate on",
+            f"0 (none) or {LEAST_SPEECH_S:g} to {LONGEST_S}",
+            "10 are enough.",
         )
     takes: dict[str, list[int]] = defaultdict(list)
     taken: dict[str, float] = defaultdict(float)

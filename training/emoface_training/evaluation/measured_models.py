@@ -188,8 +188,9 @@ def open_model(source: str) -> EvaluatedModel:
         name, precision = source.rsplit("@", 1)
     if not _is_package(name):
         raise CheckpointError(
-            f"got {source}, which is no model; expected a checkpoint folder with {CONFIG} and {WEIGHTS} such as "
-            f'RUN/stage_b, an .emoface file, "{DEFAULT}", or one of the last two with a precision (default@fp32)'
+            f"{source}, which is no model",
+            f'a checkpoint folder with {CONFIG} and {WEIGHTS}, an .emoface file, or "{DEFAULT}"',
+            "Give for example RUN/stage_b, or a package with a precision: default@fp32.",
         )
     package = Package.load(name)
     model = PackageModel(package, precision=precision)
@@ -223,21 +224,24 @@ def _checkpoint_label(path: Path) -> str:
 def _check_rate(label: str, own: int, fps: int) -> None:
     if own != fps:
         raise OptionsError(
-            f"got a dataset of {fps} fps for a model of {own} ({label}), expected equal rates: evaluate each model on "
-            "data of the rate that it was trained with"
+            f"a dataset of {fps} fps for a model of {own} ({label})",
+            "equal rates",
+            "Evaluate each model on data of the rate that it was trained with.",
         )
 
 
 def _check_count(label: str, own: int, face: Face) -> None:
     if own != len(face.template):
         raise OptionsError(
-            f"got a face of {len(face.template)} vertices for a model of {own} ({label}), expected equal counts: "
-            "evaluate with the face that the model was trained on"
+            f"a face of {len(face.template)} vertices for a model of {own} ({label})",
+            "equal counts",
+            "Evaluate with the face that the model was trained on.",
         )
 
 
 def _other_topology(label: str, vertices: int) -> OptionsError:
     return OptionsError(
-        f"got a dataset whose face has the model's {vertices} vertices in another topology ({label}), expected the "
-        "triangles that it was trained on: evaluate it on data of its own topology"
+        f"a dataset whose face has the model's {vertices} vertices in another topology ({label})",
+        "the triangles that it was trained on",
+        "Evaluate it on data of its own topology.",
     )

@@ -132,15 +132,17 @@ def evaluate(
     references = corpus.clips(split)
     if not references or (clips is not None and clips < 1):
         raise OptionsError(
-            f"got no clips in split {split!r}, expected at least one: see what `emoface data check` says of the "
-            "dataset, or choose another --split and a larger --clips"
+            f"no clips in split {split!r}",
+            "at least one",
+            "See what `emoface data check` says of the dataset, or choose another --split and a larger --clips.",
         )
     store = ClipStore.load(progress("reading", references, len(references)), fps, len(first.styles))
     sounds, left = calibration(store.clips, calibrate)
     if not left:
         raise OptionsError(
-            f"got no clips in split {split!r} beside those to calibrate on, expected at least one: calibrate on fewer "
-            f"seconds than {calibrate:g}, or choose another --split"
+            f"no clips in split {split!r} beside those to calibrate on",
+            "at least one",
+            f"Calibrate on fewer seconds than {calibrate:g}, or choose another --split.",
         )
     store = ClipStore(left, fps, len(first.styles))
     chosen = store.spread(clips) if clips is not None else store.clips
@@ -195,8 +197,9 @@ def _require_finite(label: str, offsets: np.ndarray) -> None:
     """Raise CheckpointError for motion that cannot be measured."""
     if not np.isfinite(offsets).all():
         raise CheckpointError(
-            f"got NaN or infinite motion from {label}, expected finite offsets: its training diverged, or its file is "
-            "damaged; take an earlier checkpoint"
+            f"NaN or infinite motion from {label}",
+            "finite offsets",
+            "Its training diverged, or its file is damaged; take an earlier checkpoint.",
         )
 
 

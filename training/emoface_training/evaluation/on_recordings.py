@@ -69,7 +69,7 @@ def read_recording(
             text = _transcript(beside)
         alignment = speech_alignment.align(sound.samples, sound.rate, text, pronunciations)
     except AlignmentError as error:
-        raise AlignmentError(f"{path}: {error}") from error
+        raise AlignmentError(f"{path}: {error.got}", error.expected, error.remedy) from error
     mono = sound.samples.mean(1, dtype=np.float64)
     if sound.rate != SAMPLE_RATE:
         divisor = int(np.gcd(sound.rate, SAMPLE_RATE))
@@ -87,7 +87,7 @@ def _transcript(path: Path) -> str:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise AlignmentError(
-            f"got the transcript {path.name}, which cannot be read ({error}), expected UTF-8 text: save it as such"
+            f"the transcript {path.name}, which cannot be read ({error})", "UTF-8 text", "Save it as such."
         ) from error
 
 
@@ -173,9 +173,9 @@ def _check_face(model: EvaluatedModel, rig: MotionRig) -> None:
         apart = float(np.abs(model.package.face.template - rig.template).max())
         if apart > SAME_TEMPLATE_M:
             raise OptionsError(
-                f"got the package {model.label}, whose face is up to {1000 * apart:.2f} mm off this version's rig, "
-                "expected the rig that it was trained on, since the measures are on the rig's scale: use the version "
-                "of emoface that made the package, or train again"
+                f"the package {model.label}, whose face is up to {1000 * apart:.2f} mm off this version's rig",
+                "the rig that it was trained on, since the measures are on the rig's scale",
+                "Use the version of emoface that made the package, or train again.",
             )
 
 

@@ -17,7 +17,7 @@ import numpy as np
 from scipy.signal import resample_poly
 
 from emoface_training.data.synthetic.phonemes import PHONEME_INDEX, SIL, Segment, merge
-from emoface_training.errors import AlignmentError
+from emoface_training.errors import AlignmentError, SpeechEngineError
 from emoface_training.vocabulary import SAMPLE_RATE
 
 FRAME_S = 0.01
@@ -42,10 +42,10 @@ def words_of(text: str) -> list[str]:
     """Lower-case words with their apostrophes. Raises AlignmentError for figures and for a text without words."""
     plain = text.lower().replace("\N{RIGHT SINGLE QUOTATION MARK}", "'")
     if figure := re.search(r"\d\S*", plain):
-        raise AlignmentError(f"got the figure {figure.group()!r} in a transcript, expected words: write it as spoken")
+        raise AlignmentError(f"the figure {figure.group()!r} in a transcript", "words", "Write it as spoken.")
     words = [word.strip("'") for word in re.findall(r"[^\W\d_]+(?:'[^\W\d_]+)*'?", plain)]
     if not any(words):
-        raise AlignmentError(f"got the transcript {text[:40]!r}, expected at least one word: write what is said")
+        raise AlignmentError(f"the transcript {text[:40]!r}", "at least one word", "Write what is said.")
     return [word for word in words if word]
 
 
@@ -54,13 +54,13 @@ def to_aligner(samples: np.ndarray, rate: int) -> np.ndarray:
     mono = np.asarray(samples, np.float64)
     mono = mono.mean(1) if mono.ndim == 2 else mono
     if not np.isfinite(mono).all():
-        raise AlignmentError("got a recording with NaN or infinite samples, expected finite ones: record it again")
+        raise AlignmentError("a recording with NaN or infinite samples", "finite ones", "Record it again.")
     if rate != SAMPLE_RATE:
         divisor = gcd(rate, SAMPLE_RATE)
         mono = resample_poly(mono, SAMPLE_RATE // divisor, rate // divisor)
     peak = np.abs(mono).max(initial=0.0)
     if not peak > 0.0:
-        raise AlignmentError("got a recording that is digital silence, expected speech: see the file")
+        raise AlignmentError("a recording that is digital silence", "speech", "See the file.")
     # Digital silence in pauses has no logarithm; this is 80 dB below speech
     floor = np.random.default_rng(0).normal(0.0, 2.0, len(mono))
     return np.clip(np.round(mono / peak * PEAK + floor), -32768, 32767).astype(np.int16)
@@ -85,8 +85,9 @@ def align(
         if segments is not None:
             return Alignment(_covering(segments, len(audio) / SAMPLE_RATE), spoken, recognised)
     raise AlignmentError(
-        f"the text {spoken[:60]!r} could not be laid onto {len(audio) / SAMPLE_RATE:.1f} s of sound: see that it is "
-        "what is said, word for word, and cut long recordings into sentences"
+        f"the text {spoken[:60]!r}, which could not be laid onto {len(audio) / SAMPLE_RATE:.1f} s of sound",
+        "what is said, word for word",
+        "Correct the text, and cut long recordings into sentences.",
     )
 
 
@@ -96,7 +97,7 @@ def recognise(audio: np.ndarray) -> str:
     _decode(decoder, audio)
     hypothesis = decoder.hyp()
     if hypothesis is None or not hypothesis.hypstr.strip():
-        raise AlignmentError("the recogniser heard no words: give the transcript")
+        raise AlignmentError("a recording in which the recogniser heard no words", "speech", "Give the transcript.")
     return str(hypothesis.hypstr)
 
 
@@ -104,9 +105,7 @@ def _decoder(**settings: Any) -> Any:
     try:
         import pocketsphinx
     except ImportError as error:
-        raise AlignmentError(
-            f"got no PocketSphinx ({error}), expected it as the aligner: pip install 'emoface[speech]'"
-        ) from error
+        raise AlignmentError(f"no PocketSphinx ({error})", "the aligner", "pip install 'emoface[speech]'") from error
     return pocketsphinx.Decoder(loglevel="FATAL", **settings)
 
 
@@ -156,17 +155,17 @@ def _phones(alignment: Any, padding: float) -> Iterator[Segment]:
 def _pronounced(word: str) -> str:
     """ARPAbet of a word by eSpeak NG."""
     from emoface_training.data.synthetic import speech_espeak
-    from emoface_training.errors import CorpusError
 
     try:
         phonemes = [s.phoneme for s in speech_espeak.speak("en-us", [word], [1.0])[0].segments if s.phoneme != SIL]
-    except CorpusError as error:
+    except SpeechEngineError as error:
         raise AlignmentError(
-            f"got the word {word!r}, which the aligner's dictionary lacks, and eSpeak NG could not say it ({error}): "
-            f"give its sounds with --pronounce '{word}=M AH L IY AH'"
+            f"the word {word!r}, which the aligner's dictionary lacks, and eSpeak NG could not say it ({error.got})",
+            "one with known sounds",
+            f"Give them with --pronounce '{word}=M AH L IY AH'.",
         ) from error
     if not phonemes:
-        raise AlignmentError(f"got the word {word!r}, expected one with sounds: give them with --pronounce")
+        raise AlignmentError(f"the word {word!r}", "one with sounds", "Give them with --pronounce.")
     return " ".join(phonemes)
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from emoface_training.config import DecoderConfig, EncoderConfig, FaceFormerConfig, Resampling
 from emoface_training.data import biwi
 from emoface_training.encoders.pretrained import calibrated, convert_weights
-from emoface_training.errors import CalibrationError, FaceFormerFileError, OptionsError
+from emoface_training.errors import EncoderStatisticsError, FaceFormerFileError, OptionsError
 from emoface_training.nn.faceformer import FaceFormer
 from emoface_training.nn.motion_decoder import periodic_positions
 from emoface_training.nn.wav2vec2 import StreamingWav2Vec2
@@ -138,8 +138,9 @@ class FaceFormerFile:
         names = tuple(subjects) if subjects is not None else self.variant.subjects
         if len(names) != self.styles or len(set(names)) != len(names):
             raise OptionsError(
-                f"got {len(names)} subjects for {self.path}, expected the {self.styles} different ones of "
-                "obj_vector.weight: name them with --subjects, in the order of the training's --train_subjects"
+                f"{len(names)} subjects for {self.path}",
+                f"the {self.styles} different ones of obj_vector.weight",
+                "Name them with --subjects, in the order of the training's --train_subjects.",
             )
         d = DecoderConfig(width=self.width, heads=HEADS, period=self.period)
         if mode.name == "offline":
@@ -159,8 +160,8 @@ class FaceFormerFile:
         """The model in evaluation mode.
 
         calibration: speech [N] at 16 kHz that replaces what a stream cannot know, the utterance's statistics of a group
-        norm (band mode) or its level (encoders with biases before their first norm). Raises CalibrationError where it
-        is needed and missing, BandError, OptionsError.
+        norm (band mode) or its level (encoders with biases before their first norm). Raises EncoderStatisticsError
+        where it is needed and missing, BandError, OptionsError.
         """
         encoder = make_encoder(mode.of(self.encoder))
         self._load(encoder, _audio(self.tensors))
@@ -168,18 +169,13 @@ class FaceFormerFile:
         streaming, level = mode.name != "offline", encoder.config.conv_bias
         if streaming and ((grouped and mode.name == "band") or level):
             if not calibration:
-                raise CalibrationError(
+                raise EncoderStatisticsError(
                     f"{self.path} in {mode.name} mode without speech to calibrate on",
                     "the statistics that the whole clip has in the original",
                     "Give some minutes of speech with --calibrate, or use the window mode.",
                 )
             encoder = calibrated(encoder, calibration, normalise=level)
-        try:
-            model = FaceFormer(self.config(encoder.config, mode, subjects))
-        except ValueError as error:
-            if isinstance(error, OptionsError):
-                raise
-            raise OptionsError(f"got {mode} for {self.path}, which does not fit: {error}") from None
+        model = FaceFormer(self.config(encoder.config, mode, subjects))
         model.content_encoder.encoder.load_state_dict(encoder.state_dict())
         self._load(model.decoder.content_branch, self._branch(model.config.keys))
         return model.eval()
@@ -246,8 +242,9 @@ class FaceFormerFile:
         name = given or _BY_PERIOD.get(self.period)
         if name not in VARIANTS:
             raise OptionsError(
-                f"got {self.path} with a period of {self.period} frames, expected 30 (VOCASET) or 25 (BIWI): say with "
-                f"--variant which of {', '.join(VARIANTS)} its layout is"
+                f"{self.path} with a period of {self.period} frames",
+                "30 (VOCASET) or 25 (BIWI)",
+                f"Say with --variant which of {', '.join(VARIANTS)} its layout is.",
             )
         return name
 
@@ -266,8 +263,9 @@ class FaceFormerFile:
         hidden = shape(AUDIO + "feature_projection.projection.weight")[0]
         if heads is None and hidden % ENCODER_HEAD_WIDTH:
             raise OptionsError(
-                f"got {self.path} with an audio encoder of width {hidden}, expected a multiple of "
-                f"{ENCODER_HEAD_WIDTH}: say with --encoder-heads how many heads its attention has"
+                f"{self.path} with an audio encoder of width {hidden}",
+                f"a multiple of {ENCODER_HEAD_WIDTH}",
+                "Say with --encoder-heads how many heads its attention has.",
             )
         every = f"{_CONV}1.layer_norm.weight" in t  # layer norm behind every convolution: the "stable" family
         return EncoderConfig(
@@ -303,28 +301,34 @@ class FaceFormerFile:
         self, got: str, expected: str = "the keys and shapes of FaceFormer's published checkpoints"
     ) -> Exception:
         return FaceFormerFileError(
-            f"got {self.path} {got}; expected {expected}: give the .pth file that FaceFormer's main.py saved"
+            f"{self.path} {got}", f"{expected}", "Give the .pth file that FaceFormer's main.py saved."
         )
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """The state dict of a .pth file in float32. Raises FaceFormerFileError naming the file."""
     if not path.is_file():
-        raise FaceFormerFileError(f"got {path}, which is no file; expected a FaceFormer checkpoint such as vocaset.pth")
+        raise FaceFormerFileError(
+            f"{path}, which is no file", "a FaceFormer checkpoint", "Give one such as vocaset.pth."
+        )
     try:
         data: Any = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise FaceFormerFileError(
-            f"got {path}, which is more than tensors ({str(error).splitlines()[0][:120]}); expected a state dict: "
-            "other pickles can run code and are never loaded"
+            f"{path}, which is more than tensors ({str(error).splitlines()[0][:120]})",
+            "a state dict",
+            "Other pickles can run code and are never loaded.",
         ) from None
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise FaceFormerFileError(
-            f"got {path}, which cannot be read ({str(error).splitlines()[0][:120]}); expected a .pth file: copy it "
-            "again"
+            f"{path}, which cannot be read ({str(error).splitlines()[0][:120]})", "a .pth file", "Copy it again."
         ) from None
     if not isinstance(data, dict) or not all(isinstance(v, Tensor) for v in data.values()) or not data:
-        raise FaceFormerFileError(f"got {path} with a {type(data).__name__}, expected a state dict of tensors by name")
+        raise FaceFormerFileError(
+            f"{path} with a {type(data).__name__}",
+            "a state dict of tensors by name",
+            "Give what FaceFormer's main.py saved.",
+        )
     # Saved from several GPUs, all names begin with "module."
     return {str(name).removeprefix("module."): value.float() for name, value in data.items()}
 

@@ -34,8 +34,7 @@ class RunLog:
                 stream.write(json.dumps(row | finite(figures)) + "\n")
         except OSError as error:
             raise SaveError(
-                f"got {error} while writing {self.path}, expected room for the log: free some space and continue with "
-                "--resume"
+                f"{error} while writing {self.path}", "room for the log", "Free some space and continue with --resume."
             ) from error
         text = " ".join(f"{key} {value:.4g}" for key, value in figures.items())
         end = "\r" if kind == "train" and sys.stderr.isatty() else "\n"

@@ -49,8 +49,9 @@ class Processes:
         expected = int(os.environ.get("WORLD_SIZE", "1"))
         if accelerator.num_processes != expected:
             raise OptionsError(
-                f"got {accelerator.num_processes} process of the {expected} that WORLD_SIZE names, expected all of "
-                "them: start with `torchrun` or `accelerate launch`, or without WORLD_SIZE in the environment"
+                f"{accelerator.num_processes} process of the {expected} that WORLD_SIZE names",
+                "all of them",
+                "Start with `torchrun` or `accelerate launch`, or without WORLD_SIZE in the environment.",
             )
         return cls(accelerator.device, accelerator.num_processes, accelerator.process_index, accelerator)
 

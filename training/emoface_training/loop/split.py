@@ -30,9 +30,9 @@ class Split:
         parts = self.processes * self.accumulate
         if self.accumulate < 1 or parts > self.batch_size:
             raise OptionsError(
-                f"got batch_size {self.batch_size} for {self.processes} processes with accumulate {self.accumulate}, "
-                f"expected at least one clip for each of these {parts} parts (and accumulate at least 1): raise "
-                "batch_size, or lower accumulate or the number of processes"
+                f"batch_size {self.batch_size} for {self.processes} processes with accumulate {self.accumulate}",
+                f"at least one clip for each of these {parts} parts (and accumulate at least 1)",
+                "Raise batch_size, or lower accumulate or the number of processes.",
             )
 
     def _cut(self, part: int) -> int:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from emoface_training.data.sample import DatasetFace
-from emoface_training.errors import DivergedError
+from emoface_training.errors import CheckpointError, DivergedError
 from emoface_training.loop.budget import Budget
 from emoface_training.loop.learning_rate import one_cycle
 from emoface_training.loop.log import RunLog
@@ -86,6 +86,49 @@ class StageRun:
         self.saved_at = self.validated_at = self.budget.used
         self.mark, self.marked_step, self.waited = time.monotonic(), self.step, 0.0
 
+    def take_up(self) -> dict[str, Any] | None:
+        """Continue from the checkpoint, where there is one; returns the totals of a stage that is complete."""
+        if self.processes.main:
+            checkpoint.recover(self.place)
+        self.processes.wait()
+        if not (self.place / checkpoint.CONFIG).is_file():
+            return None
+        task = self.task
+        checkpoint.load_into(task.model, self.place)
+        state = checkpoint.load_state(self.place)
+        try:
+            data = state.get("data", task.data_size())
+            if data != task.data_size():
+                raise ValueError(f"it was trained on {data}, this is {task.data_size()}")
+            if task.extra is not None:
+                task.extra.load_state_dict(state["extra"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            if "scaler" in state:
+                self.scaler.load_state_dict(state["scaler"])
+        except (RuntimeError, KeyError, ValueError) as error:
+            raise CheckpointError(
+                f"a checkpoint in {self.place} that does not fit this configuration ({error})",
+                "one of the same configuration and data",
+                "Resume with those that started the run.",
+            ) from error
+        self.step, self.before, self.sums = state["step"], state["used"], state.get("sums", {})
+        return state["complete"]
+
+    @property
+    def validation_due(self) -> bool:
+        o = self.options
+        return self._due(o.validate_every_steps, o.validate_every_minutes, self.validated_at)
+
+    @property
+    def checkpoint_due(self) -> bool:
+        o = self.options
+        return self._due(o.checkpoint_every_steps, o.checkpoint_every_minutes, self.saved_at)
+
+    def _due(self, every_steps: int | None, every_minutes: float, last: float) -> bool:
+        if every_steps is not None:
+            return self.step % every_steps == 0
+        return self.budget.used - last > 60.0 * every_minutes
+
     def progress(self) -> float:
         """The share used; where it is a matter of time, the main process' clock counts."""
         share = self.budget.progress(self.step)
@@ -129,9 +172,10 @@ class StageRun:
             norm = 0.0
         if not math.isfinite(shown["loss"] + norm):
             raise DivergedError(
-                f"got a loss of {shown['loss']} with gradients of {norm} at step {self.step} of {self.task.name}, "
-                f"expected finite ones: lower learning_rate (now {self.options.learning_rate}) or clip_norm, and "
-                "resume from the last checkpoint"
+                f"a loss of {shown['loss']} with gradients of {norm} at step {self.step} of {self.task.name}",
+                "finite ones",
+                f"Lower learning_rate (now {self.options.learning_rate}) or clip_norm, and resume from the "
+                "last checkpoint.",
             )
         self.scaler.step(self.optimiser)
         self.scaler.update()

@@ -16,6 +16,8 @@ from typing import Protocol
 
 import numpy as np
 
+from emoface_training.errors import EmptySplitError
+
 
 def mask_hash(indices: np.ndarray) -> str:
     """SHA-256 of a vertex mask as little-endian int32 in C order, so that figures name the region they measure."""
@@ -89,7 +91,9 @@ class VertexMetrics:
     def figures(self) -> dict[str, float | str | int]:
         """LVE, EVE (m^2 and the root in mm), FDD (m^2), the RMS over all vertices (mm), and what was measured."""
         if not self._frames:
-            raise ValueError("got no frames, expected at least one clip: check the split and its length filter")
+            raise EmptySplitError(
+                "no frames", "at least one clip", "See what `emoface data check` says of the dataset."
+            )
         figures: dict[str, float | str | int] = {}
         if self.lips is not None:
             lve = self._lip_sum / self._frames

@@ -64,8 +64,9 @@ def save(
         shutil.rmtree(fresh, ignore_errors=True)
         kept = f"the previous checkpoint in {folder} is intact" if folder.exists() else "nothing was saved before"
         raise SaveError(
-            f"got {str(error).splitlines()[0]} while writing {folder / name}, expected room for the checkpoint: free "
-            f"some space and continue with --resume ({kept})"
+            f"{str(error).splitlines()[0]} while writing {folder / name}",
+            "room for the checkpoint",
+            f"Free some space and continue with --resume ({kept}).",
         ) from error
     shutil.rmtree(old, ignore_errors=True)
     if folder.exists():
@@ -95,13 +96,18 @@ def load_weights(folder: Path) -> tuple[dict[str, Tensor], ModelConfig]:
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise CheckpointError(
-                f"got {folder} without {name}, expected a checkpoint folder with {CONFIG} and {WEIGHTS}: "
-                "give the folder that `emoface train` wrote, for example RUN/stage_b"
+                f"{folder} without {name}",
+                f"a checkpoint folder with {CONFIG} and {WEIGHTS}",
+                "Give the folder that `emoface train` wrote, for example RUN/stage_b.",
             )
     try:
         return load_file(str(folder / WEIGHTS)), load_config(folder / CONFIG)
     except Exception as error:
-        raise CheckpointError(f"got an unreadable checkpoint in {folder} ({error}): train or copy it again") from error
+        raise CheckpointError(
+            f"an unreadable checkpoint in {folder} ({error})",
+            f"whole {CONFIG} and {WEIGHTS}",
+            "Train or copy it again.",
+        ) from error
 
 
 def load_into(model: TalkingModel, folder: Path) -> None:
@@ -114,8 +120,9 @@ def load_into(model: TalkingModel, folder: Path) -> None:
     wanted = model.config
     if found.family != wanted.family:
         raise CheckpointError(
-            f"got {folder}, a checkpoint of family {found.family!r}; expected one of family {wanted.family!r}: give "
-            "another checkpoint, or correct model.family in the config"
+            f"{folder}, a checkpoint of family {found.family!r}",
+            f"one of family {wanted.family!r}",
+            "Give another checkpoint, or correct model.family in the config.",
         )
     try:
         model.load_state_dict(tensors, strict=True)
@@ -123,8 +130,9 @@ def load_into(model: TalkingModel, folder: Path) -> None:
         differing = differences(found.to_dict(), wanted.to_dict())
         listed = "; ".join(f"{name} {a!r} instead of {b!r}" for name, (a, b) in list(differing.items())[:4])
         raise CheckpointError(
-            f"got {folder}, a checkpoint of another config ({listed or error}); expected weights that fit this one: "
-            "give another checkpoint, or correct the model section"
+            f"{folder}, a checkpoint of another config ({listed or error})",
+            "weights that fit this one",
+            "Give another checkpoint, or correct the model section.",
         ) from error
 
 
@@ -148,7 +156,9 @@ def load(folder: Path) -> tuple[TalkingModel, ModelConfig]:
         model.load_state_dict(tensors, strict=True)
     except (RuntimeError, ValueError) as error:
         raise CheckpointError(
-            f"got weights in {folder} that do not fit its config.json ({error}): the folder mixes two runs"
+            f"weights in {folder} that do not fit its {CONFIG} ({error})",
+            "both of one run",
+            "The folder mixes two runs: copy it again.",
         ) from error
     return model.eval(), config
 
@@ -158,11 +168,12 @@ def load_state(folder: Path) -> dict[str, Any]:
     recover(folder)
     path = Path(folder) / STATE
     if not path.is_file():
-        raise CheckpointError(f"got {folder} without {STATE}, expected one to resume: start a new run instead")
+        raise CheckpointError(f"{folder} without {STATE}", "one to resume", "Start a new run instead.")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
         raise CheckpointError(
-            f"got {path}, which is no training state of plain values and tensors ({str(error).splitlines()[0]}): copy "
-            "the run again, or start a new one"
+            f"{path}, which cannot be read ({str(error).splitlines()[0]})",
+            "a training state of plain values and tensors",
+            "Copy the run again, or start a new one.",
         ) from None

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from emoface_training.clips.store import ClipStore
+from emoface_training.errors import OptionsError
 
 # Rows of tiny components are not shrunk further, so that half precision keeps their digits
 SMALLEST_SCALE = 0.02
@@ -42,11 +43,11 @@ def motion_basis(rig: MotionRig, parameters: np.ndarray, rank: int) -> tuple[np.
     """Basis float32 [rank, 3V] (values exact in half precision) of the motion of parameters [T, P].
 
     Also returns what the basis loses: the RMS vertex distance in mm over the given frames.
-    Raises ValueError when the rig has fewer fields than the rank.
+    Raises OptionsError when the rig has fewer fields than the rank.
     """
     fields = rig.fields.astype(np.float64)
     if rank > len(fields):
-        raise ValueError(f"got motion_rank {rank}, expected at most the rig's {len(fields)} fields: lower motion_rank")
+        raise OptionsError(f"motion_rank {rank}", f"at most the rig's {len(fields)} fields", "Lower motion_rank.")
     orthonormal, upper = np.linalg.qr(fields.T)  # fields = upper.T @ orthonormal.T
     coordinates = rig.coefficients(parameters).astype(np.float64) @ upper.T
     values, vectors = np.linalg.eigh(coordinates.T @ coordinates / len(coordinates))
@@ -57,9 +58,9 @@ def motion_basis(rig: MotionRig, parameters: np.ndarray, rank: int) -> tuple[np.
 
 
 def rows_basis(offsets: np.ndarray, rank: int) -> np.ndarray:
-    """Basis float32 [rank, 3V] of offsets [frames, 3V]. Raises ValueError when there are fewer frames than the rank."""
+    """Basis float32 [rank, 3V] of offsets [frames, 3V]. Raises OptionsError for fewer frames than the rank."""
     if rank > len(offsets):
-        raise ValueError(f"got motion_rank {rank}, expected at most the {len(offsets)} frames given: lower motion_rank")
+        raise OptionsError(f"motion_rank {rank}", f"at most the {len(offsets)} frames given", "Lower motion_rank.")
     _, values, vectors = np.linalg.svd(offsets, full_matrices=False)
     return _scaled(vectors[:rank].astype(np.float64), values[:rank].astype(np.float64) / np.sqrt(len(offsets)))
 

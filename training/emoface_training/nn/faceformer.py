@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from emoface_training.config import EncoderConfig, FaceFormerConfig
+from emoface_training.errors import OptionsError
 from emoface_training.nn.audio_stages import ContentEncoder, pad_to_features
 from emoface_training.nn.interpolation import FEATURE_RATE, frame_count, group, hold, interpolate
 from emoface_training.nn.motion_decoder import BranchDecoder, MotionDecoder, MotionOutputs
@@ -184,9 +185,10 @@ def check_alignment(config: FaceFormerConfig) -> None:
         counts |= {"window": encoder.window, "window_block": encoder.window_block}
     for name, count in counts.items():
         if count % size:
-            raise ValueError(
-                f"{name} must be a multiple of {size} features for resampling {config.resampling} at {config.fps} fps, "
-                f"got {count}"
+            raise OptionsError(
+                f"{name} of {count} features",
+                f"a multiple of {size} for resampling {config.resampling} at {config.fps} fps",
+                "Choose another number.",
             )
 
 

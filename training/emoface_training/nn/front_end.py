@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from emoface_training.config import EncoderConfig
+from emoface_training.errors import OptionsError
 from emoface_training.nn.step_ops import unfold
 
 
@@ -20,7 +21,11 @@ class MatMulConv(nn.Module):
     def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int, bias: bool) -> None:
         super().__init__()
         if kernel - stride not in (0, 1, stride):
-            raise ValueError(f"kernel - stride must be 0, 1 or stride, got kernel {kernel}, stride {stride}")
+            raise OptionsError(
+                f"a convolution of kernel {kernel} and stride {stride}",
+                "kernel - stride of 0, 1 or the stride",
+                "Correct conv_kernel and conv_stride.",
+            )
         self.kernel, self.stride = kernel, stride
         self.weight = nn.Parameter(torch.empty(channels_out, channels_in, kernel))
         self.bias = nn.Parameter(torch.zeros(channels_out)) if bias else None

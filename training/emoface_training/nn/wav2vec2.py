@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from emoface_training.config import EncoderConfig
-from emoface_training.errors import BandError, CalibrationError
+from emoface_training.errors import BandError, EncoderStatisticsError
 from emoface_training.nn.attention import Attention, relative_bias
 from emoface_training.nn.front_end import FeatureExtractor, FeatureProjection
 from emoface_training.nn.interpolation import FEATURE_RATE, can_hold, group, interpolate
@@ -132,7 +132,7 @@ class StreamingWav2Vec2(nn.Module):
         """
         c = self.config
         if not c.streams:
-            raise CalibrationError(
+            raise EncoderStatisticsError(
                 "an encoder that cannot stream: it has an unlimited band or utterance-level group norm",
                 "a band (left, right and position_right) and layer norm or fixed statistics of the group norm",
                 "Convert the folder with `emoface distill`, which calibrates it, or use the window mode.",

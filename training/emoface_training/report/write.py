@@ -49,10 +49,10 @@ class ReportWriter(Gathered):
         missing = [name for name in NEEDED if importlib.util.find_spec(name) is None]
         if missing:
             raise OptionsError(
-                f"got --report without {', '.join(missing)}, expected the extra [report]: pip install 'emoface[report]'"
+                f"--report without {', '.join(missing)}", "the extra [report]", "pip install 'emoface[report]'"
             )
         if self.count < 1:
-            raise OptionsError(f"got --report-clips {self.count}, expected at least 1 clip to show")
+            raise OptionsError(f"--report-clips {self.count}", "at least 1 clip to show", "Correct it.")
 
     def write(self, report: dict[str, Any], face: Face, video: bool, progress: Progress) -> None:
         """Draw everything and let the folder appear. Raises OutputError when it cannot; nothing is left then."""

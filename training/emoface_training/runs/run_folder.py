@@ -28,13 +28,14 @@ def claim(out: Path, options: TrainingOptions, stage: str, resume: bool) -> None
     RunExistsError without `resume`, CheckpointError where the run was begun with another configuration.
     """
     if out.exists() and not out.is_dir():
-        raise RunExistsError(f"got {out}, which is a file; expected a new folder: give another --out")
+        raise RunExistsError(f"{out}, which is a file", "a new folder", "Give another --out.")
     names = [name for name in ("stage_a", "stage_b") if stage in ("all", name[-1])]
     begun = [name for name in names if _begun(out, name)]
     if begun and not resume:
         raise RunExistsError(
-            f"got {out}, which already holds {' and '.join(begun)}; expected a new folder: "
-            "continue it with --resume, or give another --out"
+            f"{out}, which already holds {' and '.join(begun)}",
+            "a new folder",
+            "Continue it with --resume, or give another --out.",
         )
     plain = json.loads(json.dumps(options.to_dict()))
     path, text = out / CONFIG, yaml.safe_dump(plain, sort_keys=False)
@@ -63,8 +64,9 @@ def _refuse_another_configuration(path: Path, now: dict[str, Any], begun: list[s
     if differing:
         name, old, new = differing[0]
         raise CheckpointError(
-            f"got {name} = {new!r} where {path} has {old!r}; expected the configuration that the run was started with: "
-            "resume with that one, or start a new run (--model takes over this one's weights)"
+            f"{name} = {new!r} where {path} has {old!r}",
+            "the configuration that the run was started with",
+            "Resume with that one, or start a new run (--model takes over this one's weights).",
         )
 
 
@@ -95,5 +97,5 @@ def write(path: Path, text: str) -> None:
         with contextlib.suppress(OSError):
             fresh.unlink(missing_ok=True)
         raise SaveError(
-            f"got {error} while writing {path}, expected room for it: free some space, or choose another --out"
+            f"{error} while writing {path}", "room for it", "Free some space, or choose another --out."
         ) from error

@@ -62,14 +62,14 @@ def train(
     Raises RunExistsError for an existing run without resume, OptionsError for what cannot be trained.
     """
     if stage not in STAGES:
-        raise OptionsError(f"got stage {stage!r}, expected one of {STAGES}: correct --stage")
+        raise OptionsError(f"stage {stage!r}", f"one of {STAGES}", "Correct --stage.")
     if rig is None and stage != "a":
-        raise OptionsError("got no rig, expected one for stage b: it is trained on vertices")
+        raise OptionsError("no rig", "one for stage b", "It is trained on vertices.")
     for letter, given in (("a", options.stage_a), ("b", options.stage_b)):
         if stage == letter and given is None:
-            raise OptionsError(f"got --stage {letter}, expected a config with stage_{letter}: add that section")
+            raise OptionsError(f"--stage {letter}", f"a config with stage_{letter}", "Add that section.")
     if options.stage_a is None and options.stage_b is None:
-        raise OptionsError("got a config with neither stage_a nor stage_b, expected at least one of them")
+        raise OptionsError("a config with neither stage_a nor stage_b", "at least one of them", "Add a section.")
     if options.stage_a is not None and stage in ("a", "all"):
         pretrained_sections.refuse_stage_a(*pretrained_sections.resolve(options.model))
     out, processes = Path(out), processes or Processes()
@@ -126,7 +126,7 @@ def _check_processes(options: TrainingOptions, stage: str, processes: Processes)
         Split(chosen.batch_size, processes.count, processes.rank, chosen.accumulate)
         if chosen.float16 and processes.device.type == "cpu":
             raise OptionsError(
-                f"got {name}.float16 on a CPU, expected a GPU: set bfloat16 instead, which needs no loss scaling"
+                f"{name}.float16 on a CPU", "a GPU", "Set bfloat16 instead, which needs no loss scaling."
             )
 
 
@@ -144,16 +144,15 @@ def new_model(options: TrainingOptions, styles: tuple[str, ...], rig: Face | Non
         data["vertices"] = len(rig.template)
     try:
         config = pretrained_sections.wanted_class(section).from_dict(data)
-    except (TypeError, ValueError) as error:
-        raise OptionsError(f"got a model section that does not fit ({error}): correct the config") from error
-    try:
-        basis = None
-        if rig is not None and config.decoder.motion_rank is not None:
-            basis = torch.from_numpy(face_basis(rig, train, config.decoder.motion_rank, options.seed))
-        torch.manual_seed(options.seed)
-        model = family_of(config).new(config, rig, basis)
-    except ValueError as error:
-        raise OptionsError(f"got a model section that does not fit ({error}): correct the config") from error
+    except TypeError as error:
+        raise OptionsError(
+            f"a model section that does not fit ({error})", "fields of that family", "Correct it."
+        ) from None
+    basis = None
+    if rig is not None and config.decoder.motion_rank is not None:
+        basis = torch.from_numpy(face_basis(rig, train, config.decoder.motion_rank, options.seed))
+    torch.manual_seed(options.seed)
+    model = family_of(config).new(config, rig, basis)
     pretrained_sections.load(model, folders)
     return model
 
@@ -174,8 +173,9 @@ def load_encoders(model: TalkingModel, folder: Path) -> None:
             stage.load_state_dict(_further_layers(stage, layers) | part, strict=True)
     except RuntimeError as error:
         raise CheckpointError(
-            f"got encoders in {folder} of width {config.width} that do not fit this model ({error}): use one model "
-            "section for both stages"
+            f"encoders in {folder} of width {config.width} that do not fit this model ({error})",
+            "the model's own",
+            "Use one model section for both stages.",
         ) from error
 
 
@@ -200,8 +200,9 @@ def load_heads(task: StageA, folder: Path) -> None:
         task.head.load_state_dict(extra, strict=True)
     except RuntimeError as error:
         raise CheckpointError(
-            f"got {folder}, whose stage A heads do not fit ({error}); expected the stage_a folder of a run on the same "
-            "corpus: give that one to --encoders"
+            f"{folder}, whose stage A heads do not fit ({error})",
+            "the stage_a folder of a run on the same corpus",
+            "Give that one to --encoders.",
         ) from error
 
 

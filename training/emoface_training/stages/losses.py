@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from emoface_training.errors import OptionsError
+
 
 @dataclass(frozen=True)
 class LossWeights:
@@ -117,11 +119,13 @@ def region_weights(
     """Per-vertex weights with mean 1 from named regions, for `frame_mean` (a deviation from the paper).
 
     masks: name -> vertex indices; extra: name -> how much weight the region gains on top of 1.
-    Raises KeyError naming the unknown region.
+    Raises OptionsError naming the unknown region.
     """
     weights = torch.ones(vertex_count, dtype=dtype)
     for name, gain in extra.items():
         if name not in masks:
-            raise KeyError(f"got region {name!r}, expected one of {sorted(masks)}: correct loss_regions in the config")
+            raise OptionsError(
+                f"region {name!r}", f"one of {', '.join(sorted(masks))}", "Correct loss_regions in the config."
+            )
         weights[torch.as_tensor(masks[name], dtype=torch.long)] += gain
     return weights / weights.mean()

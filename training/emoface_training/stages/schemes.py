@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from emoface_training.errors import OptionsError
 from emoface_training.options import SCHEMES
 
 GUIDED_FRACTION = 0.1  # theta / N
@@ -17,14 +18,14 @@ def ground_truth_probability(progress: float, scheme: str = "self-growing", guid
 
     progress: n / N in 0..1, the share of training done. Self-growing (equation 4): 1 before theta, then
     max(0, cos(pi (n - theta) / (N - theta))), so the second half of the rest sees only predictions.
-    Raises ValueError for an unknown scheme.
+    Raises OptionsError for an unknown scheme.
     """
     if scheme == "teacher-forcing":
         return 1.0
     if scheme == "autoregressive":
         return 0.0
     if scheme != "self-growing":
-        raise ValueError(f"got scheme {scheme!r}, expected one of {SCHEMES}: correct training.scheme")
+        raise OptionsError(f"scheme {scheme!r}", f"one of {', '.join(SCHEMES)}", "Correct stage_b.scheme.")
     if progress < guided:
         return 1.0
     return max(0.0, math.cos(math.pi * (progress - guided) / (1.0 - guided)))

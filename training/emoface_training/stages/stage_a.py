@@ -21,7 +21,6 @@ from emoface_training.clips.crops import CropBatch, crop_batch
 from emoface_training.clips.phoneme_labels import IGNORED, phoneme_frames
 from emoface_training.clips.recording_conditions import RecordingConditions
 from emoface_training.clips.store import ClipStore, StoredClip
-from emoface_training.config import EMOTION_CLASSES
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS, SPEECH_PARAMETERS
 from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS, PHONEMES
 from emoface_training.errors import OptionsError
@@ -97,8 +96,9 @@ class StageA:
         self.model, self.train, self.validation, self.options, self.seed = model, train, validation, options, seed
         if train.clips[0].vertices is not None:
             raise OptionsError(
-                "got stage_a with a dataset of vertices, expected a corpus with rig parameters: leave stage_a out and "
-                "start from pretrained encoders, or from those of another run (--encoders)"
+                "stage_a with a dataset of vertices",
+                "a corpus with rig parameters",
+                "Leave stage_a out and start from pretrained encoders, or from those of another run (--encoders).",
             )
         mean, deviation = train.parameter_statistics()
         torch.manual_seed(seed)
@@ -367,6 +367,3 @@ def emotion_figures(
         right = classifier(relative).argmax(-1) == labels
         figures["emotion_accuracy_calibrated"] = float(right[known].float().mean())
     return figures
-
-
-assert EMOTION_CLASSES == UNKNOWN_EMOTION  # the corpus labels and the classifier agree

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
 import torch
 from torch import Tensor
 
-from emoface_training.clips.conditions import Conditions
 from emoface_training.clips.length_buckets import LengthBuckets
 from emoface_training.clips.store import ClipStore
 from emoface_training.data.sample import DatasetFace
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.errors import OptionsError
-from emoface_training.loop.precision import encoder_precision
-from emoface_training.loop.split import BatchRows, row_index, share_dropout
+from emoface_training.loop.split import BatchRows, share_dropout
 from emoface_training.loop.step_seeds import seed_step, step_generator
 from emoface_training.measures.vertices import VertexMetrics
 from emoface_training.models.families import family_of
@@ -25,49 +20,13 @@ from emoface_training.nn.motion_decoder import MotionOutputs
 from emoface_training.nn.talking_model import TalkingModel
 from emoface_training.options import StageBOptions
 from emoface_training.stages import losses
+from emoface_training.stages.decoder_rows import DecoderRows
+from emoface_training.stages.features import ClipFeatures
 from emoface_training.stages.losses import LossWeights
 from emoface_training.stages.objectives import objective_of
 from emoface_training.stages.schemes import ground_truth_probability, mix
-from emoface_training.stages.stage_b_batch import Draw, StageBBatch, padded, swapped_content
+from emoface_training.stages.stage_b_batch import Draw, StageBBatch
 from emoface_training.vocabulary import UNKNOWN_EMOTION
-
-ENCODE_BATCH = 8
-
-
-@dataclass(frozen=True)
-class Features:
-    """Encoder outputs of one whole clip at frame rate [T, D]: content, and emotion where the model has that stream."""
-
-    content: Tensor
-    emotion: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Rows:
-    """One decoder batch: self rows first, then the cross rows (swapped content) with the same targets.
-
-    motion: the targets' codes (`MotionTargets.window`), [B, T, width]. labels int64 [own] and pooled [own, D]: classes
-    and mean emotion features for L_cls, None without that stream. Where these are a part of a batch: index, their rows
-    among all `total` of it, and totals, its `StageBBatch.totals()`.
-    """
-
-    content: Tensor
-    emotion: Tensor | None
-    mask: Tensor
-    frame_weights: Tensor
-    motion: Tensor
-    given: Conditions
-    own: int
-    labels: Tensor
-    pooled: Tensor | None
-    index: Tensor | None = None
-    total: int = 0
-    totals: dict[str, tuple[float, float]] | None = None
-
-    @property
-    def streams(self) -> dict[str, Tensor]:
-        """Features by stream."""
-        return {"content": self.content} | ({} if self.emotion is None else {"emotion": self.emotion})
 
 
 class StageB:
@@ -95,22 +54,15 @@ class StageB:
             options.loss_self, options.loss_cross, options.loss_velocity, options.loss_classification
         )
         vertices = model.config.vertices
-        try:
-            self.vertex_weights = losses.region_weights(vertices, rig.masks, options.loss_regions)
-        except KeyError as error:
-            raise OptionsError(error.args[0]) from None
+        self.vertex_weights = losses.region_weights(vertices, rig.masks, options.loss_regions)
         self.buckets = None
         if options.length_buckets > 1:
             self.buckets = LengthBuckets([clip.frames for clip in train.clips], options.length_buckets)
         self.dropout_rows: BatchRows | None = None
-        self.cache: list[Features] | None = None
-        self.frozen = False
         for name in options.frame_gains:
             if name not in RIG_PARAMETERS:
-                raise OptionsError(f"got frame_gains.{name}, expected one of {', '.join(RIG_PARAMETERS)}")
-        self._unfreeze()  # of what stage A may have left at rest
-        if options.freeze_encoders_for > 0:
-            self._freeze()
+                raise OptionsError(f"frame_gains.{name}", f"one of {', '.join(RIG_PARAMETERS)}", "Correct the config.")
+        self.features = ClipFeatures(model, train, options)
         if options.fusion_rate_factor == 0 and "mesh_attention" in model.stages:
             model.stages["mesh_attention"].requires_grad_(False)  # its gradient is most of a step's time
 
@@ -118,12 +70,13 @@ class StageB:
         """Raises OptionsError for options that this data cannot serve."""
         recorded = isinstance(self.rig, DatasetFace)
         if recorded and self.options.frame_gains:
-            raise OptionsError("got frame_gains, expected none: this dataset has vertices and no rig parameters")
+            raise OptionsError("frame_gains", "none", "This dataset has vertices and no rig parameters.")
         unlabelled = sum(clip.emotion == UNKNOWN_EMOTION for clip in train.clips)
         if self.options.classification and unlabelled:
             raise OptionsError(
-                f"got classification: true with {unlabelled} clips of unknown emotion, expected labels for every clip: "
-                "set stage_b.classification to false (L_cls is off on such data)"
+                f"classification: true with {unlabelled} clips of unknown emotion",
+                "labels for every clip",
+                "Set stage_b.classification to false (L_cls is off on such data).",
             )
 
     @property
@@ -137,25 +90,10 @@ class StageB:
             self.rig.template, self.rig.faces, self.rig.masks, colours=getattr(self.rig, "colours", None)
         )
 
-    @property
-    def _encoders(self) -> tuple:
-        return tuple(self.model.encoders.values())
-
-    def _freeze(self) -> None:
-        self.frozen = True
-        for encoder in self._encoders:
-            encoder.requires_grad_(False)
-
-    def _unfreeze(self) -> None:
-        self.cache, self.frozen = None, False
-        for encoder in self._encoders:
-            encoder.requires_grad_(True)
-            encoder.feature_extractor.requires_grad_(False)  # the paper keeps wav2vec2's CNN fixed
-
     def parameter_groups(self) -> list[dict]:
         """Encoders at their own rate; their frozen front ends in neither group."""
-        fixed = {id(p) for e in self._encoders for p in e.feature_extractor.parameters()}
-        encoders = [p for e in self._encoders for p in e.parameters() if id(p) not in fixed]
+        fixed = {id(p) for e in self.model.encoders.values() for p in e.feature_extractor.parameters()}
+        encoders = [p for e in self.model.encoders.values() for p in e.parameters() if id(p) not in fixed]
         fusing = self.model.stages.get("mesh_attention")
         fusion = [] if fusing is None else list(fusing.parameters())
         known = fixed | {id(p) for p in [*encoders, *fusion]}
@@ -168,69 +106,11 @@ class StageB:
 
     def prepare(self) -> None:
         """Encode the split once, if the encoders are frozen at first."""
-        if self.frozen:
-            self.fill_cache()
-
-    # -- features ---------------------------------------------------------------------------------------------
+        self.features.prepare()
 
     @property
     def device(self) -> torch.device:
         return self.model.decoder.positions.device
-
-    def _encode(self, clips: list[int], samples: int, loaded: dict[int, Tensor]) -> list[Features]:
-        """Whole clips through the encoders; zero padding behind a clip is the silence a flush would feed.
-
-        loaded: waveforms that are in memory already; samples: length that all are padded to.
-        """
-        stored = [self.train.clips[i] for i in clips]
-        audio = torch.zeros(len(stored), samples)
-        for row, (index, clip) in enumerate(zip(clips, stored, strict=True)):
-            audio[row, : len(clip.audio)] = loaded[index] if index in loaded else torch.from_numpy(clip.waveform())
-        with encoder_precision(self.options, self.device):
-            streams = self.model.encode_streams(audio.to(self.device), [len(clip.audio) for clip in stored])
-        return [
-            Features(**{name: rows[r, : clip.frames].float() for name, rows in streams.items()})
-            for r, clip in enumerate(stored)
-        ]
-
-    @torch.no_grad()
-    def fill_cache(self) -> None:
-        """Encode the whole split once (half precision in memory), while the encoders are frozen."""
-        training = self.model.training
-        self.model.eval()
-        ends = np.cumsum([clip.frames for clip in self.train.clips])
-        # One block for all clips: many small ones between large temporaries would fragment the heap by gigabytes
-        memory = {
-            name: torch.empty(int(ends[-1]), width, dtype=torch.float16)
-            for name, width in self.model.stream_widths.items()
-        }
-        self.cache = [
-            Features(**{name: rows[end - clip.frames : end] for name, rows in memory.items()})
-            for clip, end in zip(self.train.clips, ends.tolist(), strict=True)
-        ]
-        order = sorted(range(len(self.cache)), key=lambda i: -self.train.clips[i].frames)
-        for first in range(0, len(order), ENCODE_BATCH):
-            rows = order[first : first + ENCODE_BATCH]
-            longest = max(len(self.train.clips[i].audio) for i in rows)
-            for i, features in zip(rows, self._encode(rows, longest, {}), strict=True):
-                for name in memory:
-                    getattr(self.cache[i], name).copy_(getattr(features, name))
-        self.model.train(training)
-
-    def features(self, clips: list[int], progress: float, batch: StageBBatch) -> dict[int, Features]:
-        """Features of whole clips by index, from the cache while the encoders are frozen."""
-        wanted = sorted(set(clips), key=lambda i: self.train.clips[i].frames)
-        if progress < self.options.freeze_encoders_for:
-            if self.cache is None:
-                self.prepare()
-            names = self.model.streams
-            return {
-                i: Features(**{name: getattr(self.cache[i], name).to(self.device).float() for name in names})
-                for i in wanted
-            }
-        if self.frozen:
-            self._unfreeze()
-        return dict(zip(wanted, self._encode(wanted, batch.samples, batch.audio), strict=True))
 
     # -- one step ---------------------------------------------------------------------------------------------
 
@@ -238,48 +118,15 @@ class StageB:
         """The batch of a step, with sound and motion for its `rows` (default: all)."""
         draw = Draw.make(self.train, self.options, step_generator(self.seed, self.name, step), self.buckets)
         rows = range(len(draw.clips)) if rows is None else rows
-        return StageBBatch.load(draw, rows, self.train, self.targets, self.options.frame_gains, not self.frozen)
-
-    def rows(self, batch: StageBBatch, progress: float, rows: range | None = None) -> Rows:
-        """Decoder inputs and targets of a batch, or of some of its rows."""
-        draw, store = batch.draw, self.train
-        own = batch.rows if rows is None else rows
-        cross, takes, longest = draw.cross(own), draw.takes, batch.mask.shape[1]
-        features = self.features(draw.wanted(own, store), progress, batch)
-        calibrated = {draw.clips[row] for row in own} & set(takes)
-        # All before any is taken off: a take may be a calibrated clip itself
-        means = {clip: features[takes[clip]].emotion.mean(0) for clip in sorted(calibrated)}
-        for clip, mean in means.items():
-            features[clip] = Features(features[clip].content, features[clip].emotion - mean)
-        content, emotion, motion = [], [], []
-        for place, row in enumerate([*own, *cross]):
-            clip, partner, window = draw.clips[row], draw.partners[row], draw.window(row)
-            source = features[clip].content
-            if place >= len(own):
-                source = swapped_content(store, clip, partner, features[partner].content, self.options.pair_alignment)
-            content.append(source[window])
-            if features[clip].emotion is not None:
-                emotion.append(features[clip].emotion[window])
-            motion.append(batch.motion[row])
-        items = torch.tensor([*own, *cross])
-        given = Conditions(*(part[items].to(self.device) for part in vars(draw.given).values()))
-        part = {}
-        if len(own) < len(draw.clips):
-            index = torch.tensor(row_index(own, draw.partners))
-            part = {"index": index, "total": len(draw.clips) + len(draw.cross(range(len(draw.clips))))}
-            part |= {"totals": batch.totals()}
-        return Rows(
-            padded(content, longest),
-            padded(emotion, longest) if emotion else None,
-            batch.mask[items].to(self.device),
-            batch.frame_weights[items].to(self.device),
-            padded(motion, longest).to(self.device),
-            given,
-            len(own),
-            torch.tensor([store.clips[draw.clips[row]].emotion for row in own], device=self.device),
-            torch.stack([features[draw.clips[row]].emotion.mean(0) for row in own]) if emotion else None,
-            **part,
+        return StageBBatch.load(
+            draw, rows, self.train, self.targets, self.options.frame_gains, not self.features.frozen
         )
+
+    def rows(self, batch: StageBBatch, progress: float, own: range | None = None) -> DecoderRows:
+        """Decoder inputs and targets of a batch, or of its `own` rows."""
+        own = batch.rows if own is None else own
+        features = self.features.of(batch.draw.wanted(own, self.train), progress, batch)
+        return DecoderRows.of(batch, own, features, self.train, self.options.pair_alignment, self.device)
 
     def _vertices(self, generator: torch.Generator) -> Tensor | None:
         """A weighted sample of vertices for this step's losses, None for all."""
@@ -288,7 +135,7 @@ class StageB:
             return None
         return torch.multinomial(self.vertex_weights, count, generator=generator).to(self.device)
 
-    def inputs(self, rows: Rows, vertices: Tensor | None, progress: float) -> dict[str, Tensor]:
+    def inputs(self, rows: DecoderRows, vertices: Tensor | None, progress: float) -> dict[str, Tensor]:
         """What the decoder reads; the fusion rests before `fusion_from`.
 
         The fusion depends on audio alone: one evaluation serves all passes of a step.
@@ -345,7 +192,7 @@ class StageB:
         return decoder.motion_code(decoder.given(inputs, truth, vertices).fused, vertices)
 
     def _terms(
-        self, outputs: MotionOutputs, target: Tensor, rows: Rows, weights: Tensor | None
+        self, outputs: MotionOutputs, target: Tensor, rows: DecoderRows, weights: Tensor | None
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         own, parts, terms = rows.own, {}, {}
         groups = {"self": slice(0, own), "cross": slice(own, None)}

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from emoface_training.errors import OptionsError
 from emoface_training.vocabulary import EMOTIONS, SAMPLE_RATE
 
 from .parameters import RIG_PARAMETERS, SPEECH_PARAMETERS
@@ -95,7 +96,7 @@ def motion(
     ``energy`` [T] is :func:`energy_envelope` of the clean speech, ``level`` 0 normal or 1 strong.
     """
     if emotion not in EMOTIONS:
-        raise ValueError(f"got the emotion {emotion!r}, expected one of {EMOTIONS}")
+        raise OptionsError(f"the emotion {emotion!r}", f"one of {', '.join(EMOTIONS)}", "Choose one of them.")
     frames = len(energy)
     time = np.arange(frames) / FPS
     strength = _strength(emotion, level) if emotion != "neutral" else float(level)

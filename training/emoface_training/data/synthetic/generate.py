@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from emoface_training.errors import CorpusError
+from emoface_training.errors import CorpusError, OptionsError
 from emoface_training.vocabulary import EMOTIONS, LEVELS, SAMPLE_RATE
 
 from ..corpus import DESCRIPTION, FORMAT, FPS, write_shard
@@ -81,7 +81,7 @@ def plan(hours: float) -> list[Job]:
     Validation comes first, the test splits are spread over the rest: training may start before the end.
     """
     if not hours > 0 or not math.isfinite(hours):
-        raise CorpusError(f"got {hours} hours, expected a positive number such as 3")
+        raise OptionsError(f"{hours} hours", "a positive number", "Give for example --hours 3.")
     seconds = hours * 3600
     training = list(islice(_training_jobs(), 4 * _rounded(seconds, sum(_SECONDS.values()))))
     count = _rounded(seconds * _HELD_OUT_SHARE, _SECONDS["rich"])
@@ -224,8 +224,9 @@ def _check_existing(root: Path, seed: int) -> None:
     old = json.loads(path.read_text(encoding="utf-8"))
     if (old.get("format"), old.get("seed")) != (FORMAT, seed):
         raise CorpusError(
-            f"{root} holds a corpus of format {old.get('format')} and seed {old.get('seed')}, "
-            f"expected format {FORMAT} and seed {seed}: choose another folder or the same seed"
+            f"{root}, a corpus of format {old.get('format')} and seed {old.get('seed')}",
+            f"format {FORMAT} and seed {seed}",
+            "Choose another folder or the same seed.",
         )
 
 
@@ -268,7 +269,11 @@ def generate(root: str | Path, hours: float, seed: int, workers: int = 1) -> dic
     root = Path(root)
     jobs = plan(hours)
     if seed < 0 or workers < 1:
-        raise CorpusError(f"got seed {seed} and {workers} workers, expected a seed >= 0 and at least one worker")
+        raise OptionsError(
+            f"seed {seed} and {workers} workers",
+            "a seed of at least 0 and at least one worker",
+            "Correct --seed or --workers.",
+        )
     for module in (speech_flite, speech_espeak, speech_festival, text_lexicon):
         module.check()
     root.mkdir(parents=True, exist_ok=True)

@@ -71,7 +71,7 @@ def arpabet_of_festival(name: str) -> str:
     upper = name.upper().rstrip("012")
     mapped = _FESTIVAL.get(upper, upper)
     if mapped not in PHONEME_INDEX:
-        raise CorpusError(f"got the flite/festival phone {name!r}, expected one of the US phone set: extend _FESTIVAL")
+        raise CorpusError(f"the flite/festival phone {name!r}", "one of the US phone set", "Extend _FESTIVAL.")
     return mapped
 
 
@@ -88,7 +88,7 @@ def arpabet_of_espeak(name: str) -> str:
             return _ESPEAK[stem]
     if name.startswith("_"):
         return SIL
-    raise CorpusError(f"got the eSpeak phoneme {name!r}, expected one of its English accents: extend _ESPEAK")
+    raise CorpusError(f"the eSpeak phoneme {name!r}", "one of its English accents", "Extend _ESPEAK.")
 
 
 def merge(segments: Iterable[Segment]) -> list[Segment]:

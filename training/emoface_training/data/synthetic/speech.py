@@ -35,8 +35,9 @@ def read_wave(data: bytes) -> tuple[np.ndarray, int]:
     with wave.open(io.BytesIO(data)) as reader:
         if reader.getnchannels() != 1 or reader.getsampwidth() != 2:
             raise SpeechEngineError(
-                f"got {reader.getnchannels()} channels of {8 * reader.getsampwidth()} bits from the engine, "
-                "expected 16-bit mono: check the installed version of the speech engine"
+                f"{reader.getnchannels()} channels of {8 * reader.getsampwidth()} bits from the engine",
+                "16-bit mono",
+                "Check the installed version of the speech engine.",
             )
         samples = np.frombuffer(reader.readframes(reader.getnframes()), np.int16)
         return samples, reader.getframerate()
@@ -45,6 +46,7 @@ def read_wave(data: bytes) -> tuple[np.ndarray, int]:
 def missing(engine: str, what: str, packages: str) -> SpeechEngineError:
     """The error for an absent engine, naming the Debian packages that bring it."""
     return SpeechEngineError(
-        f"the speech engine {engine!r} needs {what}, which is not on this machine; "
-        f"install it with: apt-get install {packages}"
+        f"no {what}, which the speech engine {engine!r} needs",
+        "it on this machine",
+        f"Install it with: apt-get install {packages}",
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from emoface_training.errors import SpeechEngineError
+from emoface_training.errors import OptionsError
 
 from .speech import Speech
 
@@ -16,5 +16,5 @@ def engine(name: str) -> Callable[[str, Sequence[str], Sequence[float]], list[Sp
     elif name == "espeak":
         from .speech_espeak import speak
     else:
-        raise SpeechEngineError(f"got the speech engine {name!r}, expected flite, festival or espeak")
+        raise OptionsError(f"the speech engine {name!r}", "flite, festival or espeak", "Choose one of them.")
     return speak

@@ -54,7 +54,11 @@ def speak_all(requests: Sequence[tuple[str, str, float]]) -> list[Speech]:
         )
         result = Path(folder) / "speech.npz"
         if done.returncode != 0 or not result.exists():
-            raise SpeechEngineError(f"eSpeak did not speak: {done.stderr.strip() or f'status {done.returncode}'}")
+            raise SpeechEngineError(
+                f"no speech from eSpeak ({done.stderr.strip() or f'status {done.returncode}'})",
+                "speech of every sentence",
+                f"See that it and its voices are installed: apt-get install {PACKAGES}",
+            )
         with np.load(result, allow_pickle=False) as stored:
             rate = int(stored["rate"])
             speech = []

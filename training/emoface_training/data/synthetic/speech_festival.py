@@ -53,8 +53,9 @@ def speak(voice: str, texts: Sequence[str], rates: Sequence[float]) -> list[Spee
             sound, labels = folder / f"{i:05d}.wav", folder / f"{i:05d}.lab"
             if not sound.exists() or not labels.exists():
                 raise SpeechEngineError(
-                    f"festival did not speak {text!r} with voice {voice!r}: {done.stderr.strip() or 'no message'}; "
-                    f"check that its voices are installed: apt-get install {PACKAGES}"
+                    f"no speech from festival of {text!r} with voice {voice!r} ({done.stderr.strip() or 'no message'})",
+                    "a sound file",
+                    f"See that its voices are installed: apt-get install {PACKAGES}",
                 )
             phones, start = [], 0.0
             for line in labels.read_text(encoding="ascii").splitlines():

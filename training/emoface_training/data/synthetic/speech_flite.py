@@ -31,7 +31,11 @@ def speak(voice: str, texts: Sequence[str], rates: Sequence[float]) -> list[Spee
                 [*command, "-psdur", "-o", str(path), "-t", text], capture_output=True, text=True, check=False
             )
             if done.returncode != 0 or not path.exists():
-                raise SpeechEngineError(f"flite failed on voice {voice!r} and text {text!r}: {done.stderr.strip()}")
+                raise SpeechEngineError(
+                    f"no speech from flite of {text!r} with voice {voice!r} ({done.stderr.strip()})",
+                    "a sound file",
+                    "See that it has this voice: flite -lv",
+                )
             phones, start = [], 0.0
             for token in done.stdout.split():
                 name, end = token.rsplit(":", 1)
