@@ -72,7 +72,7 @@ def build(path: Path, size: str, mode: str, precisions: tuple[str, ...]) -> None
 
     from emoface_export.export import ExportOptions, export_package
     from emoface_export.face_file import find_face
-    from emoface_export.wiring import PackageFacts
+    from emoface_export.package_manifest import PackageFacts
     from emoface_training.config import EmoFaceConfig
     from emoface_training.nn.emoface import EmoFace
     from emoface_training.nn.spiral import build_spirals

@@ -29,9 +29,11 @@ from torch import Tensor, nn
 import measure
 from emoface.backends.native_library import library_path
 from emoface.backends.ort import OrtStage
+from emoface_export.family_wiring import wiring_of
 from emoface_export.onnx_export import export_stage
+from emoface_export.package_manifest import stage_spec
 from emoface_export.quantize import quantize_model
-from emoface_export.wiring import input_shapes, stage_spec
+from emoface_export.wiring import input_shapes
 from emoface_training.config import DecoderConfig, EmoFaceConfig, EncoderConfig
 from emoface_training.data.synthetic.rig import Rig
 from emoface_training.nn.emoface import EmoFace
@@ -191,7 +193,9 @@ class Step:
                 options.register_custom_ops_library(str(library_path()))
             data = (quantize_model(exported.model) if int8 else exported.model).SerializeToString()
             session = ort.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-            self.stages.append(OrtStage(session, stage_spec(EmoFaceConfig(), exported, {})))
+            self.stages.append(
+                OrtStage(session, stage_spec(exported, wiring_of(EmoFaceConfig()).sources[exported.name], {}))
+            )
 
     def at(self, moment: Moment):
         """The next frame from `moment`. Later calls go on from there: a step costs the same at any time."""

@@ -17,7 +17,7 @@ import torch
 import emoface
 from emoface_export.export import ExportOptions, export_package
 from emoface_export.face_file import FaceArrays
-from emoface_export.wiring import PackageFacts
+from emoface_export.package_manifest import PackageFacts
 from emoface_training.clips.unlabelled_speech import read_clip
 from emoface_training.data.opening import open_for_training
 from emoface_training.faceformer.deviation import deviations, table

@@ -176,7 +176,7 @@ def write_package(
     from emoface_export.export import ExportOptions, export_package
     from emoface_export.face_file import find_face
     from emoface_export.onnx_export import export_stage
-    from emoface_export.wiring import PackageFacts
+    from emoface_export.package_manifest import PackageFacts
     from emoface_training.models.checkpoint import load
 
     model, _ = load(checkpoint)

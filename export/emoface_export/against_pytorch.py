@@ -8,7 +8,7 @@ motion.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from emoface.animator import Animator
 from emoface.package import Package
 from emoface.verification import FP32_RELATIVE, Check, reduced_limit_mm, stated_limit_mm
+from emoface_export.errors import ExportError
 from emoface_export.reference import WholeClip, autoregressive, given_motion, whole_clip
 from emoface_export.signals import speech_like
 from emoface_export.wiring import default_conditions
@@ -57,6 +58,17 @@ class Reference:
     def motion_range(self) -> float:
         """Largest offset of any coordinate, in the package's unit."""
         return float(np.abs(self.motion).max())
+
+
+def refuse_failures(checks: Sequence[Check], remedy: str) -> None:
+    """Raise ExportError where a check failed."""
+    failed = [check for check in checks if not check.passed]
+    if failed:
+        raise ExportError(
+            "; ".join(f"{check.name}: {check.value:.3g} {check.unit}" for check in failed),
+            f"at most {failed[0].limit:g} {failed[0].unit}",
+            remedy,
+        )
 
 
 def make_reference(model: TalkingModel, seconds: float = SECONDS, audio: Floats | None = None) -> Reference:

@@ -10,9 +10,9 @@ reproduce them.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +21,32 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from emoface.manifest import (
-    ConditionSpec,
-    InputSpec,
-    Manifest,
-    OutputSpec,
-    StageSpec,
-    StateSpec,
-    declared_latency_samples,
-)
-from emoface.package import Package
+from emoface.manifest import Manifest, StageSpec
 from emoface.verification import FP32_RELATIVE, verify_golden
+from emoface_export.against_pytorch import refuse_failures
 from emoface_export.errors import ExportError
-from emoface_export.export import code_commit
 from emoface_export.face_file import FaceArrays, deterministic_npz
 from emoface_export.onnx_export import ExportedStage, export_stage
-from emoface_export.package_writer import file_entries, refuse_existing, write_folder, write_package
+from emoface_export.package_manifest import (
+    ALLOWED_BLOCKS,
+    Conditions,
+    PackageFacts,
+    Streaming,
+    checked_motion_range,
+    package_manifest,
+    stage_spec,
+)
+from emoface_export.package_writer import file_entries, loaded, refuse_existing, write_package
+from emoface_export.provenance import code_commit
 from emoface_export.signals import speech_like
 from emoface_export.step_module import Shape, StepModule
-from emoface_export.wiring import ALLOWED_BLOCKS, AUDIO
+from emoface_export.wiring import AUDIO
 from emoface_training.nn.interpolation import FEATURE_RATE, features_needed, frame_count
 from emoface_training.nn.stage import Stage
 from emoface_training.nn.wav2vec2 import HOP, OVERLAP
 
 RATE = HOP * FEATURE_RATE
+CHECK_STATE = "Chained calls of a stage must give what one call over the whole clip gives: check its state."
 _GOLDEN_S = 0.6
 _GOLDEN_FRAMES = 6
 _SEED = 7
@@ -109,45 +111,28 @@ def export_own(model: OwnModel, path: Path, *, folder: bool = False, force: bool
             `write_package`. Nothing is written then.
     """
     refuse_existing(path, force)
+    facts = PackageFacts(model.name, model.licence, model.block_features, model.unit_in_metres)
     exported, specs = _export_stages(model)
     golden = golden_of(model)
     files = {f"{stage.name}.fp32.onnx": stage.model.SerializeToString(deterministic=True) for stage in exported}
     files |= {"face.npz": model.face.to_npz(), "golden.npz": deterministic_npz(golden)}
     motion = float(np.abs(golden[model.outputs["offsets"]]).max()) * model.unit_in_metres
-    if not 0 < motion < float("inf"):
-        raise ExportError(f"offsets of at most {motion} m", "a face that moves", "Check the stage that gives offsets.")
-    manifest = Manifest(
-        name=model.name,
-        family=model.family,
-        licence=model.licence,
-        fps=model.fps,
-        sample_rate=RATE,
-        feature_rate=FEATURE_RATE,
-        hop=HOP,
-        overlap=OVERLAP,
-        block_features=model.block_features,
-        allowed_block_features=ALLOWED_BLOCKS,
-        delay_features=model.delay_features,
-        latency_samples=declared_latency_samples(model.block_features, model.delay_features, model.fps),
-        vertices=len(model.face.template),
-        faces_sha256=model.face.faces_sha256,
-        unit_in_metres=model.unit_in_metres,
-        styles=model.styles,
-        emotions=model.emotions,
-        levels=model.levels,
-        default_precision="fp32",
-        conditions={
-            name: ConditionSpec(np.shape(value), tuple(float(v) for v in value))
-            for name, value in model.conditions.items()
-        },
-        stages=specs,
-        outputs=dict(model.outputs),
-        motion_range_m=float(f"{motion:.4g}"),
-        provenance=({"code_commit": commit} if (commit := code_commit()) else {}) | dict(model.provenance),
-        verification={"tolerances": {"fp32": {"relative": FP32_RELATIVE}}},
-        files=file_entries(files),
+    commit = code_commit()
+    manifest = package_manifest(
+        facts,
+        model.family,
+        Streaming(model.fps, model.block_features, ALLOWED_BLOCKS, model.delay_features),
+        Conditions(model.conditions, model.styles, model.emotions, model.levels),
+        model.face,
+        specs,
+        model.outputs,
+        checked_motion_range(motion),
+        file_entries(files),
+        ({"code_commit": commit} if commit else {}) | dict(model.provenance),
+        {"tolerances": {"fp32": {"relative": FP32_RELATIVE}}},
     )
-    _prove(manifest, files)
+    with loaded(manifest, files) as package:
+        refuse_failures(verify_golden(package), CHECK_STATE)
     write_package(path, manifest, files, folder=folder, force=force)
     return manifest
 
@@ -228,20 +213,8 @@ def _export_stages(model: OwnModel) -> tuple[list[ExportedStage], tuple[StageSpe
         module = stage.module.eval()
         done = export_stage(stage.name, module, wiring[stage.name])
         exported.append(done)
-        signature = done.signature
-        specs.append(
-            StageSpec(
-                name=stage.name,
-                cadence=done.cadence,
-                files={"fp32": f"{stage.name}.fp32.onnx"},
-                inputs=tuple(InputSpec(t.name, stage.sources[t.name], t.shape, t.dtype) for t in signature.inputs),
-                outputs=tuple(OutputSpec(t.name, t.shape, t.dtype) for t in signature.outputs),
-                state=tuple(
-                    StateSpec(t.name, t.shape, t.dtype, _initial(module, t.name), t.shape.index("B"))
-                    for t in signature.state
-                ),
-            )
-        )
+        files = {"fp32": f"{stage.name}.fp32.onnx"}
+        specs.append(stage_spec(done, stage.sources, files, partial(_initial, module)))
     return exported, tuple(specs)
 
 
@@ -289,16 +262,3 @@ def _initial(module: Stage, name: str) -> float:
             "Keep the state relative to a constant that the module adds.",
         )
     return float(values[0])
-
-
-def _prove(manifest: Manifest, files: Mapping[str, bytes]) -> None:
-    """Run the package as a user would, and compare."""
-    with tempfile.TemporaryDirectory(prefix="emoface-export-") as name:
-        write_folder(Path(name), manifest, files)
-        failed = [check for check in verify_golden(Package.load(Path(name))) if not check.passed]
-    if failed:
-        raise ExportError(
-            "; ".join(f"{check.name}: {check.value:.3g} {check.unit}" for check in failed),
-            f"at most {failed[0].limit:g} {failed[0].unit}",
-            "Chained calls of a stage must give what one call over the whole clip gives: check its state.",
-        )

@@ -7,11 +7,13 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from emoface.errors import OutputError
 from emoface.manifest import MANIFEST_NAME, FileEntry, Manifest
+from emoface.package import Package
 from emoface_export.face_file import write_entry
 
 
@@ -35,6 +37,14 @@ def write_folder(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -
     for name, content in files.items():
         (folder / name).write_bytes(content)
     (folder / MANIFEST_NAME).write_text(manifest.to_text(), encoding="utf-8")
+
+
+@contextmanager
+def loaded(manifest: Manifest, files: Mapping[str, bytes]) -> Iterator[Package]:
+    """The package loaded from a temporary folder, as a user would load it."""
+    with tempfile.TemporaryDirectory(prefix="emoface-export-") as name:
+        write_folder(Path(name), manifest, files)
+        yield Package.load(Path(name))
 
 
 def write_zip(path: Path, manifest: Manifest, files: Mapping[str, bytes]) -> None:

@@ -2,44 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
 
-from emoface.manifest import (
-    ConditionSpec,
-    FileEntry,
-    InputSpec,
-    Manifest,
-    OutputSpec,
-    StageSpec,
-    StateSpec,
-    declared_latency_samples,
-)
 from emoface_export.errors import ExportError
 from emoface_export.family_wiring import wiring_of
-from emoface_export.onnx_export import ExportedStage
+from emoface_export.package_manifest import ALLOWED_BLOCKS, Conditions, Streaming
 from emoface_export.step_module import Shape
 from emoface_training.config import ModelConfig
-from emoface_training.nn.interpolation import FEATURE_RATE
-from emoface_training.nn.talking_model import TalkingModel
 from emoface_training.nn.wav2vec2 import HOP, OVERLAP
 
-ALLOWED_BLOCKS = (1, 50)
 USUAL_BLOCK = 2
 AUDIO: Shape = ("B", f"{HOP}*n+{OVERLAP}")
-
-
-@dataclass(frozen=True)
-class PackageFacts:
-    """What the caller decides about a package. block_features 0: the model's only size, or 40 ms."""
-
-    name: str
-    licence: str = "Apache-2.0"
-    block_features: int = 0
-    unit_in_metres: float = 1.0
-    axes: str = "+Y up, +Z front"
 
 
 def input_shapes(config: ModelConfig, stage: str) -> dict[str, Shape]:
@@ -129,69 +102,17 @@ def default_conditions(config: ModelConfig) -> dict[str, np.ndarray]:
     return wiring_of(config).conditions(config)
 
 
-def stage_spec(config: ModelConfig, stage: ExportedStage, files: Mapping[str, str]) -> StageSpec:
-    """The manifest's entry of an exported stage."""
-    signature, sources = stage.signature, wiring_of(config).sources[stage.name]
-    return StageSpec(
-        name=stage.name,
-        cadence=stage.cadence,
-        files=dict(files),
-        inputs=tuple(InputSpec(t.name, sources[t.name], t.shape, t.dtype) for t in signature.inputs),
-        outputs=tuple(OutputSpec(t.name, t.shape, t.dtype) for t in signature.outputs),
-        state=tuple(StateSpec(t.name, t.shape, t.dtype, 0.0, t.shape.index("B")) for t in signature.state),
-    )
+def streaming_of(config: ModelConfig, block_features: int) -> Streaming:
+    """Rates, blocks and look-ahead of a model; block_features 0: its default block.
 
-
-def build_manifest(
-    model: TalkingModel,
-    facts: PackageFacts,
-    stages: tuple[StageSpec, ...],
-    files: Mapping[str, FileEntry],
-    faces_sha256: str,
-    motion_range_m: float,
-    provenance: Mapping[str, object],
-    verification: Mapping[str, object],
-) -> Manifest:
-    """The whole manifest, checked by the SDK's own schema."""
-    config, wiring = model.config, wiring_of(model.config)
+    Raises `ExportError` for a model that neither streams nor hears whole clips, and for a block that does not fit it.
+    """
     look_ahead = check_streams(config)
-    block = facts.block_features or default_block(config)
-    return Manifest(
-        name=facts.name,
-        family=config.family,
-        licence=facts.licence,
-        fps=config.fps,
-        sample_rate=config.sample_rate,
-        feature_rate=FEATURE_RATE,
-        hop=HOP,
-        overlap=OVERLAP,
-        block_features=block,
-        allowed_block_features=allowed_blocks(config, block),
-        delay_features=look_ahead,
-        latency_samples=declared_latency_samples(block, look_ahead, config.fps) if streams(config) else 0,
-        vertices=config.vertices,
-        faces_sha256=faces_sha256,
-        unit_in_metres=facts.unit_in_metres,
-        axes=facts.axes,
-        styles=config.styles,
-        emotions=wiring.emotions,
-        levels=wiring.levels,
-        default_precision=_default_precision(stages),
-        conditions={
-            name: ConditionSpec(value.shape, tuple(float(v) for v in value))
-            for name, value in default_conditions(config).items()
-        },
-        stages=stages,
-        outputs=wiring.outputs,
-        motion_range_m=motion_range_m,
-        files=files,
-        provenance=provenance,
-        verification=verification,
-    )
+    block = block_features or default_block(config)
+    return Streaming(config.fps, block, allowed_blocks(config, block), look_ahead)
 
 
-def _default_precision(stages: tuple[StageSpec, ...]) -> str:
-    """int8 where any stage has it (the CPU's fastest), else fp32 if every stage has it, else fp16."""
-    if any("int8" in stage.files for stage in stages):
-        return "int8"
-    return "fp32" if all("fp32" in stage.files for stage in stages) else "fp16"
+def conditions_of(config: ModelConfig) -> Conditions:
+    """The package's conditions and the names of their entries."""
+    wiring = wiring_of(config)
+    return Conditions(default_conditions(config), config.styles, wiring.emotions, wiring.levels)

@@ -15,8 +15,9 @@ from emoface_export.errors import ExportError
 from emoface_export.export import ExportOptions, export_package
 from emoface_export.face_file import deterministic_npz, find_face, fits, read_face
 from emoface_export.golden import LARGEST_BYTES, golden_arrays
+from emoface_export.package_manifest import PackageFacts
 from emoface_export.package_writer import write_package
-from emoface_export.wiring import PackageFacts, default_conditions
+from emoface_export.wiring import default_conditions
 from tiny import PROVENANCE, RememberingExporter, tiny_model
 
 

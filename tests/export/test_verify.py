@@ -128,11 +128,11 @@ def test_command_verify_with_checkpoint(tiny_package, tiny_checkpoint, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["{tmp}/missing", "--out", "{tmp}/x.emoface"], 3, "checkpoint"),
+        (["{tmp}/missing", "--out", "{tmp}/x.emoface"], 2, "checkpoint"),
         (["{checkpoint}", "--out", "{package}"], 5, "--force"),
         (["{checkpoint}", "--out", "{tmp}/x.emoface", "--precisions", "int4"], 2, "fp32, fp16, int8"),
         (["{checkpoint}", "--out", "{tmp}/x.emoface", "--block-ms", "30"], 2, "multiple of 20"),
-        (["{checkpoint}", "--out", "{tmp}/x.emoface", "--seconds", "0"], 2, "--seconds"),
+        (["{checkpoint}", "--out", "{tmp}/x.emoface", "--seconds", "0"], 2, "0 seconds"),
         (["{checkpoint}", "--out", "{tmp}/x.emoface", "--provenance", "{tmp}/none.json"], 2, "JSON"),
         (["{checkpoint}", "--out", "{tmp}/x.emoface", "--face", "{tmp}/none.npz"], 3, "--face"),
         (["{checkpoint}", "--out", "{tmp}/x.emoface", "--audio", "{tmp}/none.wav"], 4, "no such file"),

@@ -19,7 +19,8 @@ from emoface.manifest import Manifest
 from emoface.package import Package
 from emoface_export.export import ExportOptions, export_package
 from emoface_export.face_file import find_face
-from emoface_export.wiring import PackageFacts, allowed_blocks
+from emoface_export.package_manifest import PackageFacts
+from emoface_export.wiring import allowed_blocks
 from emoface_training.models import checkpoint
 
 DATA = {"vocaset": layouts.write_vocaset, "biwi": layouts.write_biwi}

@@ -10,7 +10,7 @@ from transformers import Wav2Vec2Config, Wav2Vec2Model
 
 from emoface_training.config import EncoderConfig
 from emoface_training.encoders.pretrained import calibrated, load_pretrained
-from emoface_training.errors import CalibrationError
+from emoface_training.errors import EncoderStatisticsError
 from emoface_training.nn.wav2vec2 import StreamingWav2Vec2
 from tiny import TINY_WAV2VEC2
 
@@ -104,7 +104,7 @@ def test_band_mode_of_a_pretrained_folder_keeps_its_weights(tmp_path):
 def test_calibrated_group_norm_streams(tmp_path):
     save_original(tmp_path, "group", False, False)
     band = load_pretrained(tmp_path, left=20, right=(1, 1, 1), position_right=0)
-    with pytest.raises(CalibrationError, match="cannot stream"):
+    with pytest.raises(EncoderStatisticsError, match="cannot stream"):
         band.initial_state(1)
     audio = torch.randn(2, 16080) * 0.3
     fixed = calibrated(band, list(audio))

@@ -20,7 +20,7 @@ from tiny_run import tiny_options
 from emoface.cli.main import main
 from emoface.errors import OutputError
 from emoface_training.clips.store import ClipStore
-from emoface_training.commands.evaluate import progress
+from emoface_training.commands.progress import progress
 from emoface_training.data.corpus import Corpus
 from emoface_training.data.synthetic.rig import Rig
 from emoface_training.errors import OptionsError

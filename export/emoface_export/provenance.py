@@ -1,0 +1,45 @@
+"""Where a package comes from: commit, versions, configuration and digest of the weights."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import onnx
+import torch
+
+from emoface_training.nn.talking_model import TalkingModel
+
+
+def provenance_of(model: TalkingModel, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Where the package comes from: commit, versions, configuration, digest of the weights, and what was given."""
+    from emoface import __version__
+
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    facts = {
+        "emoface": __version__,
+        "torch": str(torch.__version__),
+        "onnx": onnx.__version__,
+        "config": model.config.to_dict(),
+        "weights_sha256": digest.hexdigest(),
+    }
+    commit = code_commit()
+    return facts | ({"code_commit": commit} if commit else {}) | dict(given)
+
+
+def code_commit() -> str | None:
+    """Commit of the source tree this code runs from; None for an installed copy."""
+    source = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(source), "rev-parse", "HEAD"], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
