@@ -88,7 +88,7 @@ def test_an_interrupted_row_ends_with_the_same_figures(
 def test_another_budget_is_refused(finished: tuple[Path, Path, Path], tmp_path: Path) -> None:
     _, encoders, out = finished
     before = (out / "results.json").read_text()
-    cases = [({"clips": 2}, r"budget\.clips = 2, expected 3"), ({"splits": ["validation"]}, r"budget\.splits")]
+    cases = [({"clips": 2}, r"budget\.clips = 2; expected 3"), ({"splits": ["validation"]}, r"budget\.splits")]
     for number, (change, message) in enumerate(cases):
         with pytest.raises(OptionsError, match=message):
             ablate(write_plan(tmp_path / str(number), **change), encoders, out)

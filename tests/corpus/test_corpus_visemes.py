@@ -18,6 +18,7 @@ from emoface_training.data.synthetic.visemes import (
     silence_weight,
     speech_parameters,
 )  # fmt: skip
+from emoface_training.errors import OptionsError
 from emoface_training.vocabulary import EMOTIONS
 
 
@@ -137,5 +138,5 @@ def test_the_energy_envelope_has_a_value_per_frame_and_is_zero_in_silence() -> N
 
 
 def test_an_unknown_emotion_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected one of"):
+    with pytest.raises(OptionsError, match="expected one of"):
         _motion("bored", 0)

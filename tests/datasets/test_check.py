@@ -171,7 +171,7 @@ def test_raw_rows_outside_the_file_are_named(tmp_path: Path) -> None:
     root = layouts.write_vocaset_raw(tmp_path / "raw")
     np.save(root / "data_verts.npy", np.load(root / "data_verts.npy")[:-5])
     found = VocasetRaw.survey(root).problems
-    assert len([problem for problem in found if "rows outside" in problem.text]) == 1
+    assert len([problem for problem in found if "rows outside" in str(problem.error)]) == 1
 
 
 def test_no_dataset_at_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

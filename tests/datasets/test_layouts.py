@@ -12,6 +12,7 @@ from emoface_training.data.biwi import Biwi
 from emoface_training.data.opening import RECORDED, detect_kind, open_for_training
 from emoface_training.data.ravdess import Ravdess3D, parse_name
 from emoface_training.data.vocaset import Vocaset, VocasetRaw
+from emoface_training.errors import DatasetError
 from emoface_training.vocabulary import UNKNOWN_EMOTION
 
 
@@ -96,7 +97,7 @@ def test_ravdess_names_give_labels() -> None:
     name = parse_name("01-01-05-02-01-02-12")
     assert name == ("Actor_12", 1, 4, 1)
     for wrong in ("01-02-05-02-01-02-12", "01-01-09-01-01-01-01", "01-01-05-02-01-02-25", "clip"):
-        with pytest.raises(ValueError, match="name"):
+        with pytest.raises(DatasetError, match="named"):
             parse_name(wrong)
 
 

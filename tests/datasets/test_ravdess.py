@@ -98,7 +98,7 @@ def test_smoothing_fills_frames_without_a_face() -> None:
     gap = line.copy()
     gap[10:14] = np.nan
     np.testing.assert_allclose(smooth(gap, 30, JAW_NOISE), line, atol=0.01)
-    with pytest.raises(ValueError, match="no frame"):
+    with pytest.raises(DatasetError, match="no frame"):
         smooth(np.full((3, 1), np.nan), 30, EXPRESSION_NOISE)
 
 

@@ -156,5 +156,5 @@ def test_group_norm_without_calibration_is_refused_in_a_configuration(sections):
 
 
 def test_encoders_of_two_widths_are_refused(sections):
-    with pytest.raises(ValueError, match="one width"):
+    with pytest.raises(OptionsError, match="one width"):
         EmoFaceConfig.from_dict(pretrained_sections.resolve(sections)[0] | {"emotion_encoder": {"hidden_size": 32}})

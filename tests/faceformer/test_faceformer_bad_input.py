@@ -146,8 +146,8 @@ def test_sections_that_do_not_fit_the_family(tmp_path):
     cases = {
         "family": FACEFORMER | {"family": "codetalker"},
         "mesh_attention": FACEFORMER | {"mesh_attention": {"kernel": 4}},
-        "rate must be 30": FACEFORMER | {"resampling": "before-transformer"},
-        "fps must be 25": FACEFORMER | {"resampling": "none"},
+        "expected 30 for resampling": FACEFORMER | {"resampling": "before-transformer"},
+        "expected 25: resampling none": FACEFORMER | {"resampling": "none"},
     }
     for word, model in cases.items():
         with pytest.raises(OptionsError, match=word):

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from emoface_training.config import DecoderConfig, EmoFaceConfig, EncoderConfig, MeshAttentionConfig
+from emoface_training.errors import OptionsError
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.interpolation import features_needed, frame_count, interpolate
 
@@ -168,9 +169,9 @@ def test_configuration_round_trips_and_names_unknown_fields(tmp_path):
     config = model(6).config
     config.save(tmp_path / "config.json")
     assert EmoFaceConfig.load(tmp_path / "config.json") == config
-    with pytest.raises(ValueError, match="'widht'"):
+    with pytest.raises(OptionsError, match="'widht'"):
         EmoFaceConfig.from_dict({"decoder": {"widht": 3}})
-    with pytest.raises(ValueError, match="multiple of 16"):
+    with pytest.raises(OptionsError, match="multiple of 16"):
         EmoFaceConfig(content_encoder=EncoderConfig(hidden_size=40), emotion_encoder=EncoderConfig(hidden_size=40))
 
 

@@ -18,6 +18,7 @@ from emoface_training.data.opening import open_for_training
 from emoface_training.data.sample import DatasetFace
 from emoface_training.errors import CheckpointError, OptionsError
 from emoface_training.evaluation import measured_models, on_dataset
+from emoface_training.evaluation.on_dataset import Request
 from emoface_training.evaluation.tables import table
 from emoface_training.models.checkpoint import save
 from emoface_training.nn.faceformer import FaceFormer
@@ -40,7 +41,7 @@ def by_hand(clips: list, raised: dict[int, float]) -> float:
 
 def test_figures_by_emotion_and_level_are_those_computed_by_hand() -> None:
     corpus, model = ToneCorpus(6), KnownModel()
-    report = on_dataset.evaluate(model, corpus, RIG, "validation", "given")
+    report = on_dataset.evaluate([model], corpus, RIG, Request("validation", "given"))
     clips = ClipStore.load(corpus.clips("validation"), 30, 2).clips
     raised = {i: 0.001 * (2 + "ab".index(clip.actor)) * (1 + clip.emotion) for i, clip in enumerate(clips)}
     assert report["rows"]["model"]["lve_m2"] == pytest.approx(by_hand(clips, raised), rel=1e-4)
@@ -59,7 +60,7 @@ def test_figures_by_emotion_and_level_are_those_computed_by_hand() -> None:
 
 def test_unseen_subjects_get_every_style_with_mean_and_spread() -> None:
     corpus, model = ToneCorpus(3), KnownModel(styles=("x", "y", "z"))
-    report = on_dataset.evaluate(model, corpus, RIG, "test_voice", "given", styles="every")
+    report = on_dataset.evaluate([model], corpus, RIG, Request("test_voice", "given", styles="every"))
     assert model.asked == [-1, -1, -1, 0, 0, 0, 1, 1, 1, 2, 2, 2]
     styles = report["styles"]["model"]
     clips = ClipStore.load(corpus.clips("test_voice"), 30, 2).clips
@@ -75,7 +76,7 @@ def test_unseen_subjects_get_every_style_with_mean_and_spread() -> None:
     assert found["std"] == pytest.approx(variance**0.5, rel=1e-4)
     assert (found["min"], found["max"]) == (styles["by_style"]["x"]["lve_m2"], styles["by_style"]["z"]["lve_m2"])
     assert "under each of 3 styles" in table(report)
-    assert "spread" not in on_dataset.evaluate(model, corpus, RIG, "test_voice")["styles"]["model"]
+    assert "spread" not in on_dataset.evaluate([model], corpus, RIG)["styles"]["model"]
 
 
 def test_seen_and_unseen_subjects_are_told_apart_by_name() -> None:
@@ -83,13 +84,13 @@ def test_seen_and_unseen_subjects_are_told_apart_by_name() -> None:
     clips = ClipStore.load(ToneCorpus(2).clips("train"), 30, 2).clips
     assert [clip.actor for clip in clips] == ["a", "b"]
     assert [clip.actor_index for clip in measured_models.in_own_style(clips, model.styles)] == [-1, 0]
-    report = on_dataset.evaluate(model, ToneCorpus(2), RIG, "train", styles="every")
+    report = on_dataset.evaluate([model], ToneCorpus(2), RIG, Request("train", styles="every"))
     assert report["styles"]["model"]["unseen_clips"] == 1
 
 
 def test_models_of_one_name_keep_rows_of_their_own() -> None:
     models = [KnownModel(error=error) for error in (0.002, 0.003)]
-    report = on_dataset.evaluate(KnownModel(), ToneCorpus(2), RIG, "validation", compare=[*models, KnownModel("mean")])
+    report = on_dataset.evaluate([KnownModel(), *models, KnownModel("mean")], ToneCorpus(2), RIG, Request("validation"))
     assert list(report["rows"]) == ["model", "known #2", "known #3", "mean #2", "mean", "energy", "ground_truth"]
     rows = report["rows"]
     assert rows["known #2"]["lve_m2"] == pytest.approx(4 * rows["model"]["lve_m2"], rel=1e-4)
@@ -99,7 +100,7 @@ def test_models_of_one_name_keep_rows_of_their_own() -> None:
 def test_a_package_gives_its_checkpoints_figures(recorded: Path, tiny_checkpoint: Path, tiny_package: Path) -> None:
     dataset, face = open_for_training(recorded)
     models = [measured_models.open_model(str(path)) for path in (tiny_checkpoint, f"{tiny_package}@fp32", tiny_package)]
-    report = on_dataset.evaluate(models[0], dataset, face, "test_unseen", "given", 2, models[1:])
+    report = on_dataset.evaluate(models, dataset, face, Request("test_unseen", "given", 2))
     exact, full, small = (report["rows"][name] for name in ("model", *(model.label for model in models[1:])))
     for key in FIGURES:
         assert full[key] == pytest.approx(exact[key], rel=1e-3)  # fp32: what verification allows, 1e-4 of the motion
@@ -117,7 +118,7 @@ def test_families_stand_side_by_side(tmp_path: Path) -> None:
     torch.nn.init.constant_(network.decoder.branches[0].motion_head.bias, 0.001)
     save(tmp_path / "baseline" / "stage_b", network)
     baseline = measured_models.open_model(str(tmp_path / "baseline" / "stage_b"))
-    report = on_dataset.evaluate(KnownModel(), ToneCorpus(2), RIG, "validation", compare=[baseline])
+    report = on_dataset.evaluate([KnownModel(), baseline], ToneCorpus(2), RIG, Request("validation"))
     assert report["models"]["baseline"]["family"] == "faceformer"
     # Everything moved by 1 mm along each axis, whatever is said
     clips = ClipStore.load(ToneCorpus(2).clips("validation"), 30, 2).clips
@@ -140,11 +141,11 @@ def test_other_topologies_are_refused_whatever_their_count(
     (bare / "face.npz").unlink()
     for source in (tiny_checkpoint, tiny_package, bare):
         with pytest.raises(OptionsError, match="another topology"):
-            on_dataset.evaluate(measured_models.open_model(str(source)), dataset, turned, "validation")
+            on_dataset.evaluate([measured_models.open_model(str(source))], dataset, turned, Request("validation"))
     small = tiny.write_checkpoint(tmp_path / "small", tiny.tiny_model(tiny.tiny_config(subdivisions=0), 0, 0), 0)
     with pytest.raises(OptionsError, match=r"42 vertices for a model of 12 \(small\)"):
         first = measured_models.open_model(str(tiny_checkpoint))
-        on_dataset.evaluate(first, dataset, face, "validation", compare=[measured_models.open_model(str(small))])
+        on_dataset.evaluate([first, measured_models.open_model(str(small))], dataset, face, Request("validation"))
 
 
 def test_what_is_no_model_or_no_split_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -154,12 +155,12 @@ def test_what_is_no_model_or_no_split_is_named(tmp_path: Path, monkeypatch: pyte
     corpus = ToneCorpus(2)
     for clips in (0, -1):
         with pytest.raises(OptionsError, match="no clips in split 'validation'"):
-            on_dataset.evaluate(KnownModel(), corpus, RIG, "validation", clips=clips)
+            on_dataset.evaluate([KnownModel()], corpus, RIG, Request("validation", clips=clips))
     with pytest.raises(CheckpointError, match="NaN or infinite motion from broken"):
-        on_dataset.evaluate(KnownModel("broken", float("nan")), corpus, RIG, "validation")
+        on_dataset.evaluate([KnownModel("broken", float("nan"))], corpus, RIG, Request("validation"))
     monkeypatch.setattr(corpus, "clips", lambda split: [])
     with pytest.raises(OptionsError, match="no clips in split 'test_voice'"):
-        on_dataset.evaluate(KnownModel(), corpus, RIG)
+        on_dataset.evaluate([KnownModel()], corpus, RIG)
 
 
 def test_without_masks_the_report_says_what_is_missing(

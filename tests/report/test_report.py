@@ -25,6 +25,7 @@ from emoface_training.data.corpus import Corpus
 from emoface_training.data.synthetic.rig import Rig
 from emoface_training.errors import OptionsError
 from emoface_training.evaluation import measured_models, on_dataset
+from emoface_training.evaluation.on_dataset import Request
 from emoface_training.report import style, write
 from emoface_training.report.folder import appearing
 from emoface_training.report.write import ReportWriter
@@ -125,7 +126,7 @@ def test_a_rigs_report_shows_branches_and_phonemes_and_repeats_to_the_byte(tmp_p
     writers = []
     for name in ("rig", "again"):
         writers.append(ReportWriter(1, folder=tmp_path / name, emotion="given"))
-        report = on_dataset.evaluate(small_model(), ToneCorpus(2), RIG, "validation", "given", watcher=writers[-1])
+        report = on_dataset.evaluate([small_model()], ToneCorpus(2), RIG, Request("validation", "given"), writers[-1])
         writers[-1].write(report, RIG, False, progress)
     assert (tmp_path / "rig" / "index.html").read_bytes() == (tmp_path / "again" / "index.html").read_bytes()
     page = Page((tmp_path / "rig" / "index.html").read_text())
@@ -175,7 +176,7 @@ def test_a_full_disk_leaves_no_partial_report(tmp_path: Path, monkeypatch: pytes
 
     monkeypatch.setattr(write, "page", full)
     writer = ReportWriter(1, folder=tmp_path / "report", overwrite=True)
-    report = on_dataset.evaluate(KnownModel(), ToneCorpus(2), RIG, "validation", watcher=writer)
+    report = on_dataset.evaluate([KnownModel()], ToneCorpus(2), RIG, Request("validation"), writer)
     with pytest.raises(OutputError, match=r"No space left.*No partial report"):
         writer.write(report, RIG, False, progress)
     assert [path.name for path in tmp_path.iterdir()] == ["report"]

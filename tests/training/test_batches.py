@@ -10,10 +10,20 @@ from synthetic_corpus import ToneCorpus
 from emoface_training.clips.conditions import conditions
 from emoface_training.clips.crops import EDGE_FRAMES, CropBatch, crop_batch, grid_step
 from emoface_training.clips.phoneme_labels import IGNORED, phoneme_frames
-from emoface_training.clips.recording_conditions import RecordingConditions
 from emoface_training.clips.store import ClipStore, StoredClip
 from emoface_training.data.synthetic.phonemes import PHONEME_INDEX
+from emoface_training.errors import EmptySplitError
 from emoface_training.loop.step_seeds import step_generator
+from emoface_training.options import StageAOptions
+
+
+def plain(batch_size: int, **changes: float) -> StageAOptions:
+    """A second of each clip as it was recorded, with all conditions."""
+    nothing = dict.fromkeys(
+        ("emotion_dropped", "style_dropped", "speed_change", "gain_db", "noise_probability", "equaliser_db"), 0.0
+    )
+    nothing |= {"reverberation_probability": 0.0, "crop_seconds": 1.0}
+    return StageAOptions(max_steps=1, batch_size=batch_size, **(nothing | changes))
 
 
 def ramp_clip(frames: int) -> StoredClip:
@@ -29,7 +39,9 @@ def ramp_clip(frames: int) -> StoredClip:
 def test_audio_and_parameters_stay_aligned(speed: float) -> None:
     store = ClipStore([ramp_clip(150)], 30, 2)
     for step in range(20):
-        batch = crop_batch(store, step_generator(0, "x", step), 2, 1.0, 0.0, 0.0, speed, 1.0)
+        batch = crop_batch(
+            store, step_generator(0, "x", step), plain(2, speed_change=speed, speed_change_probability=1.0)
+        )
         for row in range(2):
             heard = batch.audio[row, torch.arange(30) * 16000 // 30]
             shown = batch.parameters[row, :, 0]
@@ -39,22 +51,30 @@ def test_audio_and_parameters_stay_aligned(speed: float) -> None:
 
 def test_cut_edges_are_not_scored_and_clip_ends_are() -> None:
     store = ClipStore([ramp_clip(150)], 30, 2)
-    batch = crop_batch(store, step_generator(0, "x", 1), 16, 1.0, 0.0, 0.0)
+    batch = crop_batch(store, step_generator(0, "x", 1), plain(16))
     started = batch.parameters[:, 0, 0] > 0
     assert started.any()
     assert not batch.mask[started, :EDGE_FRAMES].any()
     assert batch.mask[:, EDGE_FRAMES:-EDGE_FRAMES].all()
-    short = crop_batch(ClipStore([ramp_clip(20)], 30, 2), step_generator(0, "x", 1), 1, 1.0, 0.0, 0.0)
+    short = crop_batch(ClipStore([ramp_clip(20)], 30, 2), step_generator(0, "x", 1), plain(1))
     assert short.mask[0].sum() == 20 and short.mask[0, :20].all()
     assert not short.audio[0, 20 * 16000 // 30 + 200 :].any()
 
 
 def test_a_batch_depends_on_seed_stage_and_step_alone() -> None:
     store = ClipStore.load(ToneCorpus().clips("train"), 30, 2)
-    recording = RecordingConditions(3.0, 0.5, 0.5, 6.0)
+    options = StageAOptions(
+        max_steps=1,
+        batch_size=3,
+        crop_seconds=1.0,
+        emotion_dropped=0.5,
+        style_dropped=0.3,
+        speed_change=0.1,
+        gain_db=6.0,
+    )
 
     def draw(seed: int, step: int) -> CropBatch:
-        return crop_batch(store, step_generator(seed, "stage_a", step), 3, 1.0, 0.5, 0.3, 0.1, 0.5, recording)
+        return crop_batch(store, step_generator(seed, "stage_a", step), options)
 
     assert torch.equal(draw(0, 4).audio, draw(0, 4).audio)
     assert not torch.equal(draw(0, 4).audio, draw(0, 5).audio)
@@ -94,7 +114,7 @@ def test_phoneme_frames_and_the_common_grid() -> None:
 
 
 def test_no_clips_is_an_error() -> None:
-    with pytest.raises(ValueError, match="emoface data synth"):
+    with pytest.raises(EmptySplitError, match="emoface data synth"):
         ClipStore.load([], 30, 1)
 
 

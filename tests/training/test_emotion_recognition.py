@@ -12,6 +12,8 @@ from emoface_training.clips.store import ClipStore, StoredClip
 from emoface_training.errors import OptionsError
 from emoface_training.evaluation import emotion_recognition, measured_models, on_dataset
 from emoface_training.evaluation.emotion_recognition import calibration, learn_voices, listener, recognition
+from emoface_training.evaluation.measured_models import CheckpointModel
+from emoface_training.evaluation.on_dataset import Request
 from emoface_training.evaluation.tables import table
 from emoface_training.runs import training_run
 from emoface_training.vocabulary import EMOTIONS, SAMPLE_RATE
@@ -146,8 +148,8 @@ def test_evaluation_calibrates_every_model_that_listens() -> None:
     corpus = ToneCorpus(9)
     store = ClipStore.load(corpus.clips("train"), 30, 2)
     network = training_run.new_model(tiny_options(), ("a", "b"), RIG, store).eval()
-    plain = on_dataset.evaluate(network, corpus, RIG, "test_voice")
-    report = on_dataset.evaluate(network, corpus, RIG, "test_voice", calibrate=4.0)
+    plain = on_dataset.evaluate([CheckpointModel(network)], corpus, RIG)
+    report = on_dataset.evaluate([CheckpointModel(network)], corpus, RIG, Request(calibrate=4.0))
     assert (plain["clips"], report["clips"]) == (9, 6)  # three neutral takes of 1.5 s make the 4 s
     heard = report["emotion_recognition"]["model"]
     assert (heard["clips"], heard["calibrated_clips"]) == (6, 6)
@@ -159,7 +161,7 @@ def test_evaluation_calibrates_every_model_that_listens() -> None:
     text = table(report)
     assert "model hears the emotion of" in text and "calibrated" in text
     with pytest.raises(OptionsError, match="beside those to calibrate on"):
-        on_dataset.evaluate(network, Neutral(), RIG, "test_voice", calibrate=60.0)
+        on_dataset.evaluate([CheckpointModel(network)], Neutral(), RIG, Request(calibrate=60.0))
 
 
 class Neutral(ToneCorpus):

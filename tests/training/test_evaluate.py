@@ -8,8 +8,11 @@ from tiny_run import tiny_options
 
 from emoface_training.clips.store import ClipStore, StoredClip
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
+from emoface_training.errors import OptionsError
 from emoface_training.evaluation import on_dataset
 from emoface_training.evaluation.baselines import EnergyBaseline, MeanBaseline
+from emoface_training.evaluation.measured_models import CheckpointModel
+from emoface_training.evaluation.on_dataset import Request
 from emoface_training.evaluation.tables import table
 from emoface_training.measures.speech import MouthGauge, SpeechMeasures
 from emoface_training.motion.basis import motion_basis
@@ -71,7 +74,7 @@ def test_evaluation_reports_model_baselines_and_ground_truth() -> None:
     torch.set_num_threads(1)
     corpus = ToneCorpus(3)
     model = training_run.new_model(tiny_options(), ("a", "b"), RIG, ClipStore.load(corpus.clips("train"), 30, 2))
-    report = on_dataset.evaluate(model.eval(), corpus, RIG, "test_voice", clips=2)
+    report = on_dataset.evaluate([CheckpointModel(model.eval())], corpus, RIG, Request(clips=2))
     assert report["clips"] == 2
     assert set(report["rows"]) == {"model", "mean", "energy", "ground_truth"}
     assert report["rows"]["ground_truth"]["lve_m2"] == 0.0
@@ -80,8 +83,8 @@ def test_evaluation_reports_model_baselines_and_ground_truth() -> None:
     text = table(report)
     assert "energy" in text and "LVE m2" in text
     small = TinyRig(20)
-    with pytest.raises(ValueError, match=r"20 vertices.*24"):
-        on_dataset.evaluate(model, corpus, small)
+    with pytest.raises(OptionsError, match=r"20 vertices.*24"):
+        on_dataset.evaluate([CheckpointModel(model)], corpus, small)
 
 
 def test_basis_is_orthogonal_and_exact_in_half_precision() -> None:
@@ -97,7 +100,7 @@ def test_basis_is_orthogonal_and_exact_in_half_precision() -> None:
     np.testing.assert_allclose(again, offsets, atol=1e-5)
     rough, lost_mm = motion_basis(RIG, parameters, 3)
     assert rough.shape == (3, 72) and lost_mm > 0.1
-    with pytest.raises(ValueError, match="at most the rig's 21 fields"):
+    with pytest.raises(OptionsError, match="at most the rig's 21 fields"):
         motion_basis(RIG, parameters, 22)
 
 

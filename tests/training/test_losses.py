@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from emoface_training.errors import OptionsError
 from emoface_training.stages import losses
 
 
@@ -64,5 +65,5 @@ def test_region_weights_have_mean_one_and_name_unknown_regions() -> None:
     weights = losses.region_weights(4, {"lips": [0, 1]}, {"lips": 2.0})
     assert weights.mean().item() == pytest.approx(1.0)
     assert weights[0].item() == pytest.approx(3 * weights[3].item())
-    with pytest.raises(KeyError, match=r"nostrils.*lips"):
+    with pytest.raises(OptionsError, match=r"nostrils.*lips"):
         losses.region_weights(4, {"lips": [0]}, {"nostrils": 1.0})

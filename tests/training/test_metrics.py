@@ -5,6 +5,7 @@ import hashlib
 import numpy as np
 import pytest
 
+from emoface_training.errors import EmptySplitError
 from emoface_training.measures.vertices import VertexMetrics, face_dynamics_deviation, mask_hash, region_error
 
 
@@ -50,5 +51,5 @@ def test_mask_hash_does_not_depend_on_the_integer_type() -> None:
 
 
 def test_no_clips_is_an_error() -> None:
-    with pytest.raises(ValueError, match="no frames"):
+    with pytest.raises(EmptySplitError, match="no frames"):
         VertexMetrics(np.array([0]), np.array([1])).figures()

@@ -145,10 +145,10 @@ def test_the_command_prints_text_or_json(sound, monkeypatch: pytest.MonkeyPatch,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["b.wav", "--text", "x"], "--text with 2 sounds, expected one"),
-        (["--emotion", "glad"], "--emotion 'glad', expected auto or one of neutral"),
-        (["--pronounce", "hue=HH Q"], "--pronounce 'hue=HH Q', expected WORD=SOUNDS"),
-        (["--pronounce", "hue"], "--pronounce 'hue', expected WORD=SOUNDS"),
+        (["b.wav", "--text", "x"], "--text with 2 sounds; expected one"),
+        (["--emotion", "glad"], "--emotion 'glad'; expected auto or one of neutral"),
+        (["--pronounce", "hue=HH Q"], "--pronounce 'hue=HH Q'; expected WORD=SOUNDS"),
+        (["--pronounce", "hue"], "--pronounce 'hue'; expected WORD=SOUNDS"),
     ],
 )
 def test_wrong_arguments_are_named(arguments, message: str, sound, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
@@ -179,8 +179,8 @@ def test_transcripts_are_utf_8(sound) -> None:
 
 def test_an_alignment_that_fails_names_the_file(sound, monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(*_: object) -> Alignment:
-        raise AlignmentError("the text does not fit")
+        raise AlignmentError("the text", "one that fits", "Correct it.")
 
     monkeypatch.setattr(speech_alignment, "align", refused)
-    with pytest.raises(AlignmentError, match=r"mama\.wav: the text does not fit"):
+    with pytest.raises(AlignmentError, match=r"mama\.wav: the text; expected one that fits"):
         on_recordings.read_recording(sound)

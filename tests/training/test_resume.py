@@ -81,7 +81,7 @@ def test_signals_save_and_say_how_to_go_on(
     before = signal.getsignal(number)
     with monkeypatch.context() as patch:
         patch.setattr(RunLog, "write", signalled)
-        with pytest.raises(TrainingInterrupted, match=r"stopped after step 3 of stage_b.*--resume") as caught:
+        with pytest.raises(TrainingInterrupted, match=r"after step 3 of stage_b.*--resume") as caught:
             run(tmp_path / "run", options, stage="b")
     assert caught.value.exit_code == 128 + number and signal.getsignal(number) is before
     run(tmp_path / "run", options, stage="b", resume=True)

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from emoface_training.errors import OptionsError
 from emoface_training.loop.learning_rate import one_cycle
 from emoface_training.stages.schemes import ground_truth_probability, mix
 
@@ -30,7 +31,7 @@ def test_other_schemes_are_constant() -> None:
     for progress in (0.0, 0.5, 1.0):
         assert ground_truth_probability(progress, "teacher-forcing") == 1.0
         assert ground_truth_probability(progress, "autoregressive") == 0.0
-    with pytest.raises(ValueError, match=r"got scheme 'free'.*self-growing"):
+    with pytest.raises(OptionsError, match=r"got scheme 'free'.*self-growing"):
         ground_truth_probability(0.5, "free")
 
 

@@ -12,9 +12,10 @@ from torch import Tensor
 
 from emoface_training.clips.conditions import Conditions, conditions
 from emoface_training.clips.phoneme_labels import IGNORED, phoneme_frames
-from emoface_training.clips.recording_conditions import AS_RECORDED, RecordingConditions
+from emoface_training.clips.recording_conditions import RecordingConditions
 from emoface_training.clips.store import ClipStore, StoredClip
 from emoface_training.nn.interpolation import FEATURE_RATE
+from emoface_training.options import StageAOptions
 from emoface_training.vocabulary import SAMPLE_RATE
 
 # Frames at a cut edge whose context the crop lacks: they are encoded but not scored.
@@ -71,14 +72,7 @@ def grid_step(fps: int) -> int:
 def crop_batch(
     store: ClipStore,
     generator: np.random.Generator,
-    size: int,
-    seconds: float,
-    emotion_dropped: float,
-    style_dropped: float,
-    speed_change: float = 0.0,
-    speed_change_probability: float = 0.0,
-    recording: RecordingConditions = AS_RECORDED,
-    clips_per_speaker: int = 1,
+    options: StageAOptions,
     rows: range | None = None,
 ) -> CropBatch:
     """Random crops, resampled in time (pitch and formants move along), in random recording conditions.
@@ -86,18 +80,21 @@ def crop_batch(
     Crops of one voice (`clips_per_speaker` of them) share speed and recording conditions. rows: the rows (and those
     with their neutral speech) whose sound is wanted; the others' stays silent.
     """
-    fps = store.fps
-    frames = int(seconds * fps)
+    o, fps, size = options, store.fps, options.batch_size
+    recording = RecordingConditions(
+        o.equaliser_db, o.reverberation_probability, o.noise_probability, o.gain_db, o.rumble_probability
+    )
+    frames = int(o.crop_seconds * fps)
     samples = frames * SAMPLE_RATE // fps
     audio = np.zeros((size, samples), np.float32)
     width = store.clips[0].parameters.shape[1]
     parameters = np.zeros((size, frames, width), np.float32)
     mask = np.zeros((size, frames), bool)
     phonemes = np.full((size, frames), IGNORED, np.int64)
-    drawn, neutral = store.draw_speakers(generator, size, clips_per_speaker)
+    drawn, neutral = store.draw_speakers(generator, size, o.clips_per_speaker)
     chosen = [store.clips[i] for i in drawn]
-    speeds = np.exp(generator.uniform(-speed_change, speed_change, size))
-    speeds = np.where(generator.random(size) < speed_change_probability, speeds, 1.0)
+    speeds = np.exp(generator.uniform(-o.speed_change, o.speed_change, size))
+    speeds = np.where(generator.random(size) < o.speed_change_probability, speeds, 1.0)
     recordings = generator.integers(0, 2**63, size)
     heard = set(range(size)) if rows is None else {*rows, *(neutral[row] for row in rows)}
     for row, clip in enumerate(chosen):
@@ -124,7 +121,7 @@ def crop_batch(
         torch.from_numpy(mask),
         torch.from_numpy(phonemes),
         torch.tensor([clip.emotion for clip in chosen]),
-        conditions(store, chosen, generator, emotion_dropped, style_dropped),
+        conditions(store, chosen, generator, o.emotion_dropped, o.style_dropped),
         torch.tensor(neutral),
     )
 

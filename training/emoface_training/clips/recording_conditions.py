@@ -65,9 +65,6 @@ class RecordingConditions:
         return audio
 
 
-AS_RECORDED = RecordingConditions()
-
-
 def _smooth_response(bins: int, deviation_db: float, generator: np.random.Generator) -> np.ndarray:
     """A real (zero-phase) magnitude response [bins], float32."""
     frequency = np.linspace(0.0, SAMPLE_RATE / 2, bins)

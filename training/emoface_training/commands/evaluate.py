@@ -66,19 +66,8 @@ def _evaluate(args: argparse.Namespace) -> int:
     dataset, face = open_for_training(args.corpus, args.kind, args.masks, args.partial)
     split = args.split or ("test_unseen" if "test_unseen" in getattr(dataset, "splits", ()) else "test_voice")
     styles = args.styles or ("every" if isinstance(face, DatasetFace) else "mean")
-    report = on_dataset.evaluate(
-        models[0],
-        dataset,
-        face,
-        split,
-        args.emotion,
-        args.clips,
-        models[1:],
-        styles,
-        watcher,
-        progress,
-        args.calibrate,
-    )
+    request = on_dataset.Request(split, args.emotion, args.clips, styles, args.calibrate)
+    report = on_dataset.evaluate(models, dataset, face, request, watcher, progress)
     if watcher is not None:
         watcher.write(report, face, not args.no_video, progress)
     print(json.dumps(report) if args.json else table(report))

@@ -8,6 +8,7 @@ recovery of this project's own rig, not fidelity to human motion.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -19,20 +20,16 @@ from emoface_training.errors import CheckpointError, OptionsError
 from emoface_training.evaluation.baselines import EnergyBaseline, MeanBaseline
 from emoface_training.evaluation.emotion_recognition import calibration, learn_voices, listener, recognition
 from emoface_training.evaluation.measured_models import (
-    CheckpointModel,
     Emotion,
     EvaluatedModel,
     in_own_style,
     in_styles,
 )
-from emoface_training.evaluation.tables import table
 from emoface_training.measures.expression import ExpressionMeasures, ExpressionReference
 from emoface_training.measures.speech import MouthGauge, SpeechMeasures
 from emoface_training.measures.vertices import VertexMetrics, mask_hash
 from emoface_training.motion.targets import Face, clip_offsets, codes_to_offsets
 from emoface_training.vocabulary import EMOTION_NAMES, LEVELS
-
-__all__ = ["EnergyBaseline", "MeanBaseline", "evaluate", "spread", "table"]
 
 SCHEMA = 2
 BASELINE_CLIPS = 300
@@ -100,37 +97,46 @@ def _plain(_label: str, items: Iterable, _total: int) -> Iterable:
     return items
 
 
+@dataclass(frozen=True)
+class Request:
+    """What to measure.
+
+    emotion: told to the models as it is labelled ("given"), or not. clips: at most that many, evenly spread over the
+    split. styles: "every" also drives the clips of unseen subjects with each training style in turn. calibrate:
+    seconds of neutral speech that each voice is first calibrated on, from clips that are then left out.
+    """
+
+    split: str = "test_voice"
+    emotion: Emotion = "auto"
+    clips: int | None = None
+    styles: Styles = "mean"
+    calibrate: float = 0.0
+
+
 def evaluate(
-    model: Any,
+    models: Sequence[EvaluatedModel],
     corpus: Any,
     rig: Face,
-    split: str = "test_voice",
-    emotion: Emotion = "auto",
-    clips: int | None = None,
-    compare: Sequence[EvaluatedModel] = (),
-    styles: Styles = "mean",
+    request: Request = Request(),
     watcher: Watcher | None = None,
     progress: Progress = _plain,
-    calibrate: float = 0.0,
 ) -> dict[str, Any]:
     """Figures of the models, of both baselines, and of the ground truth itself under the speech measures.
 
-    model: an `EvaluatedModel`, or the network of a checkpoint. corpus: as `Corpus` and every dataset class offer it.
+    models: the first one gives rate and styles. corpus: as `Corpus` and every dataset class offer it.
     rig: its rig, or a dataset's face (then without speech measures, which need phonemes, and without LVE or EVE where
-    the face has no such mask). clips: at most that many, evenly spread. styles: "every" also drives the clips of
-    unseen subjects with each training style in turn. calibrate: seconds of neutral speech that each voice is first
-    calibrated on, from clips that are then left out. Returns the report of docs/evaluation.md.
+    the face has no such mask). Returns the report of docs/evaluation.md.
 
     Raises OptionsError for an empty split, and when the face or the frame rate is not a model's; CheckpointError for
     a model whose motion is not finite.
     """
-    first = model if hasattr(model, "animate") else CheckpointModel(model)
-    models = _named(first, compare)
+    first, split, emotion, calibrate = models[0], request.split, request.emotion, request.calibrate
+    models = _named(first, models[1:])
     fps = first.fps
     for one in models.values():
         one.check(rig, getattr(corpus, "fps", FPS))
     references = corpus.clips(split)
-    if not references or (clips is not None and clips < 1):
+    if not references or (request.clips is not None and request.clips < 1):
         raise OptionsError(
             f"no clips in split {split!r}",
             "at least one",
@@ -145,7 +151,7 @@ def evaluate(
             f"Calibrate on fewer seconds than {calibrate:g}, or choose another --split.",
         )
     store = ClipStore(left, fps, len(first.styles))
-    chosen = store.spread(clips) if clips is not None else store.clips
+    chosen = store.clips if request.clips is None else store.spread(request.clips)
     train = _training_clips(corpus, fps, progress)
     gauge = None if isinstance(rig, DatasetFace) else MouthGauge(rig)
     expression = ExpressionReference.of(rig, train)
@@ -187,7 +193,7 @@ def evaluate(
         "emotion_recognition": {name: recognition(each, chosen, voices.get(name)) for name, each in heard.items()},
         **{kind: _groups(rows, kind) for kind in ("emotions", "levels")},
         "styles": {
-            name: _style_figures(one, chosen, voices.get(name), rig, new_row, emotion, styles, progress)
+            name: _style_figures(one, chosen, voices.get(name), rig, new_row, request, progress)
             for name, one in models.items()
         },
     }
@@ -271,22 +277,21 @@ def _style_figures(
     voices: list[np.ndarray] | None,
     face: Face,
     new_row: Callable[[], _Row],
-    emotion: Emotion,
-    styles: Styles,
+    request: Request,
     progress: Progress,
 ) -> dict[str, Any]:
     """How many clips had their own style, and the unseen ones' figures under every style, with mean and spread."""
     indices = [index for index, clip in enumerate(clips) if clip.actor not in model.styles]
     unseen = [clips[index] for index in indices]
     result: dict[str, Any] = {"seen_clips": len(clips) - len(unseen), "unseen_clips": len(unseen)}
-    if styles != "every" or not unseen:
+    if request.styles != "every" or not unseen:
         return result
     told = {} if voices is None else {"voices": [voices[index] for index in indices]}
     by_style = {}
     for index, name in enumerate(model.styles):
         row = new_row()
         driven = in_styles(unseen, [index] * len(unseen))
-        moving = model.animate(driven, emotion, **told)
+        moving = model.animate(driven, request.emotion, **told)
         for position, offsets in progress(f"{model.label}, style {name}", moving, len(unseen)):
             row.add(unseen[position], offsets, clip_offsets(face, unseen[position]))
         by_style[name] = _without_hashes(row.figures())

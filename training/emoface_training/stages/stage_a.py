@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from emoface_training.clips.conditions import Conditions, conditions
 from emoface_training.clips.crops import CropBatch, crop_batch
 from emoface_training.clips.phoneme_labels import IGNORED, phoneme_frames
-from emoface_training.clips.recording_conditions import RecordingConditions
 from emoface_training.clips.store import ClipStore, StoredClip
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS, SPEECH_PARAMETERS
 from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS, PHONEMES
@@ -144,22 +143,7 @@ class StageA:
 
     def load(self, step: int, rows: range | None = None) -> CropBatch:
         """The batch of a step, with the sound of its `rows` (default: all)."""
-        o = self.options
-        return crop_batch(
-            self.train,
-            step_generator(self.seed, self.name, step),
-            o.batch_size,
-            o.crop_seconds,
-            o.emotion_dropped,
-            o.style_dropped,
-            o.speed_change,
-            o.speed_change_probability,
-            RecordingConditions(
-                o.equaliser_db, o.reverberation_probability, o.noise_probability, o.gain_db, o.rumble_probability
-            ),
-            o.clips_per_speaker,
-            rows,
-        )
+        return crop_batch(self.train, step_generator(self.seed, self.name, step), self.options, rows)
 
     def loss(
         self, step: int, progress: float, batch: CropBatch | None = None, rows: range | None = None
