@@ -13,7 +13,6 @@ import numpy as np
 import onnx
 import onnxscript
 import torch
-from onnx import numpy_helper
 
 from emoface_export import spiral_onnx
 from emoface_export.errors import ExportError
@@ -223,7 +222,3 @@ def cpu_session(model: onnx.ModelProto | bytes, threads: int = 1):  # type: igno
     options.log_severity_level = 3
     data = model if isinstance(model, bytes) else model.SerializeToString()
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-
-
-def initialisers(model: onnx.ModelProto) -> dict[str, np.ndarray]:
-    return {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.faceformer import FaceFormer
-from emoface_training.nn.interpolation import features_needed, frame_count, interpolate
+from emoface_training.nn.interpolation import interpolate
 from emoface_training.nn.talking_model import TalkingModel
 
 Floats = NDArray[np.float32]
@@ -112,9 +112,3 @@ def _decoder_inputs(clip: WholeClip, conditions: Mapping[str, Floats]) -> dict[s
         if condition in conditions
     }
     return inputs | {name: torch.from_numpy(rows)[None] for name, rows in clip.inputs.items()}
-
-
-def clip_size(model: TalkingModel, samples: int) -> tuple[int, int]:
-    """Frames M and features T of a clip of `samples`."""
-    frames = frame_count(samples, model.config.fps, model.config.sample_rate)
-    return frames, features_needed(frames, model.config.fps)

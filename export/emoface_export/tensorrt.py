@@ -79,7 +79,7 @@ def build_engines(
     stages = _chosen_stages(package, options.stages)
     clock = manifest.clock(_block_features(package, options.block_ms))
     precision = options.precision or manifest.default_precision
-    sources = {stage.name: _source(stage, precision) for stage in stages}
+    sources = {stage.name: source_precision(stage, precision) for stage in stages}
     targets = _targets(options)
     trt = load_tensorrt(options.flavour)
     gpus = targets if options.flavour == "rtx" else _this_gpu()
@@ -213,7 +213,7 @@ def _block_features(package: Package, block_ms: int | None) -> int:
     return block_ms // unit
 
 
-def _source(stage: StageSpec, precision: str) -> str:
+def source_precision(stage: StageSpec, precision: str) -> str:
     """The file to build from: that of the precision, else the most exact one there is."""
     if precision not in ("fp32", "fp16", "int8"):
         raise UsageError(f"precision {precision!r}", "fp32, fp16 or int8", "Choose one of them.")

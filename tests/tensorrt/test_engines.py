@@ -20,8 +20,7 @@ from emoface.backends.tensorrt_library import plugin_path
 from emoface.cli.main import main
 from emoface.errors import BackendError, PackageError
 from emoface.manifest import StageSpec
-from emoface_export.tensorrt import _source as source
-from emoface_export.tensorrt import build_engine
+from emoface_export.tensorrt import build_engine, source_precision
 from emoface_export.tensorrt_graph import StepLengths
 
 ROOT = Path(__file__).parents[2]
@@ -154,10 +153,10 @@ def test_a_plugin_library_that_is_missing_is_an_error(rtx, tiny_package, capsys,
 
 def test_the_most_exact_file_is_built_from():
     stage = StageSpec("decoder", "frame", {"int8": "i", "fp32": "f"}, (), ())
-    assert [source(stage, p) for p in ("fp32", "fp16", "int8")] == ["f", "f", "i"]
-    assert source(StageSpec("decoder", "frame", {"fp32": "f", "fp16": "h"}, (), ()), "fp16") == "h"
+    assert [source_precision(stage, p) for p in ("fp32", "fp16", "int8")] == ["f", "f", "i"]
+    assert source_precision(StageSpec("decoder", "frame", {"fp32": "f", "fp16": "h"}, (), ()), "fp16") == "h"
     with pytest.raises(PackageError, match="stage decoder with int8 alone"):
-        source(StageSpec("decoder", "frame", {"int8": "i"}, (), ()), "fp32")
+        source_precision(StageSpec("decoder", "frame", {"int8": "i"}, (), ()), "fp32")
 
 
 def test_a_graph_that_tensorrt_refuses_is_an_error_in_its_words(rtx):

@@ -7,8 +7,6 @@ feature then stands elsewhere in its window, so a package with such an encoder a
 
 from __future__ import annotations
 
-import dataclasses
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -77,12 +75,6 @@ class WindowedWav2Vec2(StreamingWav2Vec2):
 def make_encoder(config: EncoderConfig) -> StreamingWav2Vec2:
     """The encoder of a configuration: windowed if it has a window, else by band (or unlimited)."""
     return StreamingWav2Vec2(config) if config.window is None else WindowedWav2Vec2(config)
-
-
-def windowed(config: EncoderConfig, window: int, right: int, block: int) -> EncoderConfig:
-    """The same encoder in windowed mode."""
-    unlimited = {"left": None, "right": None, "position_right": None}
-    return dataclasses.replace(config, **unlimited, window=window, window_right=right, window_block=block)
 
 
 def check_window(config: EncoderConfig) -> None:

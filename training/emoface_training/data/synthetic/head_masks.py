@@ -7,8 +7,6 @@ import numpy as np
 from . import eyes, mouth
 from .head_parts import FACE_LABELS, Array, Index, Parts
 
-# one vertex belongs to at most one of these
-PARTS = ("lips", "mouth_inner", "teeth_upper", "teeth_lower", "tongue", "eyeballs", "eyes", "ears", "neck", "scalp")
 # regions of the visible skin may overlap the parts and each other: eyes_forehead = eyes + forehead + brows
 
 
