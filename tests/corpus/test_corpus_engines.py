@@ -70,7 +70,7 @@ def test_an_unknown_espeak_voice_is_an_error() -> None:
 
 
 def test_an_unknown_engine_is_an_error() -> None:
-    with pytest.raises(SpeechEngineError, match="expected flite, festival or espeak"):
+    with pytest.raises(OptionsError, match="expected flite, festival or espeak"):
         engine("siri")
 
 

@@ -82,7 +82,7 @@ def test_the_synthetic_corpus_is_checked_too(tmp_path: Path, capsys: pytest.Capt
     corpus.write_shard(tmp_path / "train" / "a" / "0000.npz", clips)
     assert main(["data", "check", str(tmp_path)]) == 3
     text = capsys.readouterr().out
-    assert "NaN" in text and "0000.npz" in text and "training actor b" in text and "'validation' is empty" in text
+    assert "NaN" in text and "0000.npz" in text and "training actor b" in text and "'validation' without clips" in text
 
 
 def test_a_missing_and_an_extra_subject(root: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_wrong_vertex_count_is_named(root: Path) -> None:
     file = root / "vertices_npy" / f"{TAKE}.npy"
     np.save(file, np.load(file)[:, :120])
     found = problems(root)
-    assert any(f"{TAKE}.npy: got 40 vertices, expected the 42" in text for text in found)
+    assert any(f"{TAKE}.npy with 40 vertices; expected the 42" in text for text in found)
 
 
 def test_an_empty_split_is_named(root: Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from emoface_training.data.synthetic import rig_measures as measures
+import rig_measures as measures
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.data.synthetic.rig import HEAD_FILE, Rig
-from emoface_training.data.synthetic.rig_measures import pose
+from rig_measures import pose
 
 
 @pytest.fixture(scope="module")

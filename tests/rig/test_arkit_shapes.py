@@ -9,7 +9,7 @@ from emoface.package import Face
 from emoface.rig import ARKIT_52, Blendshapes
 from emoface_training.data.synthetic import arkit
 from emoface_training.data.synthetic.rig import Rig
-from emoface_training.data.synthetic.rig_measures import lip_gap, lip_protrusion, lip_width
+from rig_measures import lip_gap, lip_protrusion, lip_width
 
 MM = 1e-3
 

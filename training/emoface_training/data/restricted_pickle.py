@@ -157,7 +157,7 @@ def _survey(stream: BinaryIO) -> None:
         count += 1
         operation = pickletools.code2op.get(stream.read(1).decode("latin1"))
         if operation is None:
-            raise EOFError("it ends, or is damaged, before its last instruction")
+            raise ValueError("it ends, or is damaged, before its last instruction")
         name, argument = operation.name, None
         if name == "STRING":  # pickletools takes it for ASCII
             stream.readline()

@@ -1,4 +1,4 @@
-"""Measures of the mouth on vertices of the procedural head, used by tests and by evaluation.
+"""Measures of the mouth on vertices of the procedural head.
 
 All take vertices [T, V, 3] (or [V, 3], which counts as one frame) in metres and return float64 [T] in metres.
 They measure the synthetic rig's own geometry; they say nothing about the fidelity of human motion.
@@ -11,8 +11,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from .parameters import RIG_PARAMETERS
-from .rig import Rig
+from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
+from emoface_training.data.synthetic.rig import Rig
 
 Float = NDArray[np.float64]
 
