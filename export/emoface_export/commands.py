@@ -77,9 +77,12 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _options(args: argparse.Namespace, path: Path) -> Any:
+    import numpy as np
+
     from emoface.errors import UsageError
     from emoface_export.export import ExportOptions
     from emoface_export.package_manifest import PackageFacts
+    from emoface_training.clips.unlabelled_speech import read_clip
 
     block, rest = (0, 0) if args.block_ms is None else divmod(args.block_ms, 20)
     if rest or args.block_ms == 0:
@@ -100,7 +103,7 @@ def _options(args: argparse.Namespace, path: Path) -> Any:
         folder=args.folder,
         force=args.force,
         seconds=args.seconds,
-        audio=_audio(args.audio) if args.audio else None,
+        audio=np.concatenate([read_clip(Path(path)) for path in args.audio]) if args.audio else None,
         provenance=_provenance(args),
     )
 
@@ -131,24 +134,6 @@ def _provenance(args: argparse.Namespace) -> dict[str, Any]:
         except (OSError, ValueError, TypeError) as error:
             raise UsageError(f"{path}: {error}", "a JSON object", "Check the file given with --provenance.") from None
     return facts
-
-
-def _audio(paths: list[str]) -> Any:
-    """Sound files as one signal float32 [N] at 16 kHz, mono."""
-    import numpy as np
-
-    from emoface.audio.files import read_sound
-    from emoface.audio.resampler import Resampler
-
-    pieces = []
-    for path in paths:
-        sound = read_sound(path)
-        resampler = Resampler(sound.rate, 16000)
-        resampler.append(np.ascontiguousarray(sound.samples.mean(axis=1)))
-        count = len(sound.samples) * 16000 // sound.rate
-        resampler.append_silence(max(0, resampler.needed(count) - resampler.received))
-        pieces.append(resampler.read(count))
-    return np.concatenate(pieces)
 
 
 def _print_report(args: argparse.Namespace, report: Any) -> None:

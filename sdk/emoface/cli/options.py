@@ -26,16 +26,7 @@ def add_json(parser: argparse.ArgumentParser) -> None:
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """--threads of the commands that run PyTorch."""
-    parser.add_argument(
-        "--threads", type=_positive, default=1, metavar="N", help="threads of one operator (default: 1)"
-    )
-
-
-def _positive(text: str) -> int:
-    value = int(text) if text.isdecimal() else 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"got {text!r}, expected an integer of at least 1")
-    return value
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads of one operator (default: 1)")
 
 
 def weights(option: str, text: str | None) -> Any:

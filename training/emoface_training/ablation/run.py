@@ -13,8 +13,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from emoface_training.ablation import face as faces
 from emoface_training.ablation import measures, results
 from emoface_training.ablation.features import audio_hash, encoder_hash, split_features
@@ -23,7 +21,8 @@ from emoface_training.ablation.task import RowTask, Split
 from emoface_training.clips.store import ClipStore
 from emoface_training.errors import OptionsError
 from emoface_training.loop import stage_loop
-from emoface_training.loop.processes import Processes
+from emoface_training.loop.processes import Processes, use_threads
+from emoface_training.models.checkpoint import differences
 from emoface_training.motion.targets import Face
 from emoface_training.nn.talking_model import TalkingModel
 from emoface_training.runs import training_run
@@ -108,8 +107,7 @@ def ablate(
     Raises OptionsError for a folder of another budget and for several processes, CheckpointError for encoders that do
     not fit, TrainingInterrupted after saving.
     """
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
+    use_threads(threads)
     processes = processes or Processes()
     if processes.count > 1:
         raise OptionsError(
@@ -216,8 +214,7 @@ def _claim_budget(out: Path, facts: dict[str, Any]) -> None:
     path = out / BUDGET
     if path.is_file():
         before = json.loads(path.read_text())
-        if (different := _difference(before, facts)) is not None:
-            where, got, expected = different
+        for where, (expected, got) in differences(before, facts).items():
             raise OptionsError(
                 f"{where} = {got}",
                 f"{expected}, with which the rows in {out} were made",
@@ -230,20 +227,8 @@ def _claim_budget(out: Path, facts: dict[str, Any]) -> None:
     write_text(path, json.dumps(facts, indent=1) + "\n")
 
 
-def _difference(before: Any, now: Any, where: str = "") -> tuple[str, Any, Any] | None:
-    """The first place where two plain structures differ: its dotted name, the value now, the value before."""
-    if isinstance(before, dict) and isinstance(now, dict):
-        for key in sorted(before.keys() | now.keys()):
-            found = _difference(before.get(key), now.get(key), f"{where}.{key}" if where else key)
-            if found is not None:
-                return found
-        return None
-    return None if before == now else (where, now, before)
-
-
 def _same_row(folder: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    if (different := _difference(before, now)) is not None:
-        where, got, expected = different
+    for where, (expected, got) in differences(before, now).items():
         raise OptionsError(
             f"{where} = {got}",
             f"{expected}, with which {folder} was trained and measured",

@@ -36,16 +36,14 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _distill(args: argparse.Namespace) -> int:
-    import torch
-
     from emoface_training.clips.unlabelled_speech import load_speech
     from emoface_training.encoders import distill
+    from emoface_training.loop.processes import use_threads
 
     left, look_ahead = distill.parse_band(args.band)
     _check(args)
     steps = 2000 if args.steps is None and args.max_minutes is None else args.steps
-    torch.set_num_threads(args.threads)
-    torch.set_flush_denormal(True)
+    use_threads(args.threads)
     options = distill.DistillOptions(
         left=left,
         look_ahead=look_ahead,
@@ -72,7 +70,7 @@ def _check(args: argparse.Namespace) -> None:
 
     limits = {
         "steps": (0, 10**7), "max_minutes": (0, 10**5), "batch_size": (1, 4096), "crop_seconds": (0.5, 60),
-        "learning_rate": (0, 1), "threads": (1, 1024), "position_right": (0, 1000), "seed": (0, 2**31),
+        "learning_rate": (0, 1), "position_right": (0, 1000), "seed": (0, 2**31),
     }  # fmt: skip
     for name, (low, high) in limits.items():
         value = getattr(args, name)

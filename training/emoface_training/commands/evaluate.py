@@ -52,15 +52,13 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
-    import torch
-
     from emoface_training.data.opening import open_for_training
     from emoface_training.data.sample import DatasetFace
     from emoface_training.evaluation import on_dataset
     from emoface_training.evaluation.measured_models import open_model
+    from emoface_training.loop.processes import use_threads
 
-    torch.set_num_threads(args.threads)
-    torch.set_flush_denormal(True)
+    use_threads(args.threads)
     watcher = _watcher(args)
     models = [open_model(source) for source in (args.model, *args.compare)]
     dataset, face = open_for_training(args.corpus, args.kind, args.masks, args.partial)

@@ -35,14 +35,13 @@ def register(subparsers: argparse._SubParsersAction) -> None:
 
 
 def _run(args: argparse.Namespace) -> int:
-    import torch
-
     from emoface_training.clips.store import ClipStore
     from emoface_training.data.corpus import Corpus
     from emoface_training.data.synthetic.rig import Rig
     from emoface_training.errors import OptionsError
     from emoface_training.evaluation import on_recordings
     from emoface_training.evaluation.measured_models import open_model
+    from emoface_training.loop.processes import use_threads
     from emoface_training.vocabulary import EMOTIONS
 
     if args.text is not None and len(args.sounds) > 1:
@@ -53,8 +52,7 @@ def _run(args: argparse.Namespace) -> int:
         raise OptionsError(
             f"--emotion {args.emotion!r}", f"auto or one of {', '.join(EMOTIONS)}", "Choose one of them."
         )
-    torch.set_num_threads(args.threads)
-    torch.set_flush_denormal(True)
+    use_threads(args.threads)
     model = open_model(args.model)
     said = dict(_pronunciation(item) for item in args.pronounce)
     recordings = [on_recordings.read_recording(sound, args.text, said) for sound in args.sounds]

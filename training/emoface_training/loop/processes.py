@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from emoface.options import check_threads
 from emoface_training.errors import OptionsError
 
 if TYPE_CHECKING:
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 
 # The others wait in the next step while the main process validates
 PATIENCE = timedelta(hours=2)
+
+
+def use_threads(threads: int) -> None:
+    """Threads of one operator of PyTorch, and no denormals. Raises UsageError for what is no number of threads."""
+    torch.set_num_threads(check_threads(threads))
+    torch.set_flush_denormal(True)  # silence makes them: they are slow and mean nothing
 
 
 @dataclass(frozen=True)

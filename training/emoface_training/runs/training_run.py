@@ -20,7 +20,7 @@ from emoface_training.encoders import pretrained_sections
 from emoface_training.errors import CheckpointError, OptionsError
 from emoface_training.errors import RunExistsError as RunExistsError
 from emoface_training.loop import stage_loop
-from emoface_training.loop.processes import Processes
+from emoface_training.loop.processes import Processes, use_threads
 from emoface_training.loop.split import Split
 from emoface_training.models import checkpoint
 from emoface_training.models.families import family_of
@@ -74,8 +74,7 @@ def train(
         pretrained_sections.refuse_stage_a(*pretrained_sections.resolve(options.model))
     out, processes = Path(out), processes or Processes()
     _check_processes(options, stage, processes)
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)  # silence produces denormal activations, which are slow and mean nothing
+    use_threads(threads)
     if processes.main:
         claim(out, options, stage, resume)
     processes.wait()
