@@ -10,6 +10,7 @@ from typing import Literal
 
 import numpy as np
 
+from emoface_training.data.resampling import at_sample_rate
 from emoface_training.errors import DatasetError, SpeechError
 from emoface_training.vocabulary import SAMPLE_RATE, UNKNOWN_EMOTION
 
@@ -250,11 +251,5 @@ def length_problem(take: Take, fps: int, source_fps: int) -> DatasetError | None
 
 def at_16_khz(samples: np.ndarray, rate: int) -> np.ndarray:
     """float32 [N] mono at 16 kHz, floor(N 16000 / rate) samples."""
-    from scipy.signal import resample_poly
-
-    samples = np.asarray(samples, np.float32)
-    if rate == SAMPLE_RATE:
-        return samples
-    common = math.gcd(rate, SAMPLE_RATE)
-    resampled = resample_poly(samples, SAMPLE_RATE // common, rate // common)
-    return resampled[: len(samples) * SAMPLE_RATE // rate].astype(np.float32)
+    resampled = at_sample_rate(np.asarray(samples, np.float32), rate)
+    return resampled[: len(samples) * SAMPLE_RATE // rate].astype(np.float32, copy=False)

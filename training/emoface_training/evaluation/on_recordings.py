@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.signal import resample_poly
 
 from emoface.audio.files import read_sound
 from emoface_training.clips.store import StoredClip
+from emoface_training.data.resampling import at_sample_rate
 from emoface_training.data.synthetic import expression
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS, SPEECH_PARAMETERS
 from emoface_training.data.synthetic.visemes import FPS, speech_parameters
@@ -70,10 +70,7 @@ def read_recording(
         alignment = speech_alignment.align(sound.samples, sound.rate, text, pronunciations)
     except AlignmentError as error:
         raise AlignmentError(f"{path}: {error.got}", error.expected, error.remedy) from error
-    mono = sound.samples.mean(1, dtype=np.float64)
-    if sound.rate != SAMPLE_RATE:
-        divisor = int(np.gcd(sound.rate, SAMPLE_RATE))
-        mono = resample_poly(mono, SAMPLE_RATE // divisor, sound.rate // divisor)
+    mono = at_sample_rate(sound.samples.mean(1, dtype=np.float64), sound.rate)
     audio = np.clip(np.round(mono * 32768.0), -32768, 32767).astype(np.int16)
     frames = len(audio) * FPS // SAMPLE_RATE
     parameters = np.zeros((frames, len(RIG_PARAMETERS)), np.float16)

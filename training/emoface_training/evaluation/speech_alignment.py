@@ -10,12 +10,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import gcd
 from typing import Any
 
 import numpy as np
-from scipy.signal import resample_poly
 
+from emoface_training.data.resampling import at_sample_rate
 from emoface_training.data.synthetic.phonemes import PHONEME_INDEX, SIL, Segment, merge
 from emoface_training.errors import AlignmentError, SpeechEngineError
 from emoface_training.vocabulary import SAMPLE_RATE
@@ -55,9 +54,7 @@ def to_aligner(samples: np.ndarray, rate: int) -> np.ndarray:
     mono = mono.mean(1) if mono.ndim == 2 else mono
     if not np.isfinite(mono).all():
         raise AlignmentError("a recording with NaN or infinite samples", "finite ones", "Record it again.")
-    if rate != SAMPLE_RATE:
-        divisor = gcd(rate, SAMPLE_RATE)
-        mono = resample_poly(mono, SAMPLE_RATE // divisor, rate // divisor)
+    mono = at_sample_rate(mono, rate)
     peak = np.abs(mono).max(initial=0.0)
     if not peak > 0.0:
         raise AlignmentError("a recording that is digital silence", "speech", "See the file.")

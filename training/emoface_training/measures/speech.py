@@ -24,10 +24,9 @@ import numpy as np
 
 from emoface_training.clips.store import StoredClip
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
-from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS, SIL
+from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS, OPEN_VOWELS, SIL
 from emoface_training.motion.basis import MotionRig
 
-OPEN_VOWELS = frozenset({"AA", "AE", "AO", "EH", "AY", "AW"})
 CLOSED_SHARE = 0.15
 TUCKED_SHARE = 0.40
 HALF_OPEN, TUCK_JAW = 0.5, 0.15

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from emoface_training.config import EncoderConfig, FaceFormerConfig
+from emoface_training.config import FaceFormerConfig
 from emoface_training.errors import OptionsError
 from emoface_training.nn.audio_stages import ContentEncoder, pad_to_features
 from emoface_training.nn.interpolation import FEATURE_RATE, frame_count, group, hold, interpolate
@@ -190,21 +190,6 @@ def check_alignment(config: FaceFormerConfig) -> None:
                 f"a multiple of {size} for resampling {config.resampling} at {config.fps} fps",
                 "Choose another number.",
             )
-
-
-def unlimited(config: EncoderConfig) -> EncoderConfig:
-    """The same encoder over whole clips, as the original."""
-    import dataclasses
-
-    return dataclasses.replace(
-        config,
-        left=None,
-        right=None,
-        position_right=None,
-        window=None,
-        group_norm_statistics="utterance",
-        input_gain=1.0,
-    )
 
 
 assert FEATURE_RATE == 50  # `FaceFormerConfig` counts two features per frame at 25 fps

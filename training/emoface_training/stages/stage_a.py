@@ -21,7 +21,7 @@ from emoface_training.clips.crops import CropBatch, crop_batch
 from emoface_training.clips.phoneme_labels import IGNORED, phoneme_frames
 from emoface_training.clips.store import ClipStore, StoredClip
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS, SPEECH_PARAMETERS
-from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS, PHONEMES
+from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS, OPEN_VOWELS, PHONEMES
 from emoface_training.errors import OptionsError
 from emoface_training.loop.precision import encoder_precision
 from emoface_training.loop.step_seeds import seed_step, step_generator
@@ -40,7 +40,6 @@ PEAKED = ("lips_close", "lips_round", "lip_tuck")
 PEAK_GAIN, PEAK_FROM = 3.0, 0.4
 # Phoneme-level checks on rig parameters (validation only; `measures.speech` looks at vertices)
 CLOSED_ABOVE, FALSELY_CLOSED_ABOVE, TUCKED_ABOVE = 0.6, 0.5, 0.4
-OPEN_VOWELS = frozenset({"AA", "AE", "AO", "EH", "AY", "AW"})
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ PHONEME_INDEX = {name: index for index, name in enumerate(PHONEMES)}
 
 BILABIALS = frozenset({"P", "B", "M"})
 LABIODENTALS = frozenset({"F", "V"})
+OPEN_VOWELS = frozenset({"AA", "AE", "AO", "EH", "AY", "AW"})
 VOICELESS_STOPS = frozenset({"P", "T", "K", "CH"})
 VOICED_STOPS = frozenset({"B", "D", "G", "JH"})
 

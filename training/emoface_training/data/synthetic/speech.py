@@ -2,14 +2,12 @@
 
 import io
 import wave
-from math import gcd
 from typing import NamedTuple
 
 import numpy as np
-from scipy.signal import resample_poly
 
+from emoface_training.data.resampling import at_sample_rate
 from emoface_training.errors import SpeechEngineError
-from emoface_training.vocabulary import SAMPLE_RATE
 
 from .phonemes import Segment
 
@@ -23,11 +21,7 @@ class Speech(NamedTuple):
 
 def to_16k(samples: np.ndarray, rate: int) -> np.ndarray:
     """int16 samples at any rate -> float64 [-1, 1] at 16 kHz."""
-    audio = np.asarray(samples, np.float64) / 32768.0
-    if rate == SAMPLE_RATE:
-        return audio
-    divisor = gcd(rate, SAMPLE_RATE)
-    return resample_poly(audio, SAMPLE_RATE // divisor, rate // divisor)
+    return at_sample_rate(np.asarray(samples, np.float64) / 32768.0, rate)
 
 
 def read_wave(data: bytes) -> tuple[np.ndarray, int]:
