@@ -13,6 +13,7 @@ import pytest
 import yaml
 from tiny_plan import FACEFORMER, ROWS, Sphere, ablate, write_encoders, write_plan
 
+from emoface.cli.main import main
 from emoface_training.ablation import results, run
 from emoface_training.ablation.task import RowTask
 from emoface_training.errors import CheckpointError, OptionsError, TrainingInterrupted
@@ -176,20 +177,13 @@ def test_table_of_hand_computed_rows() -> None:
 def test_command_names_what_is_wrong(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import argparse
-
-    from emoface_training.commands import ablate
-
-    parser = argparse.ArgumentParser()
-    ablate.register(parser.add_subparsers())
     place, encoders = write_plan(tmp_path / "plan"), write_encoders(tmp_path / "encoders")
     common = ["ablate", str(place), "--data", str(tmp_path), "--encoders", str(encoders), "--out", str(tmp_path / "o")]
     for more, code, message in (
         (["--rows", "nobody"], 2, "'nobody'"),
         (["--seeds", "0"], 2, "--seeds 0"),
-        ([], 5, "no corpus.json"),
+        ([], 3, "without corpus.json"),
     ):
-        args = parser.parse_args(common + more)
-        assert args.run(args) == code
+        assert main([*common, *more]) == code
         assert message in capsys.readouterr().err
     assert yaml.safe_load((place / "add.yaml").read_text()) == ROWS["add"]

@@ -9,9 +9,8 @@ import numpy as np
 
 from emoface_training.clips.store import StoredClip
 from emoface_training.data.sample import DatasetFace
-from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS, SIL
+from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS, OPEN_VOWELS, SIL
 from emoface_training.evaluation.baselines import log_energy
-from emoface_training.data.synthetic.phonemes import OPEN_VOWELS
 from emoface_training.measures.speech import MouthGauge
 from emoface_training.motion.targets import Face
 
