@@ -91,7 +91,7 @@ def test_the_command_line_names_what_is_wrong(tmp_path, published, capsys):
     small = tmp_path / "small.ply"
     layouts.write_ply(small, *layouts.icosphere(0, 0.1))
     assert main([*base, "--out", str(tmp_path / "a"), "--face", str(small)]) == 2
-    assert "12 vertices, expected the 42" in capsys.readouterr().err
+    assert "12 vertices; expected the 42" in capsys.readouterr().err
     assert not (tmp_path / "a").exists()
     assert main([*base, "--out", str(tmp_path / "b")]) == 0
     assert "--face" in capsys.readouterr().out
