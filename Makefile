@@ -20,7 +20,8 @@ test: $(VENV)/.dev lint
 # Suites that take heavy tools: CUDA kernels and TensorRT engines, the Windows library under Wine, CMake, sanitizers.
 LOCAL_CUDA := $(CURDIR)/build/cuda/nvidia/cu13
 CUDA_HOME ?= $(if $(wildcard $(LOCAL_CUDA)),$(LOCAL_CUDA))
-RTX = $(shell $(BIN)/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['rtx'])")
+RTX = $(shell $(BIN)/python -c "import shlex, tomllib; \
+	print(shlex.join(tomllib.load(open('pyproject.toml', 'rb'))['project']['optional-dependencies']['rtx']))")
 test-engines: engine-needs
 	$(BIN)/python -m pip install --quiet $(RTX)
 	CUDA_HOME="$(CUDA_HOME)" $(BIN)/python setup.py -q build_ext --inplace
