@@ -72,6 +72,17 @@ def test_clips_of_any_length(length):
     assert remove(sound).tobytes() == by_hand(sound).tobytes()
 
 
+@pytest.mark.parametrize(("high", "pause"), [(2**-13, True), (2**-13 + 2**-36, False)])
+def test_a_pause_is_told_exactly(high, pause):
+    """A swing of 2^-12, and one that is larger by less than float32 can say of the difference."""
+    sound = np.full(9000, 0.01, np.float32)
+    sound[8000:8320:2], sound[8001:8320:2] = -(2**-13), high
+    remover = OffsetRemover(HOP, OVERLAP)
+    remover.restore(1000, 4096)
+    remover.remove(sound[8000:8320], 8000, 9000)
+    assert (remover.state() == [1000, 4096]) == pause
+
+
 @pytest.mark.parametrize("blocks", [1, 2, 5, 50])
 def test_blocks_do_not_matter(blocks):
     sound = known_sound()[: OVERLAP + 62 * HOP]

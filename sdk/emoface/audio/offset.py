@@ -16,6 +16,8 @@ so that sums depend on no order, and float64 (JavaScript's only number) holds th
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -28,6 +30,11 @@ _UNITS = 2.0**24
 _FINER = 10
 _OFFSET_UNIT = 2.0**-34
 _QUIET = 2.0**-12
+
+
+@lru_cache(maxsize=8)
+def _ramp(length: int) -> npt.NDArray[np.float64]:
+    return np.arange(1, length + 1, dtype=np.float64)
 
 
 class OffsetRemover:
@@ -71,12 +78,17 @@ class OffsetRemover:
     def _without(self, samples: Floats) -> npt.NDArray[np.float64]:
         """Segments of one length (segments, samples) without the offset."""
         sound = samples.astype(np.float64)
-        sums = np.add.reduce(np.floor(sound * _UNITS + 0.5), axis=1)
-        quiet = np.maximum.reduce(sound, axis=1) - np.minimum.reduce(sound, axis=1) <= _QUIET
-        length = sound.shape[1]
-        lines = [self._line(int(total), length, pause) for total, pause in zip(sums, quiet, strict=True)]
+        sums = np.add.reduce(np.floor(sound * _UNITS + 0.5), axis=1).tolist()
+        most, least = np.maximum.reduce(samples, axis=1).tolist(), np.minimum.reduce(samples, axis=1).tolist()
+        length = samples.shape[1]
+        # float64 differences, which are exact, as in C++.
+        pauses = [high - low <= _QUIET for high, low in zip(most, least, strict=True)]
+        lines = [self._line(int(total), length, pause) for total, pause in zip(sums, pauses, strict=True)]
         first, step = np.array(lines, np.float64).T[:, :, None]
-        result: npt.NDArray[np.float64] = sound - (first + step * np.arange(1, length + 1)) * _OFFSET_UNIT
+        line = step * _ramp(length)
+        line += first
+        line *= _OFFSET_UNIT
+        result: npt.NDArray[np.float64] = np.subtract(sound, line, out=line)
         return result
 
     def _line(self, total: int, length: int, pause: bool) -> tuple[int, int]:
