@@ -52,6 +52,16 @@ def test_animate_json_is_one_object_on_stdout(wav, package_path, tmp_path, capsy
     assert result["real_time_factor"] > 0
 
 
+def test_channels_that_cancel_are_told_of_in_one_line(package_path, tmp_path, capsys, sound):
+    left = sound(1.5)
+    soundfile.write(tmp_path / "in.wav", np.stack([left, -left], axis=1), 16000)
+    arguments = ["animate", str(tmp_path / "in.wav"), "-o", str(tmp_path / "out.npz"), "--package", str(package_path)]
+    assert main(arguments) == 0
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if line.startswith("emoface: warning: the channels cancel each other")] == lines[:1]
+    assert not any("AntiphaseWarning" in line for line in lines)
+
+
 def test_own_template_and_style_weights(wav, package, package_path, tmp_path):
     np.savez(tmp_path / "t.npz", template=package.face.template + 1, faces=package.face.faces)
     out = str(tmp_path / "out.npz")
