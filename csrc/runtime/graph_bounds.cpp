@@ -206,9 +206,10 @@ int64_t check_operators(const Model& model) {
 Tensors Bounds::outputs(Scope inputs) {
     for (const auto& [name, constant] : model_.initialisers) {
         if (inputs.count(name)) throw GraphError{"tensor " + quoted(name), "the name of an input too", "distinct names"};
-        inputs.emplace(name, constant_tensor(constant));
+        elements(inputs.emplace(name, constant_tensor(constant)).first->second, "tensor " + quoted(name));
     }
-    for (const auto& [name, tensor] : inputs) elements(tensor, "inputs");
+    for (const auto& [name, tensor] : inputs)
+        if (model_.initialisers.count(name) == 0) elements(tensor, "input " + quoted(name));
     std::vector<std::string> names;
     for (const Value& value : model_.outputs) names.push_back(value.name);
     run(model_.nodes, &inputs, nullptr, names, 0);
@@ -325,6 +326,10 @@ int64_t Bounds::elements(const Tensor& tensor, const std::string& label) {
         throw GraphError{label, "a tensor of " + shape,
                          "at most " + std::to_string(kMostElements) + " elements in a tensor"};
     }
+    numbers_ += tensor.known ? int64_t(tensor.known->size()) : 0;
+    if (numbers_ > kMostNumbers)
+        throw GraphError{label, "more than " + std::to_string(kMostNumbers) + " numbers to follow",
+                         "fewer constants and shapes"};
     add(count, label);
     return count;
 }

@@ -9,7 +9,7 @@
 namespace emoface::runtime::graphs {
 
 constexpr int64_t kMostGraphNodes = 20'000, kMostElements = int64_t(1) << 28, kMostLive = int64_t(1) << 30;
-constexpr int64_t kMostWork = int64_t(1) << 44;
+constexpr int64_t kMostWork = int64_t(1) << 44, kMostNumbers = 1 << 18;
 
 // Refuses operators that are not allowed and graphs of too many nodes, functions written out; the number of nodes.
 int64_t check_operators(const Model& model);
@@ -36,7 +36,7 @@ private:
     void add(int64_t work, const std::string& label);
     const Model& model_;
     Lengths lengths_;
-    int64_t work_ = 0;
+    int64_t work_ = 0, numbers_ = 0;
     std::map<std::string, Done> done_;
 };
 

@@ -22,7 +22,12 @@ SHAPES += [ints("around", 0, 0, 0, 0, 1 << 30, 0), ints("sizes", 1, 1 << 15, 1 <
 SHAPES += [numpy_helper.from_array(np.zeros(2, np.float32), "values"), ints("column", 1 << 15, 1), ints("n_axis", 1)]
 SHAPES += [numpy_helper.from_array(np.array([1, 1 << 14, 1 << 14], np.float32), "factors"), scalar("thousand", 33)]
 # What they are used for is in their names. 2^14 x 2^14 is as large as a tensor may be.
-SHAPES += [ints("wide", 1 << 24), ints("sizes4", 1 << 14, 1 << 14), ints("square", 1 << 13, 1 << 13)]
+SHAPES += [
+    ints("wide", 1 << 24),
+    ints("sizes4", 1 << 14, 1 << 14),
+    ints("square", 1 << 13, 1 << 13),
+    ints("thousand1", 1 << 10),
+]
 SHAPES += [numpy_helper.from_array(np.array(1 << 40, np.float32), "floats"), scalar("wrap", (1 << 62) + 5)]
 
 
@@ -128,6 +133,12 @@ BOMBS = (
         "node 'y3' = 1073742214 elements at one time",
         *(N("ConstantOfShape", ["sizes4"], [f"y{i}"], f"y{i}") for i in range(6)),
         N("Sum", [f"y{i}" for i in range(6)], ["x"], "sum"),
+    ),
+    bomb(
+        "numbers_to_follow",
+        "node 'm255' = more than 262144 numbers to follow",
+        N("ConstantOfShape", ["thousand1"], ["m0"]),
+        *(N("Add", [f"m{i}", "m0"], [f"m{i + 1}"], f"m{i + 1}") for i in range(400)),
     ),
     bomb(
         "work",

@@ -21,6 +21,8 @@ MOST_LIVE = 1 << 30
 """Elements of all tensors that exist at one time: 4 GiB of float32."""
 MOST_WORK = 1 << 44
 """Elements written and products summed in one call."""
+MOST_NUMBERS = 1 << 18
+"""Elements that are followed in all: what the check itself may cost."""
 _DEEPEST = 16
 
 
@@ -47,7 +49,7 @@ def check_operators(model: Model) -> int:
                 counts[node.op] = count(function.nodes, (*above, node.op))
             total += 1 if function is None else counts[node.op]
             if total > MOST_NODES:
-                raise GraphError(node.label, f"more than {MOST_NODES} nodes", f"at most {MOST_NODES}, in all")
+                raise GraphError(node.label, f"more than {MOST_NODES} nodes", f"at most {MOST_NODES} in all")
         return total
 
     for function in model.functions.values():
@@ -63,6 +65,7 @@ class Bounds:
         self.model = model
         self.lengths = Lengths(least, most)
         self.work = 0
+        self._numbers = 0
         self.tensors: dict[str, Tensor] = {}
         """Every tensor of the graph itself, once `outputs` was called."""
         self._known_calls: dict[Any, tuple[list[Tensor], int, int]] = {}
@@ -74,8 +77,9 @@ class Bounds:
             if name in scope:
                 raise GraphError(f"tensor {name!r}", "the name of an input too", "distinct names")
             scope[name] = constant_tensor(constant, self.lengths)
-        for tensor in scope.values():
-            self._elements(tensor, "inputs")
+            self._elements(scope[name], f"tensor {name!r}")
+        for name, tensor in inputs.items():
+            self._elements(tensor, f"input {name!r}")
         outputs = [value.name for value in self.model.outputs]
         self._run(self.model.nodes, scope, {}, self.model.opset, outputs, 0)
         missing = [name for name in outputs if name not in scope]
@@ -177,6 +181,9 @@ class Bounds:
         if count > MOST_ELEMENTS:
             shape = " x ".join(self.lengths.text(extent) for extent in tensor.dims)
             raise GraphError(label, f"a tensor of {shape}", f"at most {MOST_ELEMENTS} elements in a tensor")
+        self._numbers += len(tensor.known or ())
+        if self._numbers > MOST_NUMBERS:
+            raise GraphError(label, f"more than {MOST_NUMBERS} numbers to follow", "fewer constants and shapes")
         self._add(None, count, label)
         return count
 
