@@ -36,16 +36,20 @@ except ImportError:  # only in an installation without build isolation
 
 ROOTS = {"sdk": "emoface", "training": "emoface_training", "export": "emoface_export"}
 LIBRARY_SUFFIX = {"nt": ".dll"}.get(os.name, ".dylib" if sys.platform == "darwin" else ".so")
-# Never -march=native: instruction sets are chosen at run time. Floating-point traps are nowhere used, and compilers
-# that keep them do not turn comparisons into vectors.
-COMPILE_ARGS = [] if os.name == "nt" else ["-std=c++17", "-O3", "-g0", "-fvisibility=hidden", "-fno-trapping-math"]
+
+
+def flags(name: str) -> list[str]:
+    """Compiler flags that CMake takes too."""
+    return [line for line in Path("csrc/flags", name).read_text().split("\n") if line.startswith("-")]
+
+
+COMPILE_ARGS = [] if os.name == "nt" else ["-std=c++17", "-O3", "-g0", *flags("common.txt")]
 # GCC 12's own headers draw these warnings from every AVX-512 intrinsic.
 COMPILE_ARGS += [] if os.name == "nt" else ["-Wno-uninitialized", "-Wno-maybe-uninitialized"]
 KERNELS = sorted(str(path) for path in Path("csrc/kernels").glob("*.cpp"))
+RUNTIME_LIBRARY = "emoface._lib.libemoface"
 RUNTIME = sorted(str(path) for path in Path("csrc/runtime").glob("*.cpp"))
-# Interpolation must round as in Python: no fused multiply-add.
-RUNTIME_ARGS = [*COMPILE_ARGS, "-fvisibility-inlines-hidden", "-ffp-contract=off"]
-RUNTIME_ARGS += ["-DEMOFACE_BUILD", "-DORT_API_MANUAL_INIT"]
+RUNTIME_ARGS = [*COMPILE_ARGS, *flags("runtime.txt"), "-DEMOFACE_BUILD", "-DORT_API_MANUAL_INIT"]
 LEFT_OUT = "left_out.txt"
 # What is built, for whom, and why it was left out where it was.
 PARTS = {
@@ -84,7 +88,7 @@ class AliasLibrary(SharedLibrary):
 if Pybind11Extension is not None:
 
     class RuntimeModule(Pybind11Extension):
-        """The C++ runtime as a module of Python."""
+        """The C interface of the runtime as a module of Python: it links the library, which lies beside it."""
 
 
 class Cuda:
@@ -221,14 +225,20 @@ def runtime_extensions(headers: str | None) -> list[Extension]:
         "language": "c++",
         "optional": True,
     }
-    script = ["-Wl,--version-script=csrc/runtime/emoface.map"] if sys.platform == "linux" else []
-    found: list[Extension] = [RuntimeLibrary("emoface._lib.libemoface", [], extra_link_args=script, **options)]
+    name = f"libemoface{LIBRARY_SUFFIX}"
+    if sys.platform == "linux":
+        script = ["-Wl,--version-script=csrc/runtime/emoface.map", f"-Wl,-soname,{name}"]
+        beside = "-Wl,-rpath,$ORIGIN/_lib"
+    else:
+        script, beside = [f"-Wl,-install_name,@rpath/{name}"], "-Wl,-rpath,@loader_path/_lib"
+    found: list[Extension] = [RuntimeLibrary(RUNTIME_LIBRARY, [], extra_link_args=script, **options)]
     obstacle = python_module_obstacle()
     if obstacle is not None:
         left_out["_runtime"] = obstacle
     else:
-        sources = ["bindings/python/runtime_module.cpp"]
-        found.append(RuntimeModule("emoface._runtime", sources, cxx_std=17, **options))
+        options = {"include_dirs": ["csrc/include"], "extra_compile_args": COMPILE_ARGS, "optional": True}
+        options |= {"extra_link_args": [beside], "depends": ["csrc/include/emoface.h"], "cxx_std": 17}
+        found.append(RuntimeModule("emoface._runtime", ["bindings/python/runtime_module.cpp"], **options))
     return found
 
 
@@ -275,7 +285,6 @@ class BuildNative(build_ext):
 
     _kernels: list[str] | None = None
     _cuda_kernels: list[str] | None = None
-    _runtime: list[str] | None = None
 
     def run(self) -> None:
         super().run()
@@ -329,22 +338,23 @@ class BuildNative(build_ext):
                 self._cuda_kernels = ext.cuda.compile(CUDA_SOURCES, self.build_temp)
             ext.extra_objects = [*ext.extra_objects, *self._cuda_kernels]
             return super().build_extension(ext)
-        if isinstance(ext, RuntimeLibrary) or type(ext).__name__ == "RuntimeModule":
+        if isinstance(ext, RuntimeLibrary):
             return self.build_runtime(ext)
+        if type(ext).__name__ == "RuntimeModule":
+            ext.extra_objects = [self.get_ext_fullpath(RUNTIME_LIBRARY)]
+            return super().build_extension(ext)
         if self._kernels is None:
             self._kernels = self.compile_all(KERNELS, ["csrc/kernels"], COMPILE_ARGS)
         ext.extra_objects = [*ext.extra_objects, *self._kernels]
         super().build_extension(ext)
 
     def build_runtime(self, ext: Extension) -> None:
-        """Compile the runtime once for the library and the module; the resampler's kernel becomes part of it."""
-        if self._runtime is None:
-            generated = Path(self.build_temp, "generated")
-            generated.mkdir(parents=True, exist_ok=True)
-            stored = Path("sdk/emoface/audio/kernel.npz").read_bytes()
-            (generated / "kernel_npz.inc").write_text(",".join(map(str, stored)) + "\n", encoding="ascii")
-            self._runtime = self.compile_all(RUNTIME, [*ext.include_dirs, str(generated)], RUNTIME_ARGS)
-        ext.extra_objects = [*ext.extra_objects, *self._runtime]
+        """The resampler's kernel becomes part of the runtime."""
+        generated = Path(self.build_temp, "generated")
+        generated.mkdir(parents=True, exist_ok=True)
+        stored = Path("sdk/emoface/audio/kernel.npz").read_bytes()
+        (generated / "kernel_npz.inc").write_text(",".join(map(str, stored)) + "\n", encoding="ascii")
+        ext.extra_objects = self.compile_all(RUNTIME, [*ext.include_dirs, str(generated)], RUNTIME_ARGS)
         super().build_extension(ext)
 
     def build_alias(self, ext: Extension) -> None:

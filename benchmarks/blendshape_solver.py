@@ -35,7 +35,9 @@ def cpp(shapes: np.ndarray, offsets: np.ndarray, compiler: str) -> tuple[float, 
     with tempfile.TemporaryDirectory() as folder:
         program, given, result = (Path(folder, name) for name in ("run", "in", "out"))
         sources = [ROOT / "csrc/tests/run_blendshape_solver.cpp", ROOT / "csrc/runtime/blendshape_solver.cpp"]
-        command = [compiler, "-std=c++17", "-O3", "-fno-trapping-math", f"-I{ROOT / 'csrc/runtime'}", *sources]
+        texts = [path.read_text() for path in sorted((ROOT / "csrc/flags").glob("*.txt"))]
+        flags = [line for text in texts for line in text.split("\n") if line.startswith("-")]
+        command = [compiler, "-std=c++17", "-O3", *flags, f"-I{ROOT / 'csrc/runtime'}", *sources]
         subprocess.run([*command, "-o", program], check=True)
         sizes = np.array([len(shapes), shapes.shape[1], len(offsets)], np.int64)
         numbers = np.array([DEFAULT_SPARSITY, DEFAULT_SMOOTHNESS], np.float32)

@@ -1,228 +1,222 @@
-// emoface._runtime: the C++ runtime for Python. The interpreter lock is released while a stream runs.
-#include <pybind11/functional.h>
+// emoface._runtime: emoface.h for numpy, and nothing but it. The interpreter lock is released while the library works.
 #include <pybind11/numpy.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
+#include <exception>
 #include <map>
-#include <memory>
 #include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
 
-#include "calibrate.h"
-#include "engine.h"
-#include "failure.h"
-#include "package.h"
-#include "snapshot.h"
+#include "emoface.h"
 
 namespace py = pybind11;
 
-namespace emoface::runtime {
 namespace {
 
 using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
+using Conditions = std::vector<std::pair<std::string, Floats>>;
 
-// Files that Python has read and verified; their hashes are compared once more.
-class GivenFiles : public FileSource {
-public:
-    explicit GivenFiles(const std::map<std::string, py::bytes>& files) {
-        for (const auto& [name, data] : files) views_[name] = std::string_view(data);
+// A status that is an error, with the parts of the thread's last error.
+struct Fault {
+    emoface_status status;
+    std::string parts[EMOFACE_PART_FIELD + 1];
+};
+
+void check(emoface_status status) {
+    if (status >= 0) return;
+    Fault fault{status, {}};
+    for (int32_t part = 0; part <= EMOFACE_PART_FIELD; ++part) fault.parts[part] = emoface_last_error_part(part);
+    throw fault;
+}
+
+// Makes a call without the interpreter lock.
+template <class Call> void run(Call&& call) {
+    emoface_status status;
+    {
+        const py::gil_scoped_release release;
+        status = call();
     }
-    Bytes read(const std::string& name, uint64_t limit) const override {
-        const auto found = views_.find(name);
-        if (found == views_.end() || found->second.size() > limit)
-            fail(EMOFACE_ERROR_PACKAGE_INTEGRITY, name + ": nothing", "every file of the package", kFetch);
-        return Bytes(found->second.begin(), found->second.end());
+    check(status);
+}
+
+template <class Struct> Struct sized() {
+    Struct value{};
+    value.struct_size = sizeof value;
+    return value;
+}
+
+class Package {
+public:
+    explicit Package(const std::map<std::string, py::bytes>& given) {
+        std::vector<emoface_file> files;
+        for (const auto& [name, data] : given) {
+            const std::string_view view(data);
+            files.push_back({name.c_str(), view.data(), int64_t(view.size())});
+        }
+        run([&] { return emoface_package_open_files(files.data(), int64_t(files.size()), &handle_); });
+        info_ = sized<emoface_package_info>();
+        check(emoface_package_get_info(handle_, &info_));
+    }
+    ~Package() { emoface_package_release(handle_); }
+    Package(const Package&) = delete;
+    Package& operator=(const Package&) = delete;
+
+    emoface_package* handle() const { return handle_; }
+    const emoface_package_info& info() const { return info_; }
+    const char* digest() const { return emoface_package_text(handle_, EMOFACE_TEXT_DIGEST); }
+    py::dict verify(const std::string& precision, int threads) const {
+        auto config = sized<emoface_animator_config>();
+        config.precision = precision.c_str();
+        config.threads = threads;
+        auto found = sized<emoface_verification>();
+        run([&] { return emoface_verify(handle_, &config, &found); });
+        py::dict values;
+        values["offsets_error"] = found.offsets_error;
+        values["stages_error"] = found.stages_error;
+        values["tolerance"] = found.tolerance;
+        values["passed"] = found.passed != 0;
+        return values;
     }
 
 private:
-    std::map<std::string, std::string_view> views_;
+    emoface_package* handle_ = nullptr;
+    emoface_package_info info_{};
 };
 
-// Frames of one call, written into arrays that Python owns.
-class Motion : public FrameSink {
-public:
-    Motion(const Driver& driver, int64_t count) : first(driver.frames()) {
-        const Manifest& manifest = driver.manifest();
-        const auto has = [&](const char* role) { return manifest.outputs.count(role) != 0; };
-        const py::ssize_t n = count, vertices = manifest.vertices;
-        const py::ssize_t emotions = has("emotion") ? py::ssize_t(manifest.emotions.size()) : 0;
-        offsets = Floats({n, vertices, py::ssize_t(3)});
-        emotion = Floats({n, emotions});
-        weight = Floats({n, has("emotion_weight") ? vertices : py::ssize_t(0)});
-        rows_[0] = {offsets.mutable_data(), size_t(3 * vertices)};
-        rows_[1] = {emotion.mutable_data(), size_t(emotions)};
-        rows_[2] = {weight.mutable_data(), size_t(weight.shape(1))};
+// Arrays of Python for the frames of one call.
+struct Frames {
+    Frames(const emoface_package_info& info, int64_t count)
+        : offsets({py::ssize_t(count), py::ssize_t(info.vertices), py::ssize_t(3)}),
+          emotion({py::ssize_t(count), py::ssize_t(info.emotions)}),
+          weight({py::ssize_t(count), py::ssize_t(info.has_weights ? info.vertices : 0)}) {
+        out.offsets = offsets.mutable_data();
+        if (emotion.size() != 0) out.emotion = emotion.mutable_data();
+        if (weight.size() != 0) out.emotion_weight = weight.mutable_data();
     }
-    void frame(const RawFrame& raw) override {
-        const float* sources[] = {raw.offsets, raw.emotion, raw.weight};
-        for (size_t i = 0; i < 3; ++i) {
-            if (sources[i] != nullptr) std::copy_n(sources[i], rows_[i].width, rows_[i].next);
-            rows_[i].next += rows_[i].width;
-        }
-    }
-    py::tuple tuple() const { return py::make_tuple(first, offsets, emotion, weight); }
+    py::tuple tuple(int64_t first) const { return py::make_tuple(first, offsets, emotion, weight); }
 
-    int64_t first;
     Floats offsets, emotion, weight;
-
-private:
-    struct Row {
-        float* next;
-        size_t width;
-    };
-    Row rows_[3] = {};
+    emoface_frames out = sized<emoface_frames>();
 };
 
-class PythonStream {
+class Animator {
 public:
-    PythonStream(std::shared_ptr<Package> package, const std::string& precision, int threads, int64_t block_features,
-                 int64_t rate, const std::vector<std::vector<float>>& conditions)
-        : package_(std::move(package)),
-          engine_(package_->engine(resolve_backend(""), precision, threads)),
-          driver_(package_->manifest(), *engine_, block_features, rate, conditions),
-          identity_{package_->digest(), engine_->backend(), engine_->precision(), rate, block_features} {}
+    Animator(const Package& package, const std::string& precision, int threads, int block_ms, int rate, const Conditions& conditions)
+        : package_info_(package.info()) {
+        std::vector<emoface_condition> given;
+        for (const auto& [name, values] : conditions) given.push_back({name.c_str(), values.data(), int64_t(values.size())});
+        auto config = sized<emoface_animator_config>();
+        config.sample_rate = rate;
+        config.block_ms = block_ms;
+        config.threads = threads;
+        config.precision = precision.c_str();
+        config.conditions = given.data();
+        config.condition_count = int64_t(given.size());
+        config.blinks = -1;
+        run([&] { return emoface_animator_create(package.handle(), &config, &handle_); });
+    }
+    ~Animator() { emoface_animator_release(handle_); }
+    Animator(const Animator&) = delete;
+    Animator& operator=(const Animator&) = delete;
 
-    py::tuple feed(const Floats& samples) {
-        Motion motion(driver_, driver_.frames_of_feed(samples.size()));
-        const float* values = samples.data();
-        const int64_t count = samples.size();
-        {
-            const py::gil_scoped_release release;
-            for (int64_t done = 0; done < count;) {
-                const int64_t part = std::min(count - done, Driver::kPiece);
-                std::copy_n(values + done, part, driver_.room(part));
-                driver_.feed(part, motion);
-                done += part;
-            }
-        }
-        return motion.tuple();
+    py::tuple step(const Floats& samples) {
+        const int64_t count = samples.size(), first = info().frames_made;
+        int64_t frames = 0;
+        check(emoface_step_frames(handle_, count, &frames));
+        Frames made(package_info_, frames);
+        run([&, values = samples.data()] { return emoface_step(handle_, values, count, &made.out, frames, nullptr); });
+        return made.tuple(first);
     }
-    py::tuple finish(int64_t extra) {
-        Motion motion(driver_, driver_.frames_of_finish(extra));
-        {
-            const py::gil_scoped_release release;
-            driver_.finish(extra, motion);
-        }
-        return motion.tuple();
+    py::tuple flush(double tail_seconds) {
+        const int64_t first = info().frames_made;
+        int64_t frames = 0;
+        check(emoface_flush_frames(handle_, tail_seconds, &frames));
+        Frames made(package_info_, frames);
+        run([&] { return emoface_flush(handle_, tail_seconds, &made.out, frames, nullptr); });
+        return made.tuple(first);
     }
-    void reset() { driver_.reset(); }
-    int64_t fed() const { return driver_.fed(); }
-    int64_t blocks() const { return driver_.blocks(); }
-    int64_t frames() const { return driver_.frames(); }
-    int64_t latency() const { return driver_.latency(); }
-    double earliest_change(const std::string& condition) const {
-        return driver_.earliest_change(require_condition(package_->manifest(), condition));
+    void reset() { check(emoface_reset(handle_)); }
+    void set_condition(const std::string& name, const Floats& values, double at) {
+        check(emoface_set_condition(handle_, name.c_str(), values.data(), int64_t(values.size()), at));
     }
-    // Every condition's values and the times from which they hold, in order.
-    void set_conditions(const std::vector<std::tuple<std::string, double, std::vector<float>>>& given) {
-        std::vector<std::vector<Change>> changes(package_->manifest().conditions.size());
-        for (const auto& [name, at, value] : given)
-            changes[require_condition(package_->manifest(), name)].push_back(
-                {at, weighted_condition(package_->manifest(), name, value.data(), int64_t(value.size()))});
-        driver_.timeline().restore(std::move(changes));
-    }
-    py::bytes snapshot(bool ended) const {
-        SnapshotExtra extra;
-        extra.ended = ended;
-        const Bytes bytes = write_snapshot(driver_, identity_, extra);
-        return py::bytes(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    py::bytes snapshot() {
+        int64_t size = 0;
+        if (const emoface_status status = emoface_snapshot(handle_, nullptr, 0, &size); status != EMOFACE_ERROR_BUFFER_TOO_SMALL)
+            check(status);
+        std::string bytes(size_t(size), '\0');
+        check(emoface_snapshot(handle_, bytes.data(), size, &size));
+        return py::bytes(bytes);
     }
     void restore(const py::bytes& data) {
         const std::string_view view(data);
-        read_snapshot(view.data(), view.size(), identity_, {}, driver_);
+        check(emoface_restore(handle_, view.data(), int64_t(view.size())));
     }
-    // Called with (stage, output, first, array) after every stage's call.
-    void set_probe(const py::function& probe) {
-        const Manifest& manifest = package_->manifest();
-        driver_.set_probe([probe, &manifest](const Probed& probed) {
-            const py::gil_scoped_acquire acquire;
-            const StageSpec& stage = manifest.stages[probed.stage];
-            const TensorSpec& output = stage.outputs[probed.output];
-            std::vector<py::ssize_t> shape = {py::ssize_t(probed.count)};
-            for (size_t axis = 2; axis < output.shape.size(); ++axis) shape.push_back(output.shape[axis].at(0));
-            const py::array array(py::dtype(dtype_name(output.dtype)), shape, probed.values);
-            probe(stage.name, output.name, probed.first, array);
-        });
+    // The mean emotion feature of neutral speech, and the seconds of it that were used.
+    py::tuple calibrate(const Floats& samples) {
+        float nothing = 0;
+        auto result = sized<emoface_calibration>();
+        result.speaker_mean = &nothing;
+        const auto call = [&, values = samples.data(), count = int64_t(samples.size())] {
+            return emoface_calibrate(handle_, values, count, 0, EMOFACE_NOW, &result);
+        };
+        // Without room it says how much is needed.
+        if (const emoface_status status = call(); status != EMOFACE_ERROR_BUFFER_TOO_SMALL) check(status);
+        Floats mean(result.count);
+        result.speaker_mean = mean.mutable_data();
+        result.capacity = int32_t(result.count);
+        run(call);
+        return py::make_tuple(mean, result.seconds);
     }
-    const Identity& identity() const { return identity_; }
+    emoface_animator_info info() const {
+        auto info = sized<emoface_animator_info>();
+        check(emoface_animator_get_info(handle_, &info));
+        return info;
+    }
 
 private:
-    std::shared_ptr<Package> package_;
-    std::shared_ptr<Engine> engine_;
-    Driver driver_;
-    Identity identity_;
+    emoface_animator* handle_ = nullptr;
+    emoface_package_info package_info_;
 };
 
 }  // namespace
-}  // namespace emoface::runtime
 
 PYBIND11_MODULE(_runtime, module) {
-    using namespace emoface::runtime;
-    module.doc() = "EmoFace's C++ runtime: the same streams as emoface.stream, driven without Python.";
-    static py::handle fault = py::exception<Failure>(module, "Fault").release();
+    module.doc() = "EmoFace's C interface for numpy; see emoface.h.";
+    static py::handle fault = PyErr_NewException("emoface._runtime.Fault", nullptr, nullptr);
+    module.attr("Fault") = fault;
     py::register_exception_translator([](std::exception_ptr pointer) {
         try {
             if (pointer) std::rethrow_exception(pointer);
-        } catch (const Failure& failure) {
-            const py::tuple arguments = py::make_tuple(failure.status(), failure.got(), failure.expected(), failure.remedy());
-            PyErr_SetObject(fault.ptr(), arguments.ptr());
+        } catch (const Fault& failure) {
+            py::list arguments;
+            arguments.append(failure.status);
+            // A package may hold any bytes where there should be text.
+            for (const std::string& part : failure.parts)
+                arguments.append(py::reinterpret_steal<py::object>(
+                    PyUnicode_DecodeUTF8(part.data(), py::ssize_t(part.size()), "replace")));
+            PyErr_SetObject(fault.ptr(), py::tuple(arguments).ptr());
         }
     });
-    module.def("load_onnxruntime", &load_onnxruntime, py::arg("path"), "Load ONNX Runtime privately from this file.");
-    module.def("set_kernel_library", &set_kernel_library, py::arg("path"),
-               "Where the library of EmoFace's kernels for ONNX Runtime is.");
-    module.def("onnxruntime_version", &onnxruntime_version, "Version of the ONNX Runtime that was loaded, or ''.");
-    py::class_<Package, std::shared_ptr<Package>>(module, "Package", "A package from the bytes of its files.")
-        .def(py::init([](const std::map<std::string, py::bytes>& files) {
-                 return std::make_shared<Package>(GivenFiles(files));
-             }),
-             py::arg("files"))
-        .def("prepare",
-             [](Package& package, const std::string& precision, int threads) {
-                 const py::gil_scoped_release release;
-                 return package.engine(resolve_backend(""), precision, threads)->backend();
-             },
-             py::arg("precision"), py::arg("threads"), "Load the graphs; returns ort-cpu-native or ort-cpu.");
-    module.def(
-        "mean_feature",
-        [](Package& package, const std::string& precision, int threads, int64_t block_features, int64_t rate, const Floats& samples) {
-            const float* values = samples.data();
-            const int64_t count = samples.size();
-            VoiceMean mean;
-            {
-                const py::gil_scoped_release release;
-                const auto engine = package.engine(resolve_backend(""), precision, threads);
-                mean = mean_feature(package.manifest(), *engine, block_features, rate, values, count);
-            }
-            return py::make_tuple(mean.values, mean.features);
-        },
-        py::arg("package"), py::arg("precision"), py::arg("threads"), py::arg("block_features"), py::arg("rate"),
-        py::arg("samples"), "Mean emotion feature of mono samples, and how many features it is the mean of.");
-    py::class_<PythonStream>(module, "Stream", "One stream: mono samples in, offsets out.")
-        .def(py::init<std::shared_ptr<Package>, const std::string&, int, int64_t, int64_t,
-                      const std::vector<std::vector<float>>&>(),
-             py::arg("package"), py::arg("precision"), py::arg("threads"), py::arg("block_features"), py::arg("rate"),
-             py::arg("conditions"))
-        .def("feed", &PythonStream::feed, py::arg("samples"), "samples (n,) -> first, offsets, emotion, emotion_weight.")
-        .def("finish", &PythonStream::finish, py::arg("extra"), "The frames still due, and `extra` more.")
-        .def("reset", &PythonStream::reset)
-        .def_property_readonly("fed", &PythonStream::fed)
-        .def_property_readonly("blocks", &PythonStream::blocks)
-        .def_property_readonly("frames", &PythonStream::frames)
-        .def_property_readonly("latency", &PythonStream::latency)
-        .def("earliest_change", &PythonStream::earliest_change, py::arg("condition"))
-        .def("set_conditions", &PythonStream::set_conditions, py::arg("changes"))
-        .def("snapshot", &PythonStream::snapshot, py::arg("ended"))
-        .def("restore", &PythonStream::restore, py::arg("data"))
-        .def("set_probe", &PythonStream::set_probe, py::arg("probe"))
-        .def_property_readonly("identity", [](const PythonStream& self) {
-            const Identity& identity = self.identity();
-            py::dict values;
-            values["package"] = identity.package;
-            values["backend"] = identity.backend;
-            values["precision"] = identity.precision;
-            values["sample_rate"] = identity.sample_rate;
-            values["block_features"] = identity.block_features;
-            return values;
-        });
+    module.def("load_onnxruntime", [](const char* path) { check(emoface_onnxruntime_load(path)); }, py::arg("path"));
+    py::class_<Package>(module, "Package", "A package from the bytes of its files.")
+        .def(py::init<const std::map<std::string, py::bytes>&>(), py::arg("files"))
+        .def_property_readonly("digest", &Package::digest)
+        .def("verify", &Package::verify, py::arg("precision"), py::arg("threads"), "What emoface_verify() found.");
+    py::class_<Animator>(module, "Animator", "One stream: mono samples in, the model's motion out.")
+        .def(py::init<const Package&, const std::string&, int, int, int, const Conditions&>(), py::arg("package"),
+             py::arg("precision"), py::arg("threads"), py::arg("block_ms"), py::arg("rate"), py::arg("conditions"))
+        .def("step", &Animator::step, py::arg("samples"), "samples (n,) -> first, offsets, emotion, emotion_weight.")
+        .def("flush", &Animator::flush, py::arg("tail_seconds"), "The frames still due, as of step.")
+        .def("reset", &Animator::reset)
+        .def("set_condition", &Animator::set_condition, py::arg("name"), py::arg("values"), py::arg("at"))
+        .def("snapshot", &Animator::snapshot)
+        .def("restore", &Animator::restore, py::arg("data"))
+        .def("calibrate", &Animator::calibrate, py::arg("samples"), "samples (n,) -> mean feature, seconds of speech.")
+        .def_property_readonly("fed", [](const Animator& self) { return self.info().samples_fed; })
+        .def_property_readonly("latency", [](const Animator& self) { return self.info().latency_samples; })
+        .def_property_readonly("backend", [](const Animator& self) { return std::string(self.info().backend); })
+        .def_property_readonly("precision", [](const Animator& self) { return std::string(self.info().precision); });
 }

@@ -134,6 +134,17 @@ EMOFACE_API const char* emoface_status_name(emoface_status status);
  * empty before. Never NULL; valid until this thread's next call. */
 EMOFACE_API const char* emoface_last_error(void);
 
+/* Parts of emoface_last_error(). */
+#define EMOFACE_PART_GOT 0      /* what was found; where there is a field, its value */
+#define EMOFACE_PART_EXPECTED 1 /* what would have been right */
+#define EMOFACE_PART_REMEDY 2   /* what the caller can do, as sentences */
+#define EMOFACE_PART_FILE 3     /* of EMOFACE_ERROR_MANIFEST: the file at fault, for example "manifest.json" */
+#define EMOFACE_PART_FIELD 4    /* of EMOFACE_ERROR_MANIFEST: the path of the field, for example "stages[1].inputs[0].source" */
+
+/* One of EMOFACE_PART_*, for a binding whose errors have fields; empty where the error has no such part, or for an unknown
+ * number. Never NULL; valid as long as the text of emoface_last_error(). */
+EMOFACE_API const char* emoface_last_error_part(int32_t part);
+
 /* Severity of a log message. */
 #define EMOFACE_LOG_INFO 1
 #define EMOFACE_LOG_WARNING 2
@@ -181,6 +192,17 @@ EMOFACE_API emoface_status emoface_package_open(const char* path, emoface_packag
 
 /* Load a package from the bytes of an .emoface file; they are not needed after the call. */
 EMOFACE_API emoface_status emoface_package_open_memory(const void* data, int64_t size, emoface_package** package);
+
+/* A file of a package in memory. */
+typedef struct emoface_file {
+    const char* name; /* as the package has it, for example "manifest.json" */
+    const void* data;
+    int64_t size; /* bytes */
+} emoface_file;
+
+/* Load a package from the bytes of its single files, for applications with archives of their own; they are not needed after
+ * the call. Checked as by emoface_package_open(). */
+EMOFACE_API emoface_status emoface_package_open_files(const emoface_file* files, int64_t count, emoface_package** package);
 
 /* Let go of a package. NULL is harmless. Animators made with it go on. */
 EMOFACE_API void emoface_package_release(emoface_package* package);
@@ -367,6 +389,8 @@ typedef struct emoface_frames {
     float* emotion;        /* [n, E] running probabilities of the emotions */
     float* emotion_weight; /* [n, V] share of the emotion branch per vertex */
     float* blendshapes;    /* [n, S] weights 0..1; the animator must have been made with `blendshapes` = 1 */
+    float* offsets;        /* [n, V, 3] what the model gave, in the package's unit: the motion alone, before the end of a tail
+                              fades it, before controls and blinks. Not of emoface_sample() */
 } emoface_frames;
 
 /* ---- Synchronous ------------------------------------------------------------------------------------------------- */
@@ -584,11 +608,12 @@ typedef struct emoface_verification {
     int64_t frames;        /* frames compared */
     double offsets_error;  /* largest difference of a coordinate from the golden vectors, as a share of the motion range */
     double emotion_error;  /* largest difference of a probability or weight; 0 where the package has none */
-    double tolerance;      /* of offsets_error, for this precision */
+    double tolerance;      /* of offsets_error, for this precision; in fp32 of stages_error too */
+    double stages_error;   /* largest difference of any output of a stage but the offsets, as a share of that output's range */
 } emoface_verification;
 
-/* Run the package's golden vectors (a short input, and what the model gave for it in fp32 PyTorch) through a fresh
- * animator, and compare. Takes about a second.
+/* Run the package's golden vectors (a short input, and what each stage gave for it in fp32 PyTorch) through a fresh stream,
+ * and compare every output of every stage. Takes about a second.
  *
  *   config  as emoface_animator_create(): precision, backend, threads and block_ms count; NULL = defaults */
 EMOFACE_API emoface_status emoface_verify(emoface_package* package, const emoface_animator_config* config,

@@ -26,12 +26,10 @@ template <class T> emoface_status check_floats(const void* samples, int64_t coun
         if (bad++ == 0) first = double(value);
     }
     if (bad == 0) return EMOFACE_OK;
-    char text[256];
-    std::snprintf(text, sizeof text,
-                  "got %lld unusable sample(s), the first %g; expected finite samples within full scale +-1 (at most "
-                  "+-16). Scale integer audio to +-1, repair the source, or use EMOFACE_BAD_AUDIO_SILENCE.",
-                  static_cast<long long>(bad), first);
-    return refuse(EMOFACE_ERROR_AUDIO, text);
+    char got[80];
+    std::snprintf(got, sizeof got, "%lld unusable sample(s), the first %g", static_cast<long long>(bad), first);
+    return refuse(EMOFACE_ERROR_AUDIO, got, "finite samples within full scale +-1 (at most +-16)",
+                  "Scale integer audio to +-1, repair the source, or use EMOFACE_BAD_AUDIO_SILENCE.");
 }
 
 // One sample as float, as emoface.audio.chunk converts it: integers through double, rounded once.

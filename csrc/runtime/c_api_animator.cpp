@@ -95,11 +95,12 @@ std::vector<float> neutral_face(const Manifest& manifest, const emoface_animator
 class Output : public FrameReceiver {
 public:
     Output(const emoface_frames* out, const FrameSizes& sizes) : sizes_(sizes) {
-        if (out != nullptr) out_ = *out;
+        if (out != nullptr) out_ = whole(out);
     }
     void receive(const Frame& frame) override {
         if (out_.time != nullptr) out_.time[count_] = frame.time;
         put(out_.vertices, frame.vertices, sizes_.vertices);
+        put(out_.offsets, frame.offsets, sizes_.vertices);
         put(out_.emotion, frame.emotion, sizes_.emotion);
         put(out_.emotion_weight, frame.weight, sizes_.weight);
         put(out_.blendshapes, frame.blendshapes, sizes_.blendshapes);
@@ -138,8 +139,8 @@ void require_count(const void* samples, int64_t count) {
 bool too_small(const emoface_frames* out, int64_t capacity, int64_t needed, int64_t* written) {
     if (written != nullptr) *written = needed;
     if (out == nullptr || needed <= capacity) return false;
-    set_last_error(describe("room for " + std::to_string(capacity) + " frame(s)", std::to_string(needed),
-                            "Pass larger arrays; nothing was consumed.").c_str());
+    refuse(EMOFACE_ERROR_BUFFER_TOO_SMALL, "room for " + std::to_string(capacity) + " frame(s)", std::to_string(needed),
+           "Pass larger arrays; nothing was consumed.");
     return true;
 }
 
@@ -196,7 +197,7 @@ StreamOptions stream_options(const Package& package, const emoface_animator_conf
 
 void require_frames(const emoface_frames* out, const FrameSizes& sizes) {
     if (out == nullptr) return;
-    require_struct(out, "emoface_frames", sizeof(emoface_frames));
+    require_struct(out, "emoface_frames", offsetof(emoface_frames, offsets));
     if (out->blendshapes != nullptr && sizes.blendshapes == 0)
         fail(EMOFACE_ERROR_ARGUMENT, "an array for blendshapes", "NULL: this animator solves none",
              "Make the animator with blendshapes = 1.");
@@ -340,8 +341,8 @@ emoface_status emoface_snapshot(emoface_animator* animator, void* buffer, int64_
         const Bytes bytes = animator->stream.snapshot();
         *written = int64_t(bytes.size());
         if (capacity < *written || buffer == nullptr)
-            return refuse(EMOFACE_ERROR_BUFFER_TOO_SMALL,
-                          describe("room for " + std::to_string(capacity) + " bytes", std::to_string(*written), "Pass a larger buffer.").c_str());
+            return refuse(EMOFACE_ERROR_BUFFER_TOO_SMALL, "room for " + std::to_string(capacity) + " bytes",
+                          std::to_string(*written), "Pass a larger buffer.");
         std::memcpy(buffer, bytes.data(), bytes.size());
         return EMOFACE_OK;
     });

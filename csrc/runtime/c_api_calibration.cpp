@@ -20,9 +20,8 @@ emoface_status emoface_calibrate(emoface_animator* animator, const float* sample
             result->count = size;
             result->seconds = 0.0;
             if (result->speaker_mean != nullptr && result->capacity < size)
-                return refuse(EMOFACE_ERROR_BUFFER_TOO_SMALL,
-                              describe("room for " + std::to_string(result->capacity) + " value(s)", std::to_string(size),
-                                       "Pass a larger array; nothing was computed.").c_str());
+                return refuse(EMOFACE_ERROR_BUFFER_TOO_SMALL, "room for " + std::to_string(result->capacity) + " value(s)",
+                              std::to_string(size), "Pass a larger array; nothing was computed.");
         }
         if (count < 0) fail(EMOFACE_ERROR_ARGUMENT, "count = " + std::to_string(count), "0 or more samples", "Pass their number.");
         if (count > 0) require_pointer(samples, "samples");

@@ -20,6 +20,33 @@ emoface_status adopt(std::shared_ptr<Package> package, emoface_package** handle)
     return EMOFACE_OK;
 }
 
+// Files that the caller has read.
+class GivenFiles : public FileSource {
+public:
+    GivenFiles(const emoface_file* files, int64_t count) {
+        for (int64_t i = 0; i < count; ++i) {
+            require_pointer(files[i].name, "files[].name");
+            if (files[i].size < 0)
+                fail(EMOFACE_ERROR_ARGUMENT, "files[].size = " + std::to_string(files[i].size), "0 or more", "Pass the number of bytes.");
+            if (files[i].size > 0) require_pointer(files[i].data, "files[].data");
+            if (!files_.emplace(files[i].name, std::pair(static_cast<const uint8_t*>(files[i].data), size_t(files[i].size))).second)
+                fail(EMOFACE_ERROR_ARGUMENT, std::string(files[i].name) + " twice", "one of each name", "Pass each file once.");
+        }
+    }
+    Bytes read(const std::string& name, uint64_t limit) const override {
+        const auto found = files_.find(name);
+        if (found == files_.end()) fail(EMOFACE_ERROR_PACKAGE_INTEGRITY, name + ": no such file", "every file of the package", kFetch);
+        const auto [data, size] = found->second;
+        if (size > limit)
+            fail(EMOFACE_ERROR_PACKAGE_INTEGRITY, name + ": " + std::to_string(size) + " bytes",
+                 "at most " + std::to_string(limit), kFetch);
+        return Bytes(data, data + size);
+    }
+
+private:
+    std::map<std::string, std::pair<const uint8_t*, size_t>> files_;
+};
+
 const std::vector<std::string>* list_of(const emoface_package* package, int32_t list) {
     if (package == nullptr || list < 0 || size_t(list) >= package->names.size()) return nullptr;
     return &package->names[size_t(list)];
@@ -31,30 +58,7 @@ struct Name {
 };
 
 constexpr Name kNames[] = {
-    {EMOFACE_OK, "OK"},
-    {EMOFACE_NOTICE_NO_FRAME, "NOTICE_NO_FRAME"},
-    {EMOFACE_NOTICE_LATE, "NOTICE_LATE"},
-    {EMOFACE_NOTICE_EARLY, "NOTICE_EARLY"},
-    {EMOFACE_ERROR_ARGUMENT, "ERROR_ARGUMENT"},
-    {EMOFACE_ERROR_BUFFER_TOO_SMALL, "ERROR_BUFFER_TOO_SMALL"},
-    {EMOFACE_ERROR_CONDITION, "ERROR_CONDITION"},
-    {EMOFACE_ERROR_TEMPLATE, "ERROR_TEMPLATE"},
-    {EMOFACE_ERROR_PACKAGE, "ERROR_PACKAGE"},
-    {EMOFACE_ERROR_PACKAGE_NOT_FOUND, "ERROR_PACKAGE_NOT_FOUND"},
-    {EMOFACE_ERROR_PACKAGE_FORMAT, "ERROR_PACKAGE_FORMAT"},
-    {EMOFACE_ERROR_PACKAGE_INTEGRITY, "ERROR_PACKAGE_INTEGRITY"},
-    {EMOFACE_ERROR_MANIFEST, "ERROR_MANIFEST"},
-    {EMOFACE_ERROR_AUDIO, "ERROR_AUDIO"},
-    {EMOFACE_ERROR_AUDIO_FORMAT, "ERROR_AUDIO_FORMAT"},
-    {EMOFACE_ERROR_RUNTIME, "ERROR_RUNTIME"},
-    {EMOFACE_ERROR_STREAM_ENDED, "ERROR_STREAM_ENDED"},
-    {EMOFACE_ERROR_SNAPSHOT, "ERROR_SNAPSHOT"},
-    {EMOFACE_ERROR_BACKEND, "ERROR_BACKEND"},
-    {EMOFACE_ERROR_CONCURRENT_USE, "ERROR_CONCURRENT_USE"},
-    {EMOFACE_ERROR_QUEUE_FULL, "ERROR_QUEUE_FULL"},
-    {EMOFACE_ERROR_MODE, "ERROR_MODE"},
-    {EMOFACE_ERROR_OUT_OF_MEMORY, "ERROR_OUT_OF_MEMORY"},
-    {EMOFACE_ERROR_INTERNAL, "ERROR_INTERNAL"},
+#include "status_names.inl"
 };
 
 }  // namespace
@@ -72,6 +76,8 @@ const char* emoface_status_name(emoface_status status) {
 }
 
 const char* emoface_last_error(void) { return last_error(); }
+
+const char* emoface_last_error_part(int32_t part) { return last_error_part(part); }
 
 emoface_status emoface_set_log(emoface_log_callback callback, void* user) {
     return guarded([&] {
@@ -107,6 +113,16 @@ emoface_status emoface_package_open_memory(const void* data, int64_t size, emofa
         *package = nullptr;
         if (size < 0) fail(EMOFACE_ERROR_ARGUMENT, "size = " + std::to_string(size), "0 or more", "Pass the number of bytes.");
         return adopt(Package::open(data, size_t(size)), package);
+    });
+}
+
+emoface_status emoface_package_open_files(const emoface_file* files, int64_t count, emoface_package** package) {
+    return guarded([&] {
+        require_pointer(package, "package");
+        *package = nullptr;
+        if (count < 0) fail(EMOFACE_ERROR_ARGUMENT, "count = " + std::to_string(count), "0 or more", "Pass the number of files.");
+        if (count > 0) require_pointer(files, "files");
+        return adopt(std::make_shared<Package>(GivenFiles(files, count)), package);
     });
 }
 

@@ -19,18 +19,13 @@ int milliseconds(int32_t value, const char* name) {
     return value == 0 ? 2000 : value;
 }
 
-// The worker's side of an animator, for the audio and the display thread; null with the last error set.
-Realtime* realtime_of(emoface_animator* animator, bool running) noexcept {
-    if (animator == nullptr) {
-        set_last_error("got animator = NULL; expected an address. Pass one.");
-        return nullptr;
-    }
-    Realtime* realtime = animator->current.load(std::memory_order_acquire);
-    if (realtime == nullptr || (running && !animator->running.load(std::memory_order_relaxed))) {
-        set_last_error("got a real-time call; expected emoface_start() before it. Call emoface_start().");
-        return nullptr;
-    }
-    return realtime;
+// The worker's side of an animator, for the audio and the display thread.
+emoface_status realtime_of(emoface_animator* animator, bool running, Realtime** realtime) noexcept {
+    if (animator == nullptr) return refuse(EMOFACE_ERROR_ARGUMENT, "animator = NULL", "an address", "Pass one.");
+    *realtime = animator->current.load(std::memory_order_acquire);
+    if (*realtime == nullptr || (running && !animator->running.load(std::memory_order_relaxed)))
+        return refuse(EMOFACE_ERROR_MODE, "a real-time call", "emoface_start() before it", "Call emoface_start().");
+    return EMOFACE_OK;
 }
 
 template <class Struct> emoface_status init(Struct* config, uint32_t struct_size) {
@@ -87,18 +82,22 @@ emoface_status emoface_stop(emoface_animator* animator) {
 }
 
 emoface_status emoface_push(emoface_animator* animator, const void* samples, int64_t count) {
-    Realtime* realtime = realtime_of(animator, true);
-    if (realtime == nullptr) return animator == nullptr ? EMOFACE_ERROR_ARGUMENT : EMOFACE_ERROR_MODE;
+    Realtime* realtime = nullptr;
+    if (const emoface_status status = realtime_of(animator, true, &realtime); status != EMOFACE_OK) return status;
     if (count < 0 || count > INT32_MAX || (count > 0 && samples == nullptr))
-        return refuse(EMOFACE_ERROR_ARGUMENT, "got samples = NULL, or a count that is negative or beyond 2^31 - 1; expected samples. Pass both.");
+        return refuse(EMOFACE_ERROR_ARGUMENT, "samples = NULL, or a count that is negative or beyond 2^31 - 1", "samples",
+                      "Pass both.");
     return realtime->push(samples, count);
 }
 
 emoface_status emoface_sample(emoface_animator* animator, double audio_time, const emoface_frames* out) {
-    Realtime* realtime = realtime_of(animator, false);
-    if (realtime == nullptr) return animator == nullptr ? EMOFACE_ERROR_ARGUMENT : EMOFACE_ERROR_MODE;
+    Realtime* realtime = nullptr;
+    if (const emoface_status status = realtime_of(animator, false, &realtime); status != EMOFACE_OK) return status;
     return guarded([&] {
         require_frames(out, animator->stream.sizes());
+        if (out != nullptr && whole(out).offsets != nullptr)
+            fail(EMOFACE_ERROR_ARGUMENT, "an array for offsets", "NULL: a sampled face has none",
+                 "Take `vertices`, or the offsets of emoface_step().");
         if (!std::isfinite(audio_time))
             fail(EMOFACE_ERROR_ARGUMENT, "audio_time that is no number", "seconds of audio time", "Pass a number.");
         return realtime->sample(audio_time, out);
@@ -106,8 +105,8 @@ emoface_status emoface_sample(emoface_animator* animator, double audio_time, con
 }
 
 emoface_status emoface_get_statistics(emoface_animator* animator, emoface_statistics* statistics) {
-    Realtime* realtime = realtime_of(animator, false);
-    if (realtime == nullptr) return animator == nullptr ? EMOFACE_ERROR_ARGUMENT : EMOFACE_ERROR_MODE;
+    Realtime* realtime = nullptr;
+    if (const emoface_status status = realtime_of(animator, false, &realtime); status != EMOFACE_OK) return status;
     return guarded([&] {
         require_struct(statistics, "emoface_statistics", sizeof(emoface_statistics));
         realtime->statistics(statistics);
@@ -166,8 +165,11 @@ emoface_status emoface_solver_reset(emoface_solver* solver) {
 emoface_status emoface_verify(emoface_package* package, const emoface_animator_config* config, emoface_verification* result) {
     return guarded([&] {
         require_pointer(package, "package");
-        require_struct(result, "emoface_verification", sizeof(emoface_verification));
-        verify_golden(package->package, stream_options(*package->package, config), result);
+        require_struct(result, "emoface_verification", offsetof(emoface_verification, stages_error));
+        emoface_verification found{};
+        verify_golden(*package->package, stream_options(*package->package, config), &found);
+        found.struct_size = result->struct_size;
+        std::memcpy(result, &found, found.struct_size);
         return EMOFACE_OK;
     });
 }

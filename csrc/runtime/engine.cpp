@@ -91,12 +91,7 @@ void check_signature(const std::string& file, const char* kind, const std::vecto
     }
 }
 
-std::string& given_kernels() {
-    static std::string path;
-    return path;
-}
-
-std::string kernel_path() { return given_kernels().empty() ? own_folder() + kKernelLibraryName : given_kernels(); }
+std::string kernel_path() { return own_folder() + kKernelLibraryName; }
 
 bool has_kernels() {
     std::error_code error;
@@ -155,8 +150,6 @@ std::string resolve_backend(const std::string& name) {
     if (!name.empty() && name != "auto") return name;
     return has_kernels() ? "ort-cpu-native" : "ort-cpu";
 }
-
-void set_kernel_library(const std::string& path) { given_kernels() = path; }
 
 Buffer::Buffer(size_t bytes) : storage_(bytes + 64), size_(bytes) {
     const auto address = reinterpret_cast<uintptr_t>(storage_.data());

@@ -32,9 +32,6 @@ private:
 // The backend that `name` stands for: "" and "auto" take EmoFace's kernels where they lie beside this library.
 std::string resolve_backend(const std::string& name);
 
-// Where EmoFace's kernels for ONNX Runtime are, instead of beside this library; for Python's module.
-void set_kernel_library(const std::string& path);
-
 // Memory for tensors, aligned for vector instructions.
 class Buffer {
 public:

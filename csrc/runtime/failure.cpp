@@ -9,47 +9,94 @@
 namespace emoface::runtime {
 namespace {
 
-constexpr size_t kLongest = 2048;
-thread_local char last_text[kLongest] = "";
+// A text of fixed room, so that setting it allocates nothing.
+template <size_t kRoom> class FixedText {
+public:
+    void clear() noexcept { bytes_[length_ = 0] = 0; }
+    void append(std::string_view text) noexcept {
+        size_t kept = text.size() < kRoom - 1 - length_ ? text.size() : kRoom - 1 - length_;
+        // Never end within a UTF-8 sequence.
+        if (kept < text.size())
+            while (kept > 0 && (static_cast<unsigned char>(text[kept]) & 0xC0) == 0x80) --kept;
+        std::memmove(bytes_ + length_, text.data(), kept);
+        bytes_[length_ += kept] = 0;
+    }
+    const char* c_str() const noexcept { return bytes_; }
+
+private:
+    char bytes_[kRoom] = "";
+    size_t length_ = 0;
+};
+
+// Calls append(piece) for the pieces of the text that the parts make.
+template <class Append>
+void compose(std::string_view got, std::string_view expected, std::string_view remedy, std::string_view file,
+             std::string_view field, Append&& append) {
+    append("got ");
+    if (!file.empty())
+        for (const std::string_view piece : {file, std::string_view(": "), field, std::string_view(" = ")}) append(piece);
+    for (const std::string_view piece : {got, std::string_view("; expected "), expected, std::string_view(". "), remedy})
+        append(piece);
+}
+
+constexpr int32_t kParts = EMOFACE_PART_FIELD + 1;
+thread_local FixedText<2048> last_text;
+thread_local FixedText<1024> last_parts[kParts];
+
+void set_last_error(std::string_view got, std::string_view expected, std::string_view remedy, std::string_view file,
+                    std::string_view field) noexcept {
+    last_text.clear();
+    compose(got, expected, remedy, file, field, [](std::string_view piece) { last_text.append(piece); });
+    const std::string_view parts[kParts] = {got, expected, remedy, file, field};
+    for (int32_t part = 0; part < kParts; ++part) {
+        last_parts[part].clear();
+        last_parts[part].append(parts[part]);
+    }
+}
 
 // Readers are threads that log; the writer waits for them, so that a callback's owner may go away afterwards.
 std::shared_mutex log_mutex;
 emoface_log_callback log_callback = nullptr;
 void* log_user = nullptr;
 
+const char* const kShorter = "Feed shorter chunks.";
+const char* const kReport = "Please report it.";
+
 }  // namespace
 
 const char* const kFetch = "Fetch or export the package again.";
 
-std::string describe(const std::string& got, const std::string& expected, const std::string& remedy) {
-    return "got " + got + "; expected " + expected + ". " + remedy;
+Failure::Failure(emoface_status status, Fault fault) : status_(status), fault_(std::move(fault)) {
+    compose(fault_.got, fault_.expected, fault_.remedy, fault_.file, fault_.field,
+            [&](std::string_view piece) { text_ += piece; });
 }
 
 void fail(emoface_status status, const std::string& got, const std::string& expected, const std::string& remedy) {
-    throw Failure(status, got, expected, remedy);
+    throw Failure(status, {got, expected, remedy, {}, {}});
 }
 
 void manifest_fault(const std::string& file, const std::string& field, const std::string& got,
                     const std::string& expected) {
     const std::string shown = got.size() <= 200 ? got : got.substr(0, 200) + "...";
-    fail(EMOFACE_ERROR_MANIFEST, file + ": " + field + " = " + shown, expected,
-         "Export the package again with `emoface export`, or fetch an undamaged copy.");
+    throw Failure(EMOFACE_ERROR_MANIFEST, {shown, expected,
+                                           "Export the package again with `emoface export`, or fetch an undamaged copy.",
+                                           file, field});
 }
 
-void set_last_error(const char* text) noexcept {
-    const size_t length = std::strlen(text);
-    size_t kept = length < kLongest ? length : kLongest - 1;
-    // Never end within a UTF-8 sequence.
-    if (kept < length)
-        while (kept > 0 && (static_cast<unsigned char>(text[kept]) & 0xC0) == 0x80) --kept;
-    std::memmove(last_text, text, kept);
-    last_text[kept] = 0;
+const char* last_error() noexcept { return last_text.c_str(); }
+
+const char* last_error_part(int32_t part) noexcept {
+    return part >= 0 && part < kParts ? last_parts[part].c_str() : "";
 }
 
-const char* last_error() noexcept { return last_text; }
+emoface_status refuse(emoface_status status, std::string_view got, std::string_view expected,
+                      std::string_view remedy) noexcept {
+    set_last_error(got, expected, remedy, {}, {});
+    return status;
+}
 
-emoface_status refuse(emoface_status status, const char* text) noexcept {
-    set_last_error(text);
+emoface_status refuse(emoface_status status, const Fault& fault) noexcept {
+    set_last_error(fault.got, fault.expected, fault.remedy, fault.file, fault.field);
     return status;
 }
 
@@ -57,15 +104,15 @@ emoface_status status_of_current_exception() noexcept {
     try {
         throw;
     } catch (const Failure& failure) {
-        return refuse(failure.status(), failure.what());
+        return refuse(failure.status(), failure.fault());
     } catch (const std::bad_alloc&) {
-        return refuse(EMOFACE_ERROR_OUT_OF_MEMORY, "got no memory; expected enough for the call. Feed shorter chunks.");
+        return refuse(EMOFACE_ERROR_OUT_OF_MEMORY, "no memory", "enough for the call", kShorter);
     } catch (const std::length_error&) {
-        return refuse(EMOFACE_ERROR_OUT_OF_MEMORY, "got a size beyond all memory; expected less. Feed shorter chunks.");
+        return refuse(EMOFACE_ERROR_OUT_OF_MEMORY, "a size beyond all memory", "less", kShorter);
     } catch (const std::exception& error) {
-        return refuse(EMOFACE_ERROR_INTERNAL, error.what());
+        return refuse(EMOFACE_ERROR_INTERNAL, error.what(), "no fault of the library", kReport);
     } catch (...) {
-        return refuse(EMOFACE_ERROR_INTERNAL, "an unknown exception");
+        return refuse(EMOFACE_ERROR_INTERNAL, "an unknown exception", "no fault of the library", kReport);
     }
 }
 

@@ -3,31 +3,28 @@
 
 #include <exception>
 #include <string>
+#include <string_view>
 
 #include "emoface.h"
 
 namespace emoface::runtime {
 
-// What was found, what would have been right, what the caller can do: the text of every error.
-std::string describe(const std::string& got, const std::string& expected, const std::string& remedy);
+// What was found, what would have been right, what the caller can do; of a package's data also the file and the field.
+struct Fault {
+    std::string got, expected, remedy, file, field;
+};
 
 class Failure : public std::exception {
 public:
-    Failure(emoface_status status, std::string got, std::string expected, std::string remedy)
-        : status_(status),
-          text_(describe(got, expected, remedy)),
-          got_(std::move(got)),
-          expected_(std::move(expected)),
-          remedy_(std::move(remedy)) {}
+    Failure(emoface_status status, Fault fault);
     emoface_status status() const noexcept { return status_; }
     const char* what() const noexcept override { return text_.c_str(); }
-    const std::string& got() const noexcept { return got_; }
-    const std::string& expected() const noexcept { return expected_; }
-    const std::string& remedy() const noexcept { return remedy_; }
+    const Fault& fault() const noexcept { return fault_; }
 
 private:
     emoface_status status_;
-    std::string text_, got_, expected_, remedy_;
+    Fault fault_;
+    std::string text_;
 };
 
 [[noreturn]] void fail(emoface_status status, const std::string& got, const std::string& expected,
@@ -39,11 +36,17 @@ private:
 
 extern const char* const kFetch;
 
-// The calling thread's last error: a fixed buffer, so that setting it allocates nothing.
-void set_last_error(const char* text) noexcept;
-const char* last_error() noexcept;
+// A status with what emoface_last_error() says of it, without an exception and without allocating: for threads that
+// must not, and for notices.
+emoface_status refuse(emoface_status status, std::string_view got, std::string_view expected,
+                      std::string_view remedy) noexcept;
+emoface_status refuse(emoface_status status, const Fault& fault) noexcept;
 
-// The status of the exception that is being handled; its text becomes the last error.
+// The calling thread's last error: the whole text, or one of EMOFACE_PART_*.
+const char* last_error() noexcept;
+const char* last_error_part(int32_t part) noexcept;
+
+// The status of the exception that is being handled; what it says becomes the last error.
 emoface_status status_of_current_exception() noexcept;
 
 // Runs what a C function does: no exception leaves it.
@@ -54,9 +57,6 @@ template <class Body> emoface_status guarded(Body&& body) noexcept {
         return status_of_current_exception();
     }
 }
-
-// A status with its text, without an exception: for threads that must not allocate.
-emoface_status refuse(emoface_status status, const char* text) noexcept;
 
 // Log messages to the application's callback.
 void set_log(emoface_log_callback callback, void* user);

@@ -50,10 +50,11 @@ void Realtime::stop() {
 
 emoface_status Realtime::push(const void* samples, int64_t count) noexcept {
     if (failed_.load(std::memory_order_relaxed) != 0)
-        return refuse(EMOFACE_ERROR_RUNTIME, "the worker failed, see emoface_get_statistics(). Call emoface_reset().");
+        return refuse(EMOFACE_ERROR_RUNTIME, "a worker that failed, see emoface_get_statistics()", "a sound state",
+                      "Call emoface_reset().");
     if (end_.load(std::memory_order_relaxed) >= 0)
-        return refuse(EMOFACE_ERROR_STREAM_ENDED,
-                      "got audio after emoface_flush(); expected emoface_reset() first. Call emoface_reset().");
+        return refuse(EMOFACE_ERROR_STREAM_ENDED, "audio after emoface_flush()", "emoface_reset() first",
+                      "Call emoface_reset().");
     const AudioFormat& format = stream_.options().format;
     if (const emoface_status status = format.check(samples, count); status != EMOFACE_OK) return status;
     const auto* bytes = static_cast<const unsigned char*>(samples);
@@ -65,9 +66,8 @@ emoface_status Realtime::push(const void* samples, int64_t count) noexcept {
         return EMOFACE_OK;
     }
     rejected_.fetch_add(count, std::memory_order_relaxed);
-    return refuse(EMOFACE_ERROR_QUEUE_FULL,
-                  "got more audio than the queue has room for; expected pushes no faster than the worker computes. Push "
-                  "again later, or start with a larger queue_ms.");
+    return refuse(EMOFACE_ERROR_QUEUE_FULL, "more audio than the queue has room for",
+                  "pushes no faster than the worker computes", "Push again later, or start with a larger queue_ms.");
 }
 
 void Realtime::work() noexcept {
@@ -97,9 +97,10 @@ void Realtime::work() noexcept {
 
 void Realtime::note_failure(emoface_status status) noexcept {
     try {
-        failure_ = last_error();
+        failure_ = {last_error_part(EMOFACE_PART_GOT), last_error_part(EMOFACE_PART_EXPECTED),
+                    last_error_part(EMOFACE_PART_REMEDY), {}, {}};
     } catch (...) {
-        failure_.clear();  // no memory for the text; the status says so
+        failure_ = {};  // no memory for the text; the status says so
     }
     failed_.store(status);
 }
@@ -176,24 +177,22 @@ emoface_status Realtime::sample(double time, const emoface_frames* out) {
             if (out->emotion_weight != nullptr) std::fill_n(out->emotion_weight, sizes.weight, 0.0f);
             if (out->blendshapes != nullptr) std::fill_n(out->blendshapes, sizes.blendshapes, 0.0f);
         }
-        return refuse(EMOFACE_NOTICE_NO_FRAME,
-                      "got no frame yet; the neutral face was returned. The first frame comes with the latency.");
+        return refuse(EMOFACE_NOTICE_NO_FRAME, "a time before there is any frame", "a later call: this is the neutral face",
+                      "The first frame comes with the latency.");
     }
     const double shift = stream_.options().controls.sync_offset;
     const double position = (time - shift) * fps;
     if (position > double(newest_)) {
         if (out != nullptr) write(*out, slot(newest_), slot(newest_), 0.0f, double(newest_) / fps + shift);
         late_.fetch_add(1, std::memory_order_relaxed);
-        return refuse(EMOFACE_NOTICE_LATE,
-                      "got a time after the newest frame; that frame was returned. Delay the sound by the latency, or ask "
-                      "for a time that much earlier.");
+        return refuse(EMOFACE_NOTICE_LATE, "a time after the newest frame", "an earlier one: this is the newest frame",
+                      "Delay the sound by the latency, or ask for a time that much earlier.");
     }
     if (position < double(oldest_)) {
         if (out != nullptr) write(*out, slot(oldest_), slot(oldest_), 0.0f, double(oldest_) / fps + shift);
         early_.fetch_add(1, std::memory_order_relaxed);
-        return refuse(EMOFACE_NOTICE_EARLY,
-                      "got a time before the oldest frame that is kept; that frame was returned. Start with a larger "
-                      "history_ms, or push audio as it plays.");
+        return refuse(EMOFACE_NOTICE_EARLY, "a time before the oldest frame that is kept",
+                      "a later one: this is the oldest frame", "Start with a larger history_ms, or push audio as it plays.");
     }
     const int64_t left = std::min(int64_t(position), newest_), right = std::min(left + 1, newest_);
     if (out != nullptr) write(*out, slot(left), slot(right), float(position - double(left)), time);
@@ -215,7 +214,7 @@ void Realtime::reset() {
     queue_.drop();
     stream_.reset();
     clear_history();
-    failure_.clear();
+    failure_ = {};
     for (auto* counter : {&pushed_, &rejected_, &sampled_, &no_frame_, &late_, &early_}) counter->store(0);
     end_.store(-1);
     failed_.store(0);
@@ -225,7 +224,7 @@ void Realtime::statistics(emoface_statistics* statistics) {
     statistics->failed = failed_.load();
     if (statistics->failed != 0) {
         const std::lock_guard lock(stream_mutex_);
-        set_last_error(failure_.c_str());
+        refuse(statistics->failed, failure_);
     }
     statistics->pushed_samples = pushed_.load();
     statistics->rejected_samples = rejected_.load();

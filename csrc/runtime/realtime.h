@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "failure.h"
 #include "sample_queue.h"
 #include "stream.h"
 
@@ -61,7 +62,7 @@ private:
     std::atomic<int64_t> end_{-1};      // tail frames once the audio has ended
     std::atomic<bool> stopping_{false}, abandoned_{false};
     std::atomic<int32_t> failed_{0};
-    std::string failure_;
+    Fault failure_;
     std::atomic<int64_t> pushed_{0}, rejected_{0}, sampled_{0}, no_frame_{0}, late_{0}, early_{0};
     int64_t timed_blocks_ = 0;
     double total_seconds_ = 0, worst_seconds_ = 0;

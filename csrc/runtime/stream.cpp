@@ -13,7 +13,6 @@ Stream::Stream(std::shared_ptr<Package> package, StreamOptions options)
       options_(std::move(options)),
       engine_(package_->engine(options_.backend, options_.precision, options_.threads)),
       driver_(package_->manifest(), *engine_, options_.block_features, options_.rate, options_.conditions) {
-    if (options_.keep_offset) driver_.keep_offset();
     const Manifest& manifest = package_->manifest();
     if (options_.vertices.empty()) options_.vertices = package_->face().vertices;
     sizes_.vertices = size_t(3 * manifest.vertices);
@@ -109,6 +108,7 @@ void Stream::frame(const RawFrame& raw) {
     frame.index = raw.index;
     frame.time = double(raw.index) / double(fps()) + options_.controls.sync_offset;
     frame.vertices = vertices_.data();
+    frame.offsets = raw.offsets;
     frame.emotion = raw.emotion;
     frame.weight = raw.weight;
     frame.blendshapes = solver_ ? weights_.data() : nullptr;

@@ -28,14 +28,15 @@ struct StreamOptions {
     Blinks blinks;
     std::vector<std::vector<float>> conditions;  // per condition of the manifest
     std::vector<float> vertices;                 // the neutral face; none: the package's
-    bool keep_offset = false;                    // see Driver::keep_offset
 };
 
-// A finished frame: time with the sync offset; vertices [V, 3]; the rest as in RawFrame; blendshapes [S] or null.
+// A finished frame: time with the sync offset; vertices [V, 3]; offsets as the graphs gave them; the rest as in RawFrame;
+// blendshapes [S] or null.
 struct Frame {
     int64_t index = 0;
     double time = 0;
     const float* vertices = nullptr;
+    const float* offsets = nullptr;
     const float* emotion = nullptr;
     const float* weight = nullptr;
     const float* blendshapes = nullptr;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "failure.h"
@@ -9,100 +10,126 @@
 namespace emoface::runtime {
 namespace {
 
-// As emoface.verification: of the motion range, where the package states no limit.
-constexpr double kFp32Relative = 1e-4, kReducedRelative = 0.05;
+// As emoface.verification: the largest error of an output that fp32 may have, as a share of its range; of an offset that
+// int8 and fp16 may have, as a share of the motion range and in millimetres, whichever is less.
+constexpr double kFp32Relative = 1e-4, kInt8Relative = 0.05, kFp16Relative = 0.02, kReducedMillimetres = 1.0;
 
-// Keeps every frame's outputs.
-class Recorder : public FrameReceiver {
-public:
-    Recorder(const Stream& stream) : stream_(stream) {}
-    void receive(const Frame& frame) override {
-        const FrameSizes& sizes = stream_.sizes();
-        offsets.emplace_back(sizes.vertices);
-        for (size_t i = 0; i < sizes.vertices; ++i) offsets.back()[i] = frame.vertices[i] - stream_.neutral()[i];
-        emotion.emplace_back(frame.emotion, frame.emotion + (frame.emotion ? sizes.emotion : 0));
-        weight.emplace_back(frame.weight, frame.weight + (frame.weight ? sizes.weight : 0));
+// The golden rows of one output, and how far the stream's are from them.
+struct Compared {
+    std::string key;
+    size_t width = 0;
+    std::vector<float> expected;     // [rows, width]
+    std::map<int64_t, size_t> rows;  // index of a feature or frame -> row
+    int64_t count = 0;               // rows that the stream computed
+    double difference = 0.0, range = 0.0;
+
+    void row(int64_t index, const uint8_t* values) {
+        const auto found = rows.find(index);
+        if (found == rows.end()) return;
+        ++count;
+        const float* wanted = expected.data() + found->second * width;
+        for (size_t i = 0; i < width; ++i) {
+            float got;
+            std::memcpy(&got, values + i * sizeof(float), sizeof got);
+            const double gap = std::fabs(double(got) - double(wanted[i]));
+            // False for NaN, too.
+            difference = gap <= difference ? difference : std::isnan(gap) ? std::numeric_limits<double>::infinity() : gap;
+            range = std::max(range, std::fabs(double(wanted[i])));
+        }
     }
-    std::vector<std::vector<float>> offsets, emotion, weight;
-
-private:
-    const Stream& stream_;
+    double share() const { return range > 0 ? difference / range : difference; }
 };
 
-// Largest difference between an output's stored rows and the frames they belong to; NaN counts as infinite.
-double difference(const Golden& golden, const std::string& key, bool sampled, const std::vector<std::vector<float>>& frames,
-                  int64_t* compared) {
-    const auto found = golden.outputs.find(key);
-    if (found == golden.outputs.end() || frames.empty()) return 0.0;
-    const std::vector<float> stored = found->second.values<float>();
-    const size_t width = frames[0].size();
-    const size_t rows = width ? stored.size() / width : 0;
-    if (stored.size() != rows * width || (sampled && rows != golden.frames.size()))
-        manifest_fault("golden.npz", key, "shape " + found->second.text(), "one row per frame");
-    double worst = 0.0;
-    for (size_t row = 0; row < rows; ++row) {
-        const int64_t frame = sampled ? golden.frames[row] : int64_t(row);
-        if (frame < 0 || size_t(frame) >= frames.size()) {
-            if (sampled) manifest_fault("golden.npz", "frames", std::to_string(frame), "frames within the audio");
-            break;
-        }
-        for (size_t i = 0; i < width; ++i) {
-            const double gap = std::fabs(double(frames[size_t(frame)][i]) - double(stored[row * width + i]));
-            worst = gap <= worst ? worst : std::isnan(gap) ? std::numeric_limits<double>::infinity() : gap;
-        }
-        ++*compared;
-    }
-    return worst;
+Compared compared(const Manifest& manifest, const Golden& golden, const std::string& key, const Array& array,
+                  const TensorSpec& output) {
+    Compared made;
+    made.key = key;
+    std::vector<int64_t> extents = concrete(output.shape, 1);
+    extents.erase(extents.begin(), extents.begin() + 2);
+    const bool sampled = std::find(extents.begin(), extents.end(), manifest.vertices) != extents.end();
+    std::vector<int64_t> shape = array.shape;
+    if (shape.size() == extents.size() + 2 && shape[0] == 1) shape.erase(shape.begin());
+    const int64_t rows = shape.empty() ? 0 : shape[0];
+    const int64_t wanted = sampled ? int64_t(golden.frames.size()) : rows;
+    extents.insert(extents.begin(), wanted);
+    if (shape != extents || output.dtype != DType::float32)
+        manifest_fault("golden.npz", key, array.text(), "float32, one row per " + std::string(sampled ? "listed frame" : "step"));
+    made.expected = array.values<float>();
+    made.width = rows > 0 ? made.expected.size() / size_t(rows) : 0;
+    for (int64_t row = 0; row < rows; ++row) made.rows[sampled ? golden.frames[size_t(row)] : row] = size_t(row);
+    return made;
+}
+
+class Counter : public FrameSink {
+public:
+    void frame(const RawFrame&) override { ++count; }
+    int64_t count = 0;
+};
+
+double tolerance(const Manifest& manifest, const std::string& precision) {
+    const auto found = manifest.tolerances.find(precision);
+    const auto [relative, millimetres] = found == manifest.tolerances.end() ? std::pair(-1.0, -1.0) : found->second;
+    if (precision == "fp32") return relative >= 0 ? relative : kFp32Relative;
+    const double own = std::min(precision == "fp16" ? kFp16Relative : kInt8Relative,
+                                kReducedMillimetres / 1000.0 / manifest.motion_range_m);
+    return millimetres >= 0 ? std::min(own, millimetres / 1000.0 / manifest.motion_range_m) : own;
 }
 
 }  // namespace
 
-void verify_golden(const std::shared_ptr<Package>& package, StreamOptions options, emoface_verification* result) {
-    const Golden golden = package->golden();
-    const Manifest& manifest = package->manifest();
-    options.rate = manifest.clock.sample_rate;
-    options.format = {};
-    options.vertices.clear();
-    options.controls = {};
-    options.blinks = {};
-    options.blendshapes = false;
-    options.keep_offset = true;
+void verify_golden(Package& package, StreamOptions options, emoface_verification* result) {
+    const Golden golden = package.golden();
+    const Manifest& manifest = package.manifest();
     for (const auto& [name, value] : golden.conditions)
         options.conditions[require_condition(manifest, name)] = weighted_condition(manifest, name, value.data(), int64_t(value.size()));
-    if (options.format.check(golden.audio.data(), int64_t(golden.audio.size())) != EMOFACE_OK)
+    const int64_t samples = int64_t(golden.audio.size());
+    if (AudioFormat{}.check(golden.audio.data(), samples) != EMOFACE_OK)
         manifest_fault("golden.npz", "audio", "unusable samples", "finite samples within full scale");
-    Stream stream(package, std::move(options));
-    Recorder recorder(stream);
-    stream.feed(golden.audio.data(), int64_t(golden.audio.size()), recorder);
-    stream.finish(0, recorder);
-
-    const auto& outputs = manifest.outputs;
-    int64_t compared = 0, others = 0;
-    const double offsets = difference(golden, outputs.at("offsets"), true, recorder.offsets, &compared);
-    if (compared == 0) manifest_fault("golden.npz", outputs.at("offsets"), "nothing", "an array");
-    result->offsets_error = offsets * manifest.unit_in_metres / manifest.motion_range_m;
-    result->emotion_error = 0.0;
-    // Emotions come from blocks where their stage is one: those are stored at the feature rate, and judged in Python.
-    const auto at_frames = [&](const char* role) {
-        const auto found = outputs.find(role);
-        return found != outputs.end() && manifest.stages[size_t(manifest.source(found->second).first)].cadence != Cadence::block;
-    };
-    if (at_frames("emotion_weight"))
-        result->emotion_error = difference(golden, outputs.at("emotion_weight"), true, recorder.weight, &others);
-    if (at_frames("emotion"))
-        result->emotion_error = std::max(result->emotion_error, difference(golden, outputs.at("emotion"), false, recorder.emotion, &others));
-    const bool exact = stream.precision() == "fp32";
-    const auto stated = manifest.tolerances.find(stream.precision());
-    result->tolerance = exact ? kFp32Relative : kReducedRelative;
-    if (stated != manifest.tolerances.end()) {
-        const auto [relative, millimetres] = stated->second;
-        if (exact && relative >= 0) result->tolerance = relative;
-        if (!exact && millimetres >= 0) result->tolerance = millimetres / 1000.0 / manifest.motion_range_m;
+    std::map<std::pair<size_t, size_t>, Compared> outputs;
+    for (const auto& [key, array] : golden.outputs) {
+        const auto [stage, output] = manifest.source(key);
+        if (output < 0) manifest_fault("golden.npz", key, "an unknown output", "<stage>.<output>");
+        outputs[{size_t(stage), size_t(output)}] =
+            compared(manifest, golden, key, array, manifest.stages[size_t(stage)].outputs[size_t(output)]);
     }
-    result->frames = compared;
-    const int64_t promised = int64_t(golden.audio.size()) * manifest.clock.fps / manifest.clock.sample_rate;
-    const bool counted = int64_t(recorder.offsets.size()) == promised;
-    result->passed = counted && result->offsets_error <= result->tolerance;
+
+    const std::shared_ptr<Engine> engine = package.engine(options.backend, options.precision, options.threads);
+    Driver driver(manifest, *engine, options.block_features, manifest.clock.sample_rate, options.conditions);
+    driver.set_probe([&](const Probed& probed) {
+        const auto found = outputs.find({probed.stage, probed.output});
+        if (found == outputs.end()) return;
+        Compared& output = found->second;
+        for (int64_t i = 0; i < probed.count; ++i)
+            output.row(probed.first + i, probed.values + size_t(i) * output.width * sizeof(float));
+    });
+    Counter frames;
+    for (int64_t done = 0; done < samples; done += Driver::kPiece) {
+        const int64_t part = std::min(samples - done, Driver::kPiece);
+        std::copy_n(golden.audio.data() + done, part, driver.room(part));
+        driver.feed(part, frames);
+    }
+    driver.finish(0, frames);
+
+    for (const int64_t frame : golden.frames)
+        if (frame < 0 || frame >= frames.count)
+            manifest_fault("golden.npz", "frames", std::to_string(frame), "frames within the audio");
+    const std::string& final = manifest.outputs.at("offsets");
+    for (const auto& [place, output] : outputs) {
+        if (output.count == 0 && !output.rows.empty())
+            manifest_fault("golden.npz", output.key, "rows that no frame needs", "rows within the audio");
+        if (output.key == final) {
+            result->frames = output.count;
+            result->offsets_error = output.difference * manifest.unit_in_metres / manifest.motion_range_m;
+            continue;
+        }
+        result->stages_error = std::max(result->stages_error, output.share());
+        for (const auto& [role, key] : manifest.outputs)
+            if (key == output.key) result->emotion_error = std::max(result->emotion_error, output.difference);
+    }
+    if (result->frames == 0) manifest_fault("golden.npz", final, "nothing", "an array");
+    result->tolerance = tolerance(manifest, engine->precision());
+    const bool stages = engine->precision() != "fp32" || result->stages_error <= result->tolerance;
+    result->passed = stages && frames.count == driver.promised() && result->offsets_error <= result->tolerance;
 }
 
 }  // namespace emoface::runtime

@@ -1,15 +1,13 @@
 // A package's golden vectors, run here.
 #pragma once
 
-#include <memory>
-
 #include "emoface.h"
 #include "stream.h"
 
 namespace emoface::runtime {
 
-// Fills `result`; Failure for golden vectors that do not fit the package. Format, rate and conditions of `options` are
-// replaced by those of the vectors.
-void verify_golden(const std::shared_ptr<Package>& package, StreamOptions options, emoface_verification* result);
+// Compares every output of every stage; Failure for golden vectors that do not fit the package. Of `options` the graphs'
+// ones count, and the conditions that the vectors do not replace.
+void verify_golden(Package& package, StreamOptions options, emoface_verification* result);
 
 }  // namespace emoface::runtime

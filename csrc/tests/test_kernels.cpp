@@ -1,14 +1,6 @@
 // Tests of csrc/kernels: against sums in double precision, bit-equality under cuts, and every kind of bad input.
 // Prints one line per failure; exit code 1 if there is one. Run by tests/native/test_cpp.py, also with sanitizers.
-#include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <limits>
-#include <random>
-#include <vector>
-
 #include "checks.h"
-#include "spiral_conv3d.h"
 #include "spiral_conv3d_device.h"
 #include "vertex_frames.h"
 
@@ -25,16 +17,11 @@ struct Case {
 
     Case(int64_t batch_, int64_t frames_, SpiralConv3DSizes sizes, unsigned seed) : s(sizes), batch(batch_), frames(frames_) {
         std::mt19937 random(seed);
-        std::normal_distribution<float> normal;
-        auto fill = [&](std::vector<float>& values, int64_t count) {
-            values.resize(size_t(count));
-            for (float& value : values) value = normal(random);
-        };
         const int64_t row = s.vertices * s.channels_out;
-        fill(x, batch * frames * s.vertices * s.channels_in);
-        fill(partial, batch * (s.delta - 1) * row);
-        fill(weight, s.channels_out * s.delta * s.kernel * s.channels_in);
-        fill(bias, s.channels_out);
+        x = normal(batch * frames * s.vertices * s.channels_in, random);
+        partial = normal(batch * (s.delta - 1) * row, random);
+        weight = normal(s.channels_out * s.delta * s.kernel * s.channels_in, random);
+        bias = normal(s.channels_out, random);
         y.resize(size_t(batch * frames * row));
         rest.resize(partial.size());
         for (int64_t i = 0; i < s.vertices * s.kernel; ++i) spiral.push_back(int32_t(random() % uint64_t(s.vertices)));
@@ -134,9 +121,8 @@ void test_cuts_and_in_place() {
                 expect(operation->run(1, n, x, sums.data(), y.data() + t * row, sums.data()), Status::ok, "part");
                 t += n;
             }
-            check(std::memcmp(y.data(), whole.y.data(), y.size() * sizeof(float)) == 0, "bits of cut frames", isa_name(isa));
-            check(sums.empty() || std::memcmp(sums.data(), whole.rest.data(), sums.size() * sizeof(float)) == 0,
-                  "bits of owed sums", isa_name(isa));
+            check(same_bits(y, whole.y), "bits of cut frames", isa_name(isa));
+            check(same_bits(sums, whole.rest), "bits of owed sums", isa_name(isa));
         }
 }
 
@@ -164,7 +150,7 @@ void test_device_body() {
         part.partial = part.rest;
         y.insert(y.end(), part.y.begin(), part.y.begin() + 19);
     }
-    check(std::memcmp(y.data(), whole.y.data(), y.size() * sizeof(float)) == 0, "bits of cut frames", "device body");
+    check(same_bits(y, whole.y), "bits of cut frames", "device body");
 }
 
 void test_bad_input() {
@@ -220,13 +206,11 @@ void test_bad_input() {
 
 void test_vertex_frames() {
     std::mt19937 random(3);
-    std::normal_distribution<float> normal(0.0f, 4.0f);
     for (int64_t channels : {1, 4, 12, 64, 1023, 1500})
         for (Isa isa : available()) {
             const int64_t frames = 3, vertices = 37, delta = 2;
-            std::vector<float> audio(size_t(frames * channels)), constants(size_t(delta * vertices * channels));
-            for (float& value : audio) value = normal(random);
-            for (float& value : constants) value = normal(random);
+            const auto audio = normal(frames * channels, random, 4.0f);
+            const auto constants = normal(delta * vertices * channels, random, 4.0f);
             const int64_t has[] = {0, 1, 1};
             for (Activation activation : {Activation::none, Activation::elu}) {
                 std::vector<float> y(size_t(frames * vertices * channels));
@@ -298,8 +282,5 @@ int main() {
     test_bad_input();
     test_vertex_frames();
     test_blend();
-    std::printf("%s: ", failures ? "FAILED" : "passed");
-    for (Isa isa : available()) std::printf("%s ", isa_name(isa));
-    std::printf("\n");
-    return failures != 0;
+    return report();
 }

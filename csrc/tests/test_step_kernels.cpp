@@ -1,12 +1,5 @@
 // Tests of step_kernels.h: every instruction set against double precision, caches moved in place, every kind of bad
 // input. Prints one line per failure; exit code 1 if there is one. Run by tests/native/test_cpp.py, also with sanitizers.
-#include <cmath>
-#include <cstdio>
-#include <cstring>
-#include <limits>
-#include <random>
-#include <vector>
-
 #include "checks.h"
 #include "step_kernels.h"
 
@@ -15,13 +8,6 @@ using namespace emoface;
 namespace {
 
 std::mt19937 random_bits(1);
-
-std::vector<float> normal(int64_t count, float scale = 1.0f) {
-    std::normal_distribution<float> distribution(0.0f, scale);
-    std::vector<float> values(static_cast<size_t>(count));
-    for (float& value : values) value = distribution(random_bits);
-    return values;
-}
 
 bool close(float got, double want, double magnitude) { return std::fabs(got - want) <= 2e-6 * magnitude + 1e-7; }
 
@@ -32,11 +18,11 @@ struct Attention {
 
     explicit Attention(AttentionSizes sizes) : s(sizes) {
         const int64_t row = s.heads * s.width, cached = s.batch * s.heads * s.cache * s.width;
-        query = normal(s.batch * s.rows * row, 0.3f);
-        projected = normal(s.batch * s.rows * 3 * row);
-        keys = normal(cached);
-        values = normal(cached);
-        table = normal(s.tables * (s.cache + 2));
+        query = normal(s.batch * s.rows * row, random_bits, 0.3f);
+        projected = normal(s.batch * s.rows * 3 * row, random_bits);
+        keys = normal(cached, random_bits);
+        values = normal(cached, random_bits);
+        table = normal(s.tables * (s.cache + 2), random_bits);
         for (int64_t t = 0; t < s.tables; ++t) table[size_t((t + 1) * (s.cache + 2) - 1)] = -1e9f;
         y.resize(query.size());
         new_keys.resize(keys.size());
@@ -113,14 +99,14 @@ void test_motion_head(bool halves) {
     for (Isa isa : available())
         for (int64_t vertices : {1, 5, 16, 33, 67})
             for (int64_t rank : {1, 7, 32}) {
-                std::vector<float> basis = normal(rank * 3 * vertices);
+                std::vector<float> basis = normal(rank * 3 * vertices, random_bits);
                 if (halves)  // values that half precision holds, tiny and huge ones among them
                     for (size_t i = 0; i < basis.size(); ++i)
                         basis[i] = i % 7 == 0   ? std::ldexp(float(i % 1024), -24)
                                    : i % 7 == 1 ? -65504.0f / 65536.0f
                                                 : std::floor(basis[i] * 512.0f) / 512.0f;
-                const std::vector<float> emotion = normal(2 * rank), content = normal(2 * rank);
-                const std::vector<float> weight = normal(2 * vertices);
+                const std::vector<float> emotion = normal(2 * rank, random_bits), content = normal(2 * rank, random_bits);
+                const std::vector<float> weight = normal(2 * vertices, random_bits);
                 std::vector<float> offsets(size_t(2 * 3 * vertices)), products(size_t(2 * rank));
                 std::unique_ptr<MotionHead> head;
                 expect(MotionHead::make(rank, vertices, basis.data(), isa, &head), Status::ok, "make");
@@ -158,8 +144,9 @@ void test_grouped_conv() {
         for (const GroupedConvSizes& s : shapes)
             for (int64_t steps : {1, 2, 5}) {
                 const int64_t width = s.channels / s.groups, length = steps + s.kernel - 1;
-                const std::vector<float> x = normal(2 * length * s.channels), weight = normal(s.channels * width * s.kernel);
-                const std::vector<float> bias = normal(s.channels);
+                const std::vector<float> x = normal(2 * length * s.channels, random_bits);
+                const std::vector<float> weight = normal(s.channels * width * s.kernel, random_bits);
+                const std::vector<float> bias = normal(s.channels, random_bits);
                 std::vector<float> y(size_t(2 * steps * s.channels));
                 std::unique_ptr<GroupedConv> conv;
                 expect(GroupedConv::make(s, weight.data(), bias.data(), isa, &conv), Status::ok, "make");
@@ -183,7 +170,7 @@ void test_grouped_conv() {
 }
 
 void test_moves() {
-    const std::vector<float> x = normal(2 * 7 * 3);
+    const std::vector<float> x = normal(2 * 7 * 3, random_bits);
     std::vector<float> y(size_t(2 * 3 * 9));
     expect(unfold_rows(2, 7, 3, 3, 2, x.data(), y.data()), Status::ok, "unfold");
     bool good = true;
@@ -193,7 +180,8 @@ void test_moves() {
     check(good, "windows", "unfold");
     for (int64_t rows : {1, 2, 5}) {  // fewer, as many and more than wait
         const int64_t width = 3, all = 4, start = 1, count = 2;
-        const std::vector<float> in = normal(rows * width), projected = normal(rows * 3 * width), waiting = normal(all * 2 * width);
+        const std::vector<float> in = normal(rows * width, random_bits), projected = normal(rows * 3 * width, random_bits);
+        const std::vector<float> waiting = normal(all * 2 * width, random_bits);
         std::vector<float> out(in.size()), query(in.size()), rest(size_t(count * 2 * width));
         expect(delay_rows(1, rows, width, all, start, count, in.data(), projected.data(), waiting.data(), out.data(),
                           query.data(), rest.data()),
@@ -263,10 +251,5 @@ int main() {
     test_grouped_conv();
     test_moves();
     test_bad_input();
-    if (failures == 0) {
-        std::printf("passed:");
-        for (Isa isa : available()) std::printf(" %s", isa_name(isa));
-        std::printf("\n");
-    }
-    return failures != 0;
+    return report();
 }

@@ -29,15 +29,8 @@ from emoface.rig.basis import Blendshapes
 from emoface.rig.blinks import Blinks, open_blinks
 from emoface.rig.stream import open_rig
 from emoface.stream.calibrate import CONDITION, calibrated_output, learn_voice
-from emoface.stream.choices import (
-    block_features,
-    change_moment,
-    check_channels,
-    chosen_face,
-    initial_conditions,
-    tail_frames,
-)
-from emoface.stream.conditions import ConditionTimeline, Vector, condition_vector
+from emoface.stream.choices import block_features, check_channels, chosen_face, initial_conditions, tail_frames
+from emoface.stream.conditions import ConditionTimeline, condition_vector
 from emoface.stream.driver import Calls, Motion, Probe, open_driver, run_alone
 from emoface.stream.features import Floats
 from emoface.stream.guard import Guard
@@ -89,8 +82,7 @@ class Animator:
         self.backend = engine.backend
         self.precision = engine.precision
         self.fps = manifest.fps
-        self._timeline = ConditionTimeline(initial)
-        self._driver = open_driver(manifest, engine, clock, self.sample_rate, self._timeline, probe)
+        self._driver = open_driver(manifest, engine, clock, self.sample_rate, ConditionTimeline(initial), probe)
         samples = self._driver.latency
         self.latency = Latency(samples, samples / self.sample_rate, 1000 * samples / self.sample_rate)
         self._template = self.face.template
@@ -262,11 +254,7 @@ class Animator:
             ConditionError: unknown name, wrong shape, or `at` lies before a frame that was already computed.
         """
         with self._use():
-            self._set(name, condition_vector(self.package.manifest, name, value), at)
-
-    def _set(self, name: str, vector: Vector, at: float | None) -> None:
-        now = self._driver.fed / self.sample_rate
-        self._timeline.set(name, vector, change_moment(name, at, now, self._driver.earliest_change(name)))
+            self._driver.set_condition(name, condition_vector(self.package.manifest, name, value), at)
 
     def calibrate(
         self,
@@ -303,7 +291,7 @@ class Animator:
                 samples = to_mono(neutral_speech, None)[0]
                 calibration = learn_voice(self.package, self._engine, self._driver.clock, rate, samples)
             mean = None if calibration is None else calibration.speaker_mean
-            self._set(CONDITION, condition_vector(manifest, CONDITION, mean), at)
+            self._driver.set_condition(CONDITION, condition_vector(manifest, CONDITION, mean), at)
             return calibration
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emoface.animator import Animator
+from emoface.backends import DrivingEngine, GoldenCheck
 from emoface.errors import ManifestError
 from emoface.frames import FrameBatch
 from emoface.manifest import Manifest
@@ -45,7 +46,13 @@ def verify_golden(
     Stage outputs are judged by the largest difference relative to the output's own range, the final offsets relative
     to the motion range (fp32) or in mm (int8, fp16): the least of `REDUCED_RELATIVE` of the motion range, `REDUCED_MM`
     and what the package states.
+
+    An engine that runs whole streams itself (`native`) judges its stages itself, by the same limits; of those but the
+    offsets the largest error alone is told.
     """
+    chosen_backend = package.engine(backend, precision, threads)
+    if isinstance(chosen_backend, DrivingEngine):
+        return _judged_by_engine(chosen_backend.verify(), package.manifest, chosen_backend.precision)
     golden = package.golden()
     recorded: dict[str, dict[int, Floats]] = {}
 
@@ -74,6 +81,15 @@ def verify_golden(
     if not golden.outputs:
         raise ManifestError("golden.npz", "outputs", "nothing", "<stage>.<output> arrays", "Export the package again.")
     return checks
+
+
+def _judged_by_engine(found: GoldenCheck, manifest: Manifest, precision: str) -> list[Check]:
+    stages = found.tolerance if precision == "fp32" else None
+    return [
+        Check(f"golden {manifest.outputs['offsets']}", found.offsets_error, found.tolerance, "of the motion range"),
+        Check("golden other outputs, largest", found.stages_error, stages, "of its range"),
+        Check("golden verdict of the engine", float(not found.passed), 0.0, "faults"),
+    ]
 
 
 def _aligned(

@@ -10,11 +10,12 @@ HEADER = Path(__file__).resolve().parents[2] / "csrc" / "include" / "emoface.h"
 
 
 def structs() -> dict[str, list[str]]:
-    """Fields of every struct of the header, in order."""
+    """Fields of every struct of the header that C# passes, in order."""
     text = re.sub(r"/\*.*?\*/", "", HEADER.read_text(), flags=re.S)
     found = {}
     for body, name in re.findall(r"typedef struct \w+ \{(.*?)\} (\w+);", text, re.S):
         found[name] = [re.search(r"(\w+)\s*;", line + ";").group(1) for line in body.strip().split(";") if line.strip()]
+    del found["emoface_file"]  # C# loads packages from a path or from the bytes of one file
     return found
 
 

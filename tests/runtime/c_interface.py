@@ -91,7 +91,7 @@ class Frames(Sized):
     _fields_ = [
         ("struct_size", c_uint32),
         ("reserved", c_uint32),
-        *[(name, c_void_p) for name in ("time", "vertices", "emotion", "emotion_weight", "blendshapes")],
+        *[(name, c_void_p) for name in ("time", "vertices", "emotion", "emotion_weight", "blendshapes", "offsets")],
     ]
 
 
@@ -100,8 +100,12 @@ class Verification(Sized):
         ("struct_size", c_uint32),
         ("passed", c_int32),
         ("frames", c_int64),
-        *[(name, c_double) for name in ("offsets_error", "emotion_error", "tolerance")],
+        *[(name, c_double) for name in ("offsets_error", "emotion_error", "tolerance", "stages_error")],
     ]
+
+
+class File(ctypes.Structure):
+    _fields_ = [("name", c_char_p), ("data", c_char_p), ("size", c_int64)]
 
 
 class Statistics(Sized):
@@ -130,7 +134,7 @@ class SolverConfig(Sized):
 
 def load(path: Path = LIBRARY) -> ctypes.CDLL:
     library = ctypes.CDLL(str(path))
-    texts = "version", "status_name", "last_error", "onnxruntime_version", "onnxruntime_path"
+    texts = "version", "status_name", "last_error", "last_error_part", "onnxruntime_version", "onnxruntime_path"
     for name in (*texts, "package_text", "package_name"):
         getattr(library, f"emoface_{name}").restype = c_char_p
     for name in ("template", "faces", "colours", "mask", "blendshape"):
@@ -140,6 +144,7 @@ def load(path: Path = LIBRARY) -> ctypes.CDLL:
         getattr(library, f"emoface_{name}_release").argtypes = [c_void_p]
     pointer, count = c_void_p, c_int64
     library.emoface_package_open_memory.argtypes = [pointer, count, POINTER(c_void_p)]
+    library.emoface_package_open_files.argtypes = [pointer, count, POINTER(c_void_p)]
     library.emoface_step.argtypes = [pointer, pointer, count, pointer, count, POINTER(c_int64)]
     library.emoface_step_frames.argtypes = [pointer, count, POINTER(c_int64)]
     library.emoface_flush.argtypes = [pointer, c_double, pointer, count, POINTER(c_int64)]
@@ -179,10 +184,17 @@ class Api:
     def last_error(self) -> str:
         return self.library.emoface_last_error().decode()
 
+    def last_error_parts(self) -> list[str]:
+        """Got, expected, remedy, file and field."""
+        return [self.library.emoface_last_error_part(part).decode() for part in range(5)]
+
     def open(self, source) -> Package:
         handle = c_void_p()
         if isinstance(source, bytes):
             self.call("package_open_memory", source, len(source), byref(handle))
+        elif isinstance(source, dict):
+            files = (File * len(source))(*[File(name.encode(), data, len(data)) for name, data in source.items()])
+            self.call("package_open_files", files, len(files), byref(handle))
         else:
             self.call("package_open", str(source).encode(), byref(handle))
         return Package(self, handle)
@@ -237,6 +249,7 @@ class Voice:
         arrays = {
             "time": np.zeros(n),
             "vertices": np.zeros((n, info.vertices, 3), np.float32),
+            "offsets": np.zeros((n, info.vertices, 3), np.float32),
             "emotion": np.zeros((n, info.emotions), np.float32),
             "emotion_weight": np.zeros((n, info.vertices * info.has_weights), np.float32),
         }
@@ -285,6 +298,7 @@ class Voice:
 
     def sample(self, time: float) -> tuple[str, dict[str, np.ndarray]]:
         arrays = self.arrays(1)
+        del arrays["offsets"]
         out = self.frames(arrays)
         return self.api.call("sample", self.handle, time, byref(out)), arrays
 

@@ -9,6 +9,7 @@ import sys
 import c_interface as abi
 
 from emoface import errors
+from emoface.backends.native_errors import STATUS_ERRORS
 
 HEADER = (abi.ROOT / "csrc/include/emoface.h").read_text(encoding="utf-8")
 
@@ -26,13 +27,20 @@ def test_every_function_is_explained_on_the_page():
         assert f"{name}(" in page, name
 
 
+def test_what_every_language_says_of_the_statuses_is_current():
+    script = abi.ROOT / "bindings/build_errors.py"
+    done = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_table_of_statuses_is_complete_and_true():
     table = (abi.ROOT / "docs/errors.md").read_text(encoding="utf-8").split("## Statuses of the C interface")[1]
-    rows = re.findall(r"^\| `(EMOFACE_\w+)` \| (.+?) \| (.+?) \| (.+?) \|$", table, re.M)
+    rows = re.findall(r"^\| `(EMOFACE_\w+)` \| `(\w+)` \| `(\w+)` \| (\d) \| (.+?) \|$", table, re.M)
     assert [row[0] for row in rows] == re.findall(r"#define (EMOFACE_ERROR_\w+)", HEADER)
-    for _, exception, code, _ in rows:
-        if exception.startswith("`"):
-            assert str(getattr(errors, exception.strip("`")).exit_code) == code
+    for name, exception, _, code, _ in rows:
+        value = int(re.search(rf"#define {name} \((-\d+)\)", HEADER)[1])
+        assert STATUS_ERRORS[value] is getattr(errors, exception)
+        assert str(STATUS_ERRORS[value].exit_code) == code
 
 
 def test_status_names_are_the_headers(api):

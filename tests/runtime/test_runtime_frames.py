@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import json
 import zipfile
 
@@ -52,6 +53,119 @@ def test_golden_vectors_that_differ_do_not_pass(api, package_path, tmp_path):
     result = api.open(handmade.write_zip(tmp_path / "changed.emoface", changed)).verify()
     assert result.passed == 0
     assert result.offsets_error > result.tolerance
+
+
+def golden_of(path) -> tuple[dict[str, bytes], dict[str, np.ndarray]]:
+    """The package's files, and the arrays of its golden vectors."""
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    with np.load(io.BytesIO(files["golden.npz"])) as stored:
+        return files, dict(stored)
+
+
+def test_golden_errors_of_every_stage_are_pythons(api, package_path, tmp_path):
+    """Python probes stage by stage; both find the same largest errors, and none where nothing was changed."""
+    import handmade
+
+    from emoface import Package
+    from emoface.verification import verify_golden
+
+    files, arrays = golden_of(package_path)
+    outputs = [key for key in arrays if "." in key and not key.startswith("condition.")]
+    assert len(outputs) > 3
+    for changed in outputs:
+        row = np.zeros_like(arrays[changed])
+        row.reshape(-1)[-1] = 0.01
+        golden = handmade.npz(**{**arrays, changed: arrays[changed] + row})
+        path = handmade.write_zip(tmp_path / f"{changed}.emoface", handmade.with_file(files, "golden.npz", golden))
+        result = api.open(path).verify()
+        checks = verify_golden(Package.load(path), backend="ort-cpu")
+        found = {check.name.removeprefix("golden "): check.value for check in checks}
+        final = found.pop("decoder.offsets")
+        assert result.passed == 0, changed
+        assert (result.offsets_error, result.stages_error) == pytest.approx((final, max(found.values())), rel=1e-6)
+        assert max(result.offsets_error, result.stages_error) > result.tolerance
+
+
+@pytest.mark.parametrize(
+    ("key", "change", "match"),
+    [
+        ("nobody.offsets", lambda arrays: np.zeros((3, 12, 3), np.float32), "unknown output"),
+        ("decoder.offsets", lambda arrays: arrays["decoder.offsets"][:2], "one row per listed frame"),
+        ("decoder.offsets", lambda arrays: arrays["decoder.offsets"].astype(np.float64), "<f8"),
+        ("content.content", lambda arrays: arrays["content.content"][..., :1], "one row per step"),
+        ("frames", lambda arrays: np.array([0, 7, 30]), "frames within the audio"),
+    ],
+)
+def test_golden_vectors_that_do_not_fit(api, package_path, key, change, match):
+    import handmade
+
+    files, arrays = golden_of(package_path)
+    package = api.open(handmade.with_file(files, "golden.npz", handmade.npz(**{**arrays, key: change(arrays)})))
+    with pytest.raises(StatusError, match=match) as caught:
+        package.verify()
+    assert caught.value.name == "MANIFEST"
+    assert api.last_error_parts()[3:] == ["golden.npz", key]
+
+
+def test_the_files_of_a_package_one_by_one(api, package_path, package, sound):
+    files, _ = golden_of(package_path)
+    opened = api.open(files)
+    assert opened.text(5) == package.text(5)
+    same_bits(opened.animator().run(sound(0.4)), package.animator().run(sound(0.4)))
+    for changed, status, match in (
+        ({name: data for name, data in files.items() if name != "face.npz"}, "PACKAGE_INTEGRITY", "face.npz"),
+        ({**files, "face.npz": files["face.npz"] + b"x"}, "PACKAGE_INTEGRITY", "face.npz"),
+        ({}, "PACKAGE_INTEGRITY", "manifest.json"),
+    ):
+        with pytest.raises(StatusError, match=match) as caught:
+            api.open(changed)
+        assert caught.value.name == status
+    twice = (abi.File * 2)(*2 * [abi.File(b"a", b"", 0)])
+    for given, count, match in ((None, 1, "files = NULL"), (twice, -1, "count = -1"), (twice, 2, "a twice")):
+        with pytest.raises(StatusError, match=match):
+            api.call("package_open_files", given, count, ctypes.byref(ctypes.c_void_p()))
+
+
+def test_offsets_are_what_the_model_gave(package, sound):
+    """Before the tail fades, before the controls; vertices are what became of them."""
+    plain = package.animator(blinks=-1).run(sound(1.0), tail=0.5)
+    template = np.ctypeslib.as_array(
+        ctypes.cast(package.api.library.emoface_package_template(package.handle), ctypes.POINTER(ctypes.c_float)),
+        (package.info.vertices, 3),
+    )
+    np.testing.assert_array_equal(plain["vertices"][:30], plain["offsets"][:30] + template)
+    np.testing.assert_array_equal(plain["vertices"][-1], template)
+    assert np.abs(plain["offsets"][-1]).max() > 0
+    controls = abi.Controls(upper_strength=0.0, lower_strength=0.0)
+    still = package.animator(blinks=-1, controls=ctypes.addressof(controls)).run(sound(1.0), tail=0.5)
+    assert still["offsets"].tobytes() == plain["offsets"].tobytes()
+    np.testing.assert_allclose(still["vertices"], np.broadcast_to(template, still["vertices"].shape), atol=1e-7)
+
+
+def test_programs_made_before_there_were_offsets(package, sound):
+    voice = package.animator()
+    arrays = voice.arrays(15)
+    out = voice.frames(arrays)
+    out.struct_size = abi.Frames.offsets.offset
+    audio = sound(0.5)
+    voice.api.call("step", voice.handle, audio.ctypes.data, len(audio), ctypes.byref(out), 15, None)
+    assert arrays["vertices"].any() and not arrays["offsets"].any()
+    voice.api.call("start", voice.handle, None)
+    assert voice.sample(0.0)[0] == "NOTICE_NO_FRAME"
+    out.struct_size = ctypes.sizeof(out)
+    with pytest.raises(StatusError, match="offsets"):
+        voice.api.call("sample", voice.handle, 0.0, ctypes.byref(out))
+    voice.api.call("stop", voice.handle)
+
+
+def test_parts_of_the_last_error(api, package_path):
+    with pytest.raises(StatusError) as caught:
+        api.open("/no/such/package")
+    got, expected, remedy, file, field = api.last_error_parts()
+    assert caught.value.text == f"got {got}; expected {expected}. {remedy}"
+    assert got and expected and remedy and not file and not field
+    assert api.library.emoface_last_error_part(99) == api.library.emoface_last_error_part(-1) == b""
 
 
 @pytest.mark.parametrize("rate", RATES)

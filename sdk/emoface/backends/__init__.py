@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -84,6 +85,23 @@ class BatchingEngine(Engine, Protocol):
         """A stage with fresh state for each of `slots` voices."""
 
 
+@dataclass(frozen=True)
+class GoldenCheck:
+    """What an engine that runs whole streams found: the largest errors against the golden vectors.
+
+    Attributes:
+        offsets_error: of a coordinate, as a share of the motion range.
+        stages_error: of any other output of a stage, as a share of that output's range.
+        tolerance: of `offsets_error`, in fp32 of `stages_error` too.
+        passed: the errors are within it, and the count of frames is right.
+    """
+
+    offsets_error: float
+    stages_error: float
+    tolerance: float
+    passed: bool
+
+
 @runtime_checkable
 class DrivingEngine(Engine, Protocol):
     """An engine that runs whole streams itself."""
@@ -97,6 +115,9 @@ class DrivingEngine(Engine, Protocol):
         self, clock: Clock, rate: int, samples: npt.NDArray[np.float32]
     ) -> tuple[npt.NDArray[np.float32], int]:
         """As `emoface.stream.calibrate.mean_feature`."""
+
+    def verify(self) -> GoldenCheck:
+        """The package's golden vectors, run by the engine itself: nobody else sees its stages."""
 
 
 EngineFactory = Callable[["Package", str, int], Engine]

@@ -1,8 +1,8 @@
 """The C++ runtime as a backend: the whole stream runs in C++, as it does in an engine, over ONNX Runtime on the CPU.
 
-It loads ONNX Runtime's shared library privately, beside whatever ONNX Runtime Python uses, with EmoFace's kernels where
-this build has them. Where stages have to run one by one, as in an `AnimatorPool`, they run as those of
-`ort-cpu-native`, or without the kernels of `ort-cpu`.
+All of it goes through the C interface, emoface.h. The library loads ONNX Runtime privately, beside whatever ONNX
+Runtime Python uses, with EmoFace's kernels where this build has them. Where stages have to run one by one, as in an
+`AnimatorPool`, they run as those of `ort-cpu-native`, or without the kernels of `ort-cpu`.
 """
 
 from __future__ import annotations
@@ -18,19 +18,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from emoface.backends import Engine, create_engine
-from emoface.backends.native_library import library_path
-from emoface.errors import (
-    AudioError,
-    BackendError,
-    ConditionError,
-    PackageError,
-    RuntimeFailure,
-    SnapshotError,
-    UsageError,
-)
+from emoface.backends import Engine, GoldenCheck, create_engine
+from emoface.backends.native_errors import STATUS_ERRORS
+from emoface.errors import BackendError, ManifestError, RuntimeFailure, UsageError
 from emoface.manifest import MANIFEST_NAME, Manifest, StageSpec
-from emoface.stream.conditions import ConditionTimeline
+from emoface.stream.choices import change_moment
+from emoface.stream.conditions import ConditionTimeline, Vector
 from emoface.stream.driver import Calls, Motion, Probe
 from emoface.stream.features import Floats
 from emoface.stream.snapshot import pack, unpack
@@ -41,15 +34,7 @@ if TYPE_CHECKING:
     from emoface.package import Package
 
 _ENVIRONMENT = "EMOFACE_ONNXRUNTIME"
-# Statuses of emoface.h; whatever is not listed is a failure of the runtime.
-_ERRORS = {
-    -1: UsageError,
-    -3: ConditionError,
-    -10: PackageError,
-    -20: AudioError,
-    -32: SnapshotError,
-    -33: BackendError,
-}
+_NOW = -1.0  # EMOFACE_NOW
 
 
 class NativeEngine:
@@ -61,14 +46,14 @@ class NativeEngine:
         self.precision = precision
         self._given = (package, precision, threads)
         self._stages: Engine | None = None
-        runtime = _runtime()
-        names = package.manifest.files
-        files = {MANIFEST_NAME: package.manifest.to_text().encode(), **{name: package.file(name) for name in names}}
-        with _errors(runtime):
-            runtime.load_onnxruntime(_library())
-            runtime.set_kernel_library(str(library_path()))
-            self._package = runtime.Package(files)
-            self._single = self._package.prepare(precision, threads)
+        self._runtime = _runtime()
+        manifest = package.manifest
+        files = {MANIFEST_NAME: manifest.to_text().encode(), **{name: package.file(name) for name in manifest.files}}
+        with _errors(self._runtime):
+            self._runtime.load_onnxruntime(_library())
+            self._package = self._runtime.Package(files)
+        # The first animator loads the graphs.
+        self._single = str(self._animator(manifest.clock(manifest.block_features), manifest.sample_rate, ()).backend)
 
     def open_stage(self, stage: StageSpec) -> StageStream:
         """A stage alone."""
@@ -80,98 +65,106 @@ class NativeEngine:
     def open_driver(
         self, manifest: Manifest, clock: Clock, rate: int, timeline: ConditionTimeline, probe: Probe | None
     ) -> NativeDriver:
-        """A whole stream."""
-        runtime = _runtime()
-        conditions = [vector.tolist() for _, _, vector in timeline.state()]
-        with _errors(runtime):
-            stream = runtime.Stream(
-                self._package, self.precision, self._given[2], clock.block_features, rate, conditions
+        """A stream; BackendError for a probe, since single stages are not seen from outside."""
+        if probe is not None:
+            raise BackendError(
+                "a probe of the stages with backend='native'",
+                "a backend whose stages run one by one",
+                f"Use backend={self._single!r}: the same graphs with the same bits.",
             )
-            if probe is not None:
-                stream.set_probe(probe)
-        return NativeDriver(runtime, stream, clock, rate, timeline)
+        animator = self._animator(clock, rate, [(name, vector) for name, _, vector in timeline.state()])
+        identity = {
+            "package": self._package.digest,
+            "backend": self._single,
+            "precision": animator.precision,
+            "sample_rate": rate,
+            "block_features": clock.block_features,
+        }
+        return NativeDriver(self._runtime, animator, clock, rate, identity)
 
     def mean_feature(self, clock: Clock, rate: int, samples: Floats) -> tuple[npt.NDArray[np.float32], int]:
         """As `emoface.stream.calibrate.mean_feature`."""
-        runtime, (_, precision, threads) = _runtime(), self._given
-        with _errors(runtime):
-            mean, count = runtime.mean_feature(self._package, precision, threads, clock.block_features, rate, samples)
-        return np.asarray(mean, np.float32), int(count)
+        with _errors(self._runtime):
+            mean, seconds = self._animator(clock, rate, ()).calibrate(samples)
+        return mean, round(seconds * clock.feature_rate)
+
+    def verify(self) -> GoldenCheck:
+        """The golden vectors, stage by stage, in C++."""
+        _, precision, threads = self._given
+        with _errors(self._runtime):
+            return GoldenCheck(**self._package.verify(precision, threads))
+
+    def _animator(self, clock: Clock, rate: int, conditions: Any) -> Any:
+        package, precision, threads = self._given
+        block_ms, rest = divmod(1000 * clock.block_features, clock.feature_rate)
+        if clock.block_features == package.manifest.block_features:
+            block_ms, rest = 0, 0  # the package's own, whatever it is
+        if rest:
+            raise UsageError(
+                f"block_ms={1000 * clock.block_features / clock.feature_rate:g} with backend='native'",
+                "whole milliseconds",
+                "Choose another block, or backend='ort-cpu'.",
+            )
+        with _errors(self._runtime):
+            return self._runtime.Animator(self._package, precision, threads, block_ms, rate, list(conditions))
 
 
 class NativeDriver:
-    """One stream in C++; see `emoface.stream.driver.Driver` for its methods."""
+    """One stream in C++; see `emoface.stream.driver.StreamDriver` for its methods."""
 
-    def __init__(self, runtime: Any, stream: Any, clock: Clock, rate: int, timeline: ConditionTimeline) -> None:
+    def __init__(self, runtime: Any, animator: Any, clock: Clock, rate: int, identity: Mapping[str, Any]) -> None:
         self.clock = clock
-        self.timeline = timeline
         self._rate = rate
         self._runtime = runtime
-        self._stream = stream
+        self._animator = animator
+        self._identity = dict(identity)  # as the library's snapshots have it
 
     @property
     def fed(self) -> int:
         """Samples fed."""
-        return int(self._stream.fed)
+        return int(self._animator.fed)
 
     @property
     def latency(self) -> int:
         """Declared latency in samples at the caller's rate."""
-        return int(self._stream.latency)
+        return int(self._animator.latency)
 
     def reset(self) -> None:
         """Back to the start of a stream; conditions too."""
-        self.timeline.reset()
-        self._stream.reset()
-
-    def earliest_change(self, condition: str) -> float:
-        """The earliest audio time, in seconds, from which `condition` can still change."""
         with _errors(self._runtime):
-            return float(self._stream.earliest_change(condition))
+            self._animator.reset()
+
+    def set_condition(self, name: str, vector: Vector, at: float | None) -> None:
+        """Let `vector` hold from audio time `at` on."""
+        moment = _NOW if at is None else change_moment(name, at, 0.0, 0.0)
+        with _errors(self._runtime):
+            self._animator.set_condition(name, vector, moment)
 
     def feed(self, samples: Floats) -> Calls[Motion]:
         """Add mono samples and run every block that is due."""
         yield from ()
-        return self._run(lambda: self._stream.feed(samples))
+        with _errors(self._runtime):
+            return Motion(*self._animator.step(samples))
 
     def finish(self, extra_frames: int = 0) -> Calls[Motion]:
         """Feed zeros until all promised frames, and `extra_frames` more, are out."""
         yield from ()
-        return self._run(lambda: self._stream.finish(extra_frames))
-
-    def _run(self, run: Any) -> Motion:
         with _errors(self._runtime):
-            self._send_conditions()
-            motion = Motion(*run())
-        blocks = self._stream.blocks
-        begin = blocks * self.clock.block_features / self.clock.feature_rate
-        self.timeline.forget_before(min(self._stream.frames / self.clock.fps, begin))
-        return motion
-
-    def _send_conditions(self) -> None:
-        changes = [(name, at, vector.tolist()) for name, at, vector in self.timeline.state()]
-        self._stream.set_conditions(changes)
+            return Motion(*self._animator.flush(extra_frames / self.clock.fps))
 
     def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """What a snapshot's header and arrays say about the stream."""
         with _errors(self._runtime):
-            self._send_conditions()
-            header, arrays = unpack(self._stream.snapshot(False))
+            header, arrays = unpack(self._animator.snapshot())
         for key in ("identity", "ended", "channels"):
             del header[key]
         return header, arrays
 
     def restore(self, header: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
         """Continue from `state()`, of this or of Python's driver; SnapshotError where it is damaged."""
-        mine = {**header, "identity": dict(self._stream.identity), "channels": None}
+        mine = {**header, "identity": self._identity, "channels": None}
         with _errors(self._runtime):
-            self._stream.restore(pack(mine, {k: v for k, v in arrays.items() if not k.startswith("rig.")}))
-        self.timeline.restore(
-            [
-                (name, -np.inf if at is None else at, arrays[f"condition.{index}"])
-                for index, (name, at) in enumerate(header["conditions"])
-            ]
-        )
+            self._animator.restore(pack(mine, {k: v for k, v in arrays.items() if not k.startswith("rig.")}))
 
 
 def _runtime() -> Any:
@@ -204,9 +197,12 @@ def _library() -> str:
 
 @contextmanager
 def _errors(runtime: Any) -> Iterator[None]:
-    """Failures of the C++ runtime as the SDK's errors."""
+    """Statuses of the C interface as the SDK's errors."""
     try:
         yield
     except runtime.Fault as fault:
-        status, got, expected, remedy = fault.args
-        raise _ERRORS.get(status, RuntimeFailure)(got, expected, remedy) from None
+        status, got, expected, remedy, file, field = fault.args
+        kind = STATUS_ERRORS.get(status, RuntimeFailure)
+        if issubclass(kind, ManifestError):
+            raise kind(file, field, got, expected, remedy) from None
+        raise kind(got, expected, remedy) from None

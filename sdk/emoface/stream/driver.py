@@ -20,7 +20,8 @@ from emoface.audio.resampler import Resampler
 from emoface.backends import Array, DrivingEngine, Engine
 from emoface.errors import RuntimeFailure
 from emoface.manifest import Manifest
-from emoface.stream.conditions import ConditionTimeline
+from emoface.stream.choices import change_moment
+from emoface.stream.conditions import ConditionTimeline, Vector
 from emoface.stream.features import FeatureTrack, Floats, Interpolation
 from emoface.stream.plan import PlannedStage, make_plan
 from emoface.stream.state import driver_state, restore_driver
@@ -101,8 +102,8 @@ class StreamDriver(Protocol):
     def reset(self) -> None:
         """Back to the start of a stream; conditions too."""
 
-    def earliest_change(self, condition: str) -> float:
-        """The earliest audio time, in seconds, from which `condition` can still change."""
+    def set_condition(self, name: str, vector: Vector, at: float | None) -> None:
+        """Let `vector` hold from audio time `at` on (None: the audio fed so far); ConditionError for the past."""
 
     def feed(self, samples: Floats) -> Calls[Motion]:
         """Add mono samples and run every block that is due."""
@@ -187,7 +188,12 @@ class Driver:
         """Declared latency in samples at the caller's rate, the resampler's delay included."""
         return self.clock.latency(self.resampler.rate, self.resampler.needed)
 
-    def earliest_change(self, condition: str) -> float:
+    def set_condition(self, name: str, vector: Vector, at: float | None) -> None:
+        """Let `vector` hold from audio time `at` on (None: the audio fed so far); ConditionError for the past."""
+        now = self.fed / self.resampler.rate
+        self.timeline.set(name, vector, change_moment(name, at, now, self._earliest_change(name)))
+
+    def _earliest_change(self, condition: str) -> float:
         """The earliest audio time, in seconds, from which `condition` can still change."""
         moments = [0.0]
         if self.plan.reads_in_frames(condition):

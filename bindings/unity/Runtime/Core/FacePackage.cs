@@ -164,6 +164,7 @@ namespace EmoFace
             OffsetsError = found.OffsetsError;
             EmotionError = found.EmotionError;
             Tolerance = found.Tolerance;
+            StagesError = found.StagesError;
         }
 
         public readonly bool Passed;
@@ -172,5 +173,7 @@ namespace EmoFace
         public readonly double OffsetsError;
         public readonly double EmotionError;
         public readonly double Tolerance;
+        /// <summary>Largest difference of any other output of a stage, as a share of its range.</summary>
+        public readonly double StagesError;
     }
 }

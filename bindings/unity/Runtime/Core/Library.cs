@@ -148,43 +148,4 @@ namespace EmoFace
 
         public Type Type { get; }
     }
-
-    /// <summary>Status to exception.</summary>
-    internal static class Failure
-    {
-        /// <summary>Throw for an error; a notice passes.</summary>
-        internal static Status Check(int status, long needed = 0)
-        {
-            if (status < 0) throw Exception((Status)status, needed);
-            return (Status)status;
-        }
-
-        /// <summary>The exception for a status, with the library's own account of it.</summary>
-        internal static System.Exception Exception(Status status, long needed)
-        {
-            var message = Text.FromUtf8(NativeMethods.emoface_last_error());
-            if (message.Length == 0) message = Text.FromUtf8(NativeMethods.emoface_status_name((int)status));
-            switch (status)
-            {
-                case Status.Argument: return new UsageException(message);
-                case Status.BufferTooSmall: return new BufferTooSmallException(message, needed);
-                case Status.Condition: return new ConditionException(message);
-                case Status.Template: return new TemplateException(message);
-                case Status.Package: return new PackageException(status, message);
-                case Status.PackageNotFound: return new PackageNotFoundException(message);
-                case Status.PackageFormat: return new PackageFormatException(message);
-                case Status.PackageIntegrity: return new PackageIntegrityException(message);
-                case Status.Manifest: return new ManifestException(message);
-                case Status.Audio: return new AudioException(status, message);
-                case Status.AudioFormat: return new AudioFormatException(message);
-                case Status.StreamEnded: return new StreamEndedException(message);
-                case Status.Snapshot: return new SnapshotException(message);
-                case Status.Backend: return new BackendException(message);
-                case Status.ConcurrentUse: return new ConcurrentUseException(message);
-                case Status.Mode: return new ModeException(message);
-                case Status.OutOfMemory: return new OutOfMemoryException(message);
-                default: return new RuntimeFailureException(status, message);
-            }
-        }
-    }
 }

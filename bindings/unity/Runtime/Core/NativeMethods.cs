@@ -18,6 +18,7 @@ namespace EmoFace
         [DllImport(Name, CallingConvention = C)] internal static extern int emoface_abi_version();
         [DllImport(Name, CallingConvention = C)] internal static extern IntPtr emoface_status_name(int status);
         [DllImport(Name, CallingConvention = C)] internal static extern IntPtr emoface_last_error();
+        [DllImport(Name, CallingConvention = C)] internal static extern IntPtr emoface_last_error_part(int part);
         [DllImport(Name, CallingConvention = C)]
         internal static extern int emoface_set_log(NativeLogCallback callback, IntPtr user);
         [DllImport(Name, CallingConvention = C)] internal static extern int emoface_onnxruntime_load(byte[] path);

@@ -108,6 +108,7 @@ namespace EmoFace
         public IntPtr Emotion;
         public IntPtr EmotionWeight;
         public IntPtr Blendshapes;
+        public IntPtr Offsets;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -156,5 +157,6 @@ namespace EmoFace
         public double OffsetsError;
         public double EmotionError;
         public double Tolerance;
+        public double StagesError;
     }
 }
