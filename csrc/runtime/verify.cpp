@@ -52,7 +52,7 @@ Compared compared(const Manifest& manifest, const Golden& golden, const std::str
     const int64_t rows = shape.empty() ? 0 : shape[0];
     const int64_t wanted = sampled ? int64_t(golden.frames.size()) : rows;
     extents.insert(extents.begin(), wanted);
-    if (shape != extents || output.dtype != DType::float32)
+    if (shape != extents || array.dtype != "<f4" || output.dtype != DType::float32)
         manifest_fault("golden.npz", key, array.text(), "float32, one row per " + std::string(sampled ? "listed frame" : "step"));
     made.expected = array.values<float>();
     made.width = rows > 0 ? made.expected.size() / size_t(rows) : 0;
