@@ -145,7 +145,7 @@ void Driver::run_block(int64_t total, FrameSink& sink) {
     if (kept > 0) std::memmove(audio_.data(), audio_.data() + (size - kept), size_t(kept) * sizeof(float));
     const int64_t at = resampler_.produced();
     resampler_.read(audio_.data() + kept, size - kept);
-    if (!keep_offset_) offset_.remove(audio_.data() + kept, size - kept, at, resampler_.outputs_of(fed_));
+    if (!probe_) offset_.remove(audio_.data() + kept, size - kept, at, resampler_.outputs_of(fed_));
     run_block_stages(block);
     const int64_t first = frames_, last = clock_.frames_after_blocks(block + 1);
     if (last > first) {

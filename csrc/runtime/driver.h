@@ -74,13 +74,9 @@ public:
     // The earliest audio time from which a condition can still change.
     double earliest_change(size_t condition) const;
     Timeline& timeline() { return timeline_; }
-    // The stages hear the audio as it was fed, its offset included: what golden vectors are of.
-    void keep_offset() { keep_offset_ = true; }
-    // Keeps the offset, too.
-    void set_probe(Probe probe) {
-        probe_ = std::move(probe);
-        keep_offset();
-    }
+    // Called with every output of a stage. The stages then hear the audio as it was fed, its offset included: what golden
+    // vectors are of.
+    void set_probe(Probe probe) { probe_ = std::move(probe); }
     const Manifest& manifest() const { return manifest_; }
 
 private:
@@ -129,7 +125,6 @@ private:
     Clock clock_;
     Resampler resampler_;
     OffsetRemover offset_;
-    bool keep_offset_ = false;
     Timeline timeline_;
     std::vector<Stage> stages_;
     std::vector<Key> keys_;
