@@ -19,7 +19,8 @@ from emoface.writers.npz import NpzWriter
 from emoface.writers.png import PngWriter
 from emoface.writers.progress import Progress
 
-_Path = str | os.PathLike[str]
+FilePath = str | os.PathLike[str]
+"""Where a file lies."""
 _FORMATS: dict[str, tuple[Opener, tuple[str, ...]]] = {
     ".csv": (CsvWriter, ()),
     ".glb": (GlbWriter, ("pygltflib",)),
@@ -38,7 +39,7 @@ def missing_modules(suffixes: Sequence[str]) -> list[str]:
     return [module for module in wanted if find_spec(module) is None]
 
 
-def check(path: _Path) -> None:
+def check(path: FilePath) -> None:
     """Raises now what `write` would raise after the animation is made.
 
     UsageError for an unknown suffix; OutputError for a missing extra, and for a place that cannot be written: no such
@@ -50,7 +51,7 @@ def check(path: _Path) -> None:
     check_target(path)
 
 
-def check_all(paths: Iterable[_Path], inputs: Mapping[str, _Path | None]) -> None:
+def check_all(paths: Iterable[FilePath], inputs: Mapping[str, FilePath | None]) -> None:
     """`check` for several files of one run; UsageError where one is named twice, or is what the run reads.
 
     inputs: files by what they are, for the message; None and what is no file are passed over.
@@ -70,7 +71,7 @@ def check_all(paths: Iterable[_Path], inputs: Mapping[str, _Path | None]) -> Non
         written[place] = os.fspath(path)
 
 
-def write(path: _Path, clip: Clip, *, progress: Progress | None = None) -> None:
+def write(path: FilePath, clip: Clip, *, progress: Progress | None = None) -> None:
     """Writes an animation to `path` as .csv (blendshape weights), .glb, .mp4, .npz or .png (a contact sheet).
 
     The file appears when it is complete: after an error there is no new file, and an older one is unchanged.
@@ -81,7 +82,7 @@ def write(path: _Path, clip: Clip, *, progress: Progress | None = None) -> None:
     write_all([path], clip, progress=progress)
 
 
-def write_all(paths: Iterable[_Path], clip: Clip, *, progress: Progress | None = None) -> None:
+def write_all(paths: Iterable[FilePath], clip: Clip, *, progress: Progress | None = None) -> None:
     """`write` to several files in one pass over the frames; all appear at the end, after an error none does.
 
     The frames of an `AnimationStream` are written as they are made, in memory that does not grow with the clip.
@@ -89,7 +90,7 @@ def write_all(paths: Iterable[_Path], clip: Clip, *, progress: Progress | None =
     write_files([(path, _FORMATS[_suffix(path)][0]) for path in paths], clip, progress)
 
 
-def _suffix(path: _Path) -> str:
+def _suffix(path: FilePath) -> str:
     suffix = Path(path).suffix.lower()
     if suffix not in _FORMATS:
         raise UsageError(
@@ -100,7 +101,7 @@ def _suffix(path: _Path) -> str:
     return suffix
 
 
-def _identity(path: _Path) -> tuple[int, int] | str:
+def _identity(path: FilePath) -> tuple[int, int] | str:
     """The same for two paths to one file."""
     try:
         found = os.stat(path)
