@@ -18,6 +18,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from emoface.cli.main import main
+
 EMOFACE = [sys.executable, "-m", "emoface"]
 PLAIN_C = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 
@@ -108,6 +110,36 @@ def test_streams_and_names(ended, folder, name):
     if case.made is not None:
         with np.load(os.fsdecode(bytes(folder) + b"/" + case.made)) as data:
             assert len(data["vertices"]) == 9
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1e39", "1e400", "9" * 400, "0x10", ""])
+@pytest.mark.parametrize(
+    "option",
+    ["--tail", "--block-ms", "--blink-seed", "--upper-strength", "--lower-smoothing", "--sync-offset", "--emotion"],
+)
+def test_numbers_out_of_range(folder, monkeypatch, capsys, option, value):
+    monkeypatch.chdir(folder)
+    given = f"happy={value}" if option == "--emotion" else value
+    try:
+        code = main(["animate", IN, *OUT, f"{option}={given}"])
+    except SystemExit as stop:
+        code = stop.code
+    said = capsys.readouterr().err
+    assert code == 2, said
+    assert "report the lines above" not in said
+
+
+@pytest.mark.parametrize("option", ["--seconds", "--voices", "--threads", "--block-ms", "--sample-rate"])
+@pytest.mark.parametrize("value", ["nan", "-1", "1e39", "9" * 40])
+def test_numbers_of_a_profile_out_of_range(folder, monkeypatch, capsys, option, value):
+    monkeypatch.chdir(folder)
+    try:
+        code = main(["profile", "handmade.emoface", "--no-accuracy", f"{option}={value}"])
+    except SystemExit as stop:
+        code = stop.code
+    said = capsys.readouterr().err
+    assert code in (2, 4), said
+    assert "report the lines above" not in said
 
 
 def test_nothing_else_was_written(ended, folder):

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from emoface.audio.chunk import check_rate
 from emoface.errors import UsageError
 
 SPEECH = Path(__file__).parents[1] / "assets" / "speech.wav"
@@ -36,6 +37,7 @@ class Settings:
     accuracy: bool = True
 
     def __post_init__(self) -> None:
+        check_rate(self.sample_rate)
         if not math.isfinite(self.seconds) or not 1 <= self.seconds <= _LONGEST_S:
             raise UsageError(
                 f"seconds={self.seconds!r}", f"1 to {_LONGEST_S:g} seconds of audio", "60 is enough for a p99."

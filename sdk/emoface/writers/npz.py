@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from emoface.frames import Clip, Piece
 from emoface.writers.frame_writer import FrameWriter, write_files
-from emoface.writers.spool import Spool, content
+from emoface.writers.spool import BLOCK_BYTES, Spool, content
 
 _LOCAL_HEADER = 30  # bytes of a zip entry's header before its name
 _CRC_AT, _LENGTHS_AT = 14, 26
@@ -113,7 +113,7 @@ class NpzWriter(FrameWriter):
         file.seek(start)
         checksum, left = 0, info.file_size
         while left:
-            block = file.read(min(left, 1 << 22))
+            block = file.read(min(left, BLOCK_BYTES))
             checksum, left = zlib.crc32(block, checksum), left - len(block)
         file.seek(info.header_offset + _CRC_AT)
         file.write(struct.pack("<I", checksum))

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, cast
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-_BLOCK_BYTES = 1 << 22
+BLOCK_BYTES = 1 << 18
 
 
 class Spool:
@@ -53,7 +53,7 @@ class Spool:
 
     def blocks(self) -> Iterator[NDArray[Any]]:
         """All rows in order, some megabytes at a time."""
-        size = max(1, _BLOCK_BYTES // max(1, self._bytes))
+        size = max(1, BLOCK_BYTES // max(1, self._bytes))
         for start in range(0, self._count, size):
             yield self[start : start + size]
 
