@@ -242,6 +242,7 @@ def remember(goal: str) -> None:
 
 
 def main(arguments: Sequence[str]) -> int:
+    sys.stdout.reconfigure(line_buffering=True)  # what is said comes before what the programs called say
     goal = arguments[0] if arguments else ""
     if goal not in ALL or list(arguments[1:]) not in ([], ["--list"]):
         print(__doc__, file=sys.stderr)
