@@ -3,61 +3,85 @@
 #include <cstring>
 
 #include "failure.h"
+#include "package_files.h"
 
 namespace emoface::runtime {
 namespace {
 
 constexpr uint64_t kMostBytes = uint64_t(2) << 30;
+constexpr uint64_t kMostHeader = 10000;
+constexpr size_t kMostAxes = 8, kLongestName = 200;
 constexpr char kMagic[] = "\x93NUMPY";
 
 [[noreturn]] void broken(const std::string& what, const std::string& why) {
     manifest_fault(what, "contents", why, "an npz file of plain little-endian arrays");
 }
 
-// The header of a .npy file: a Python dict of three known keys.
+// The header of a .npy file is a Python literal: read by its one form, not evaluated.
 class Header {
 public:
-    Header(std::string text, std::string what) : text_(std::move(text)), what_(std::move(what)) {}
-
-    std::string dtype() const {
-        const size_t at = value("'descr'");
-        if (at >= text_.size() || text_[at] != '\'') broken(what_, "an array of records or objects");
-        const size_t end = text_.find('\'', at + 1);
-        if (end == std::string::npos) broken(what_, "a broken array header");
-        return text_.substr(at + 1, end - at - 1);
-    }
-    bool fortran_order() const { return text_.compare(value("'fortran_order'"), 4, "True") == 0; }
-    std::vector<int64_t> shape() const {
-        size_t at = value("'shape'");
-        if (at >= text_.size() || text_[at] != '(') broken(what_, "a broken array header");
-        std::vector<int64_t> shape;
-        for (++at; at < text_.size() && text_[at] != ')';) {
-            if (text_[at] < '0' || text_[at] > '9') {
-                if (text_[at] != ' ' && text_[at] != ',') broken(what_, "a broken shape");
-                ++at;
-                continue;
-            }
-            int64_t extent = 0;
-            for (; at < text_.size() && text_[at] >= '0' && text_[at] <= '9'; ++at) {
-                extent = 10 * extent + (text_[at] - '0');
-                if (extent > int64_t(kMostBytes)) broken(what_, "a shape beyond all memory");
-            }
-            shape.push_back(extent);
-            if (shape.size() > 8) broken(what_, "an array of more than 8 axes");
+    Header(std::string text, std::string what) : text_(std::move(text)), what_(std::move(what)) {
+        take("{'descr':");
+        blanks();
+        take("'");
+        while (at_ < text_.size() && text_[at_] != '\'' && text_[at_] != '\\' && text_[at_] != '\n') dtype += text_[at_++];
+        if (dtype.empty() || dtype.size() > 16) broken(what_, kBroken);
+        take("',");
+        blanks();
+        take("'fortran_order':");
+        blanks();
+        fortran_order = next("True");
+        if (!fortran_order) take("False");
+        take(",");
+        blanks();
+        take("'shape':");
+        blanks();
+        take("(");
+        while (!next(")")) {
+            shape.push_back(extent());
+            if (next(")")) break;
+            take(",");
+            // A comma may be the last thing, blanks may not.
+            if (next(")")) break;
+            blanks();
+            if (at_ < text_.size() && text_[at_] == ')') broken(what_, kBroken);
         }
-        return shape;
+        next(",");
+        blanks();
+        take("}");
+        blanks();
+        next("\n");
+        if (at_ != text_.size()) broken(what_, kBroken);
     }
+
+    std::string dtype;
+    bool fortran_order = false;
+    std::vector<uint64_t> shape;
 
 private:
-    size_t value(const char* key) const {
-        size_t at = text_.find(key);
-        if (at == std::string::npos) broken(what_, std::string("an array header without ") + key);
-        at = text_.find(':', at + std::strlen(key));
-        if (at == std::string::npos) broken(what_, "a broken array header");
-        at = text_.find_first_not_of(' ', at + 1);
-        return at == std::string::npos ? text_.size() : at;
+    static constexpr const char* kBroken = "a broken array header";
+    bool next(const char* text) {
+        const size_t length = std::strlen(text);
+        if (text_.compare(at_, length, text) != 0) return false;
+        at_ += length;
+        return true;
+    }
+    void take(const char* text) {
+        if (!next(text)) broken(what_, kBroken);
+    }
+    void blanks() {
+        while (at_ < text_.size() && text_[at_] == ' ') ++at_;
+    }
+    uint64_t extent() {
+        const size_t begin = at_;
+        uint64_t value = 0;
+        while (at_ < text_.size() && text_[at_] >= '0' && text_[at_] <= '9' && at_ - begin < 10)
+            value = 10 * value + uint64_t(text_[at_++] - '0');
+        if (at_ == begin || (text_[begin] == '0' && at_ - begin > 1)) broken(what_, kBroken);
+        return value;
     }
     std::string text_, what_;
+    size_t at_ = 0;
 };
 
 // Bytes per item of a dtype that this reader keeps, 0 for others.
@@ -67,8 +91,9 @@ uint64_t item_size(const std::string& dtype) {
     if (dtype[0] != '<') return 0;
     if (dtype[1] == 'U') {
         uint64_t length = 0;
+        if (dtype[2] == '0' || dtype.size() > 7) return 0;
         for (size_t i = 2; i < dtype.size(); ++i) {
-            if (dtype[i] < '0' || dtype[i] > '9' || length > 100000) return 0;
+            if (dtype[i] < '0' || dtype[i] > '9') return 0;
             length = 10 * length + uint64_t(dtype[i] - '0');
         }
         return 4 * length;
@@ -103,24 +128,28 @@ Bytes to_c_order(const Bytes& bytes, const std::vector<int64_t>& shape, uint64_t
 Array read_array(const std::string& what, const Bytes& file) {
     if (file.size() < 12 || std::memcmp(file.data(), kMagic, 6) != 0) broken(what, "no .npy file");
     const bool longer = file[6] >= 2;
-    size_t length = size_t(file[8]) | size_t(file[9]) << 8;
-    if (longer) length |= size_t(file[10]) << 16 | size_t(file[11]) << 24;
+    uint64_t length = uint64_t(file[8]) | uint64_t(file[9]) << 8;
+    if (longer) length |= uint64_t(file[10]) << 16 | uint64_t(file[11]) << 24;
     const size_t start = longer ? 12 : 10;
-    if (file[6] < 1 || file[6] > 3 || length > file.size() - start) broken(what, "a broken array header");
-    const Header header(std::string(reinterpret_cast<const char*>(file.data()) + start, length), what);
+    if (file[6] < 1 || file[6] > 3 || file[7] != 0 || length > kMostHeader || length > file.size() - start)
+        broken(what, "a broken array header");
+    const Header header(std::string(reinterpret_cast<const char*>(file.data()) + start, size_t(length)), what);
     Array array;
-    array.dtype = header.dtype();
-    array.shape = header.shape();
+    array.dtype = header.dtype;
     const uint64_t size = item_size(array.dtype);
     if (size == 0) broken(what, "an array of dtype " + array.dtype);
+    const uint64_t room = file.size() - start - length;
     uint64_t bytes = size;
-    for (const int64_t extent : array.shape) {
-        if (extent != 0 && bytes > kMostBytes / uint64_t(extent)) broken(what, "an array beyond all memory");
-        bytes *= uint64_t(extent);
+    bool fits = header.shape.size() <= kMostAxes, empty = false;
+    for (const uint64_t extent : header.shape) {
+        array.shape.push_back(int64_t(extent));
+        empty = empty || extent == 0;
+        fits = fits && (extent == 0 || bytes <= kMostBytes / extent);
+        if (fits && extent != 0) bytes *= extent;
     }
-    if (bytes != file.size() - start - length) broken(what, "an array whose bytes do not fit its shape");
+    if (!fits || (empty ? room != 0 : bytes != room)) broken(what, "an array whose bytes do not fit its shape");
     array.bytes.assign(file.begin() + std::ptrdiff_t(start + length), file.end());
-    if (header.fortran_order() && array.shape.size() > 1) array.bytes = to_c_order(array.bytes, array.shape, size);
+    if (header.fortran_order && array.shape.size() > 1) array.bytes = to_c_order(array.bytes, array.shape, size);
     return array;
 }
 
@@ -142,9 +171,19 @@ void append_utf8(std::string& text, uint32_t code) {
     }
 }
 
+// A name of an array, with its suffix.
+bool array_file_name(const std::string& name) {
+    const size_t stem = name.size() < 4 ? 0 : name.size() - 4;
+    bool fits = stem > 0 && stem <= kLongestName && name.compare(stem, 4, ".npy") == 0 && name[0] != '.' && name[0] != '-';
+    for (const char c : name)
+        fits = fits && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-');
+    return fits;
+}
+
 template <class T> const char* dtype_of();
 template <> const char* dtype_of<float>() { return "<f4"; }
 template <> const char* dtype_of<double>() { return "<f8"; }
+template <> const char* dtype_of<uint16_t>() { return "<f2"; }  // bits of a half
 template <> const char* dtype_of<int16_t>() { return "<i2"; }
 template <> const char* dtype_of<int32_t>() { return "<i4"; }
 template <> const char* dtype_of<int64_t>() { return "<i8"; }
@@ -171,6 +210,7 @@ template <class T> std::vector<T> Array::values() const {
 }
 template std::vector<float> Array::values<float>() const;
 template std::vector<double> Array::values<double>() const;
+template std::vector<uint16_t> Array::values<uint16_t>() const;
 template std::vector<int16_t> Array::values<int16_t>() const;
 template std::vector<int32_t> Array::values<int32_t>() const;
 template std::vector<int64_t> Array::values<int64_t>() const;
@@ -180,36 +220,33 @@ std::vector<std::string> Array::texts() const {
     const size_t size = size_t(item_size(dtype));
     std::vector<std::string> result;
     for (size_t item = 0; size != 0 && item + size <= bytes.size(); item += size) {
+        size_t end = item + size;
+        while (end > item && (bytes[end - 4] | bytes[end - 3] | bytes[end - 2] | bytes[end - 1]) == 0) end -= 4;
         std::string one;
-        for (size_t at = item; at < item + size; at += 4) {
+        for (size_t at = item; at < end; at += 4) {
             uint32_t code = 0;
             for (size_t i = 0; i < 4; ++i) code |= uint32_t(bytes[at + i]) << (8 * i);
-            if (code == 0) break;
-            append_utf8(one, code < 0x110000 ? code : 0xFFFD);
+            if (code > 0x10FFFF || (code >= 0xD800 && code < 0xE000)) {
+                one.clear();
+                break;
+            }
+            append_utf8(one, code);
         }
         result.push_back(std::move(one));
     }
     return result;
 }
 
-Arrays read_arrays(const std::string& what, const uint8_t* data, size_t size) {
+Arrays read_arrays(const std::string& what, const uint8_t* data, size_t size, Allowance& allowance) {
+    const MemoryStorage storage(data, size);
+    const ZipReader zip(storage, [&](const std::string& why) { broken(what, why); },
+                        [&](const std::string& name) {
+                            if (!array_file_name(name)) broken(what, "a member that is no array");
+                        });
+    if (zip.inflated() > kMostBytes || !allowance.spend(zip.inflated())) refuse_bomb(what, zip.inflated());
     Arrays arrays;
-    try {
-        const ZipReader zip(data, size, what);
-        uint64_t total = 0;
-        for (const ZipEntry& entry : zip.entries()) total += entry.size;
-        if (total > kMostBytes)
-            fail(EMOFACE_ERROR_PACKAGE_INTEGRITY, what + ": " + std::to_string(total) + " bytes",
-                 std::to_string(kMostBytes) + " bytes at most", kFetch);
-        for (const ZipEntry& entry : zip.entries()) {
-            std::string name = entry.name;
-            if (name.size() > 4 && name.compare(name.size() - 4, 4, ".npy") == 0) name.resize(name.size() - 4);
-            arrays[name] = read_array(what, zip.read(entry));
-        }
-    } catch (const Failure& failure) {
-        if (failure.status() != EMOFACE_ERROR_PACKAGE_INTEGRITY) throw;
-        broken(what, failure.what());
-    }
+    for (const ZipEntry& entry : zip.entries())
+        arrays[entry.name.substr(0, entry.name.size() - 4)] = read_array(what, zip.read(entry));
     return arrays;
 }
 
@@ -224,7 +261,7 @@ const Array& require_array(const Arrays& arrays, const std::string& what, const 
     const auto found = arrays.find(name);
     if (found == arrays.end()) manifest_fault(what, name, "nothing", "an array of " + wanted);
     const Array& array = found->second;
-    bool fits = array.shape.size() == shape.size() && array.dtype == dtype;
+    bool fits = array.shape.size() == shape.size() && (dtype.empty() || array.dtype == dtype);
     for (size_t i = 0; fits && i < shape.size(); ++i) fits = shape[i] < 0 || shape[i] == array.shape[i];
     if (!fits) manifest_fault(what, name, "shape " + array.text(), wanted);
     return array;

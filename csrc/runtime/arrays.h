@@ -19,16 +19,19 @@ struct Array {
     std::string text() const;  // "(3, 4) <f4"
     // The values as T; the dtype must be T's.
     template <class T> std::vector<T> values() const;
-    // The texts of an array of dtype "<U...", as UTF-8.
+    // The texts of an array of dtype "<U...", as UTF-8; empty for one that holds what is no character.
     std::vector<std::string> texts() const;
 };
 
 using Arrays = std::map<std::string, Array>;
 
-// All arrays of an npz file; Failure (MANIFEST) naming `what` for anything else.
-Arrays read_arrays(const std::string& what, const uint8_t* data, size_t size);
+class Allowance;
 
-// One array by name, shape (-1: any extent) and dtype; Failure (MANIFEST) where it is another.
+// All arrays of an npz file; Failure (MANIFEST) naming `what` for anything else, (PACKAGE_INTEGRITY) for more bytes than
+// are allowed.
+Arrays read_arrays(const std::string& what, const uint8_t* data, size_t size, Allowance& allowance);
+
+// One array by name, shape (-1: any extent) and dtype ("": any); Failure (MANIFEST) where it is another.
 const Array& require_array(const Arrays& arrays, const std::string& what, const std::string& name,
                            const std::vector<int64_t>& shape, const std::string& dtype);
 

@@ -42,8 +42,12 @@ struct Clock {
     // Declared latency in caller samples, rounded up: the maximum over frames of due(block of m) - rate m / fps.
     template <class Needed> int64_t latency(int64_t rate, const Needed& needed) const {
         int64_t worst = 0;
-        for (int64_t frame = 0; frame < fps * block_features; ++frame) {
-            const int64_t late = due(block_of_frame(frame), rate, needed) * fps - rate * frame;
+        const int64_t first = delay_features / block_features;
+        for (int64_t block = first; block <= first + feature_rate; ++block) {
+            // Of a block's frames the first waits longest; one period is every case there is.
+            const int64_t frame = frames_after_blocks(block);
+            if (block_of_frame(frame) != block || frame >= fps * block_features) continue;
+            const int64_t late = due(block, rate, needed) * fps - rate * frame;
             if (late > 0) worst = std::max(worst, ceil_div(late, fps));
         }
         return worst;

@@ -2,6 +2,7 @@
 
 #include "arrays.h"
 #include "failure.h"
+#include "package.h"
 
 namespace emoface::runtime {
 namespace {
@@ -11,7 +12,8 @@ const unsigned char stored[] = {
 };
 
 KernelTable read() {
-    const Arrays arrays = read_arrays("kernel.npz", stored, sizeof stored);
+    Allowance allowance(sizeof stored);
+    const Arrays arrays = read_arrays("kernel.npz", stored, sizeof stored, allowance);
     const auto scalar = [&](const char* name) { return require_array(arrays, "kernel.npz", name, {}, "<i8").values<int64_t>()[0]; };
     KernelTable kernel;
     kernel.zero_crossings = scalar("zero_crossings");

@@ -18,14 +18,16 @@ constexpr uint64_t kMostFileBytes = uint64_t(4) << 30;
 enum class DType { float32, float16, int64, int32 };
 size_t dtype_size(DType dtype);
 const char* dtype_name(DType dtype);
+const char* dtype_code(DType dtype);  // NumPy's: "<f4"
 
-// One axis: `factor` n + `offset`, or the batch, which is 1 in this runtime.
+// One axis: `factor` n + `offset`, the batch, which is 1 in this runtime, or the rows of a clip, which has no place in it.
 struct Extent {
     int64_t factor = 0;
     int64_t offset = 0;
     bool batch = false;
-    int64_t at(int64_t n) const { return batch ? 1 : factor * n + offset; }
-    bool fixed() const { return !batch && factor == 0; }
+    bool rows = false;
+    int64_t at(int64_t n) const { return batch ? 1 : rows ? n : factor * n + offset; }
+    bool fixed() const { return !batch && !rows && factor == 0; }
 };
 bool operator==(const Extent& a, const Extent& b);
 
@@ -40,7 +42,8 @@ struct TensorSpec {
     std::string source;  // of an input: audio, condition.<name> or <stage>.<output>
     Shape shape;
     DType dtype = DType::float32;
-    double initial = 0.0;  // of a state
+    double initial = 0.0;    // of a state
+    int64_t batch_axis = 0;  // of a state
 };
 
 struct StageSpec {
@@ -56,6 +59,7 @@ struct StageSpec {
 
 struct ConditionSpec {
     std::string name;
+    int64_t size = 0;
     std::vector<float> initial;
 };
 
@@ -92,7 +96,13 @@ Manifest read_manifest(const uint8_t* text, size_t size);
 // Relations between fields; Failure (MANIFEST) for the first that is wrong.
 void check_manifest(const Manifest& manifest);
 
-// Letters, digits, '_', '.', '-', not beginning with '.' or '-', at most 128: no package reaches outside itself.
+// A plain file name on every system: no path, no device, nothing hidden; at most 128 letters, digits, '_', '.', '-'.
 bool plain_file_name(std::string_view name);
+
+// UTF-8 of 1 to 1000 characters, none of them a control character.
+bool plain_text(std::string_view text);
+
+// A key as it stands in the path of a field: printable ASCII, 64 characters at most.
+std::string shown_key(std::string_view key);
 
 }  // namespace emoface::runtime

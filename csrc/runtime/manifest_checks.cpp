@@ -1,5 +1,7 @@
 // What relates the fields of a manifest to each other: sources, cadences, shapes, files, latency.
 #include <cmath>
+#include <limits>
+#include <set>
 
 #include "failure.h"
 #include "manifest.h"
@@ -9,6 +11,36 @@ namespace {
 
 [[noreturn]] void fault(const std::string& field, const std::string& got, const std::string& expected) {
     manifest_fault("manifest.json", field, got, expected);
+}
+
+// As emoface.manifest_checks: an input or output may hold this many values at n = 1000, all states together that many.
+constexpr double kMostValues = double(int64_t(1) << 33), kMostStateValues = double(int64_t(1) << 28);
+constexpr uint64_t kMostPackageBytes = uint64_t(8) << 30;
+
+std::string lower(std::string text) {
+    for (char& letter : text)
+        if (letter >= 'A' && letter <= 'Z') letter = char(letter + 32);
+    return text;
+}
+
+void check_files(const Manifest& manifest) {
+    std::set<std::string> folded;
+    uint64_t total = 0;
+    for (const auto& [name, entry] : manifest.files) {
+        const std::string field = "files." + shown_key(name);
+        if (!plain_file_name(name)) fault(field, "'" + shown_key(name) + "'", "a plain file name: letters, digits, '_', '.', '-'");
+        // One folder cannot hold both on every system, nor a list its own hash.
+        if (!folded.insert(lower(name)).second || lower(name) == "manifest.json")
+            fault(field, "'" + name + "'", "names that differ in more than case, and not manifest.json");
+        total += entry.bytes;
+    }
+    if (total > kMostPackageBytes) fault("files", std::to_string(total) + " bytes in all", "at most " + std::to_string(kMostPackageBytes));
+}
+
+double values_of(const Shape& shape) {
+    double values = 1;
+    for (const Extent& extent : shape) values *= double(extent.at(1000));
+    return values;
 }
 
 void check_name(const std::string& name, const std::string& field) {
@@ -28,15 +60,14 @@ void check_clock(const Manifest& manifest) {
     const int64_t latency = clock.latency(clock.sample_rate, [](int64_t samples) { return samples; });
     if (manifest.latency_samples != latency)
         fault("latency_samples", std::to_string(manifest.latency_samples), std::to_string(latency) + " (docs/streaming.md)");
-    if (!(manifest.unit_in_metres > 0)) fault("unit_in_metres", std::to_string(manifest.unit_in_metres), "a positive number");
-    if (!(manifest.motion_range_m > 0)) fault("motion_range_m", std::to_string(manifest.motion_range_m), "a positive number of metres");
 }
 
 void check_conditions(const Manifest& manifest) {
     for (const ConditionSpec& spec : manifest.conditions) {
-        check_name(spec.name, "conditions." + spec.name);
-        for (const float value : spec.initial)
-            if (!std::isfinite(value)) fault("conditions." + spec.name + ".default", "a value beyond float32", "finite values");
+        check_name(spec.name, "conditions." + shown_key(spec.name));
+        if (spec.size != int64_t(spec.initial.size()))
+            fault("conditions." + spec.name + ".default", std::to_string(spec.initial.size()) + " values",
+                  "shape [" + std::to_string(spec.size) + "]");
     }
     const auto fits = [&](const char* name, const std::vector<std::string>& names, size_t extra) {
         const int index = manifest.condition(name);
@@ -57,14 +88,19 @@ void check_tensors(const std::vector<TensorSpec>& specs, const std::string& path
         for (size_t j = 0; j < i; ++j)
             if (specs[j].name == specs[i].name) fault(at + ".name", "'" + specs[i].name + "'", "distinct names");
         bool batch = false;
-        // The largest n is the longest block or, for frames, far less than 100000.
-        double items = 1;
-        for (const Extent& extent : specs[i].shape) {
-            batch = batch || extent.batch;
-            items *= double(extent.at(1000));
-        }
+        for (const Extent& extent : specs[i].shape) batch = batch || extent.batch;
         if (!batch) fault(at + ".shape", text_of(specs[i].shape), "a shape with the batch axis \"B\"");
-        if (items > double(int64_t(1) << 33)) fault(at + ".shape", text_of(specs[i].shape), "a tensor that fits in memory");
+        if (values_of(specs[i].shape) > kMostValues) fault(at + ".shape", text_of(specs[i].shape), "a tensor that fits in memory");
+    }
+}
+
+// What a dtype holds exactly or, of floats, finitely.
+bool holds(DType dtype, double value) {
+    switch (dtype) {
+        case DType::float32: return std::fabs(value) <= double(std::numeric_limits<float>::max());
+        case DType::float16: return std::fabs(value) <= 65504.0;
+        case DType::int32: return std::fabs(value) <= 2147483647.0 && value == std::trunc(value);
+        default: return std::fabs(value) <= double(int64_t(1) << 53) && value == std::trunc(value);
     }
 }
 
@@ -118,7 +154,7 @@ void check_source(const Manifest& manifest, size_t stage_index, const TensorSpec
         fault(path + ".source", "'" + input.source + "'", "float32: features are interpolated to the frame rate");
 }
 
-void check_stage(const Manifest& manifest, size_t index) {
+void check_stage(const Manifest& manifest, size_t index, double* state_values) {
     const StageSpec& stage = manifest.stages[index];
     const std::string path = "stages[" + std::to_string(index) + "]";
     check_name(stage.name, path + ".name");
@@ -126,7 +162,7 @@ void check_stage(const Manifest& manifest, size_t index) {
         fault(path + ".name", "'" + stage.name + "'", "a name that is not taken");
     if (stage.files.empty()) fault(path + ".files", "nothing", "at least one graph file");
     for (const auto& [precision, file] : stage.files) {
-        if (!known_precision(precision)) fault(path + ".files." + precision, "'" + precision + "'", "one of fp32, fp16, int8");
+        if (!known_precision(precision)) fault(path + ".files." + shown_key(precision), "'" + shown_key(precision) + "'", "one of fp32, fp16, int8");
         if (!plain_file_name(file)) fault(path + ".files." + precision, "'" + file + "'", "a plain file name inside the package");
         if (manifest.files.count(file) == 0) fault(path + ".files." + precision, "'" + file + "'", "a file listed under `files`");
     }
@@ -138,15 +174,17 @@ void check_stage(const Manifest& manifest, size_t index) {
     for (size_t i = 0; i < stage.outputs.size(); ++i)
         check_time_axis(stage, stage.outputs[i].shape, path + ".outputs[" + std::to_string(i) + "].shape");
     for (size_t i = 0; i < stage.state.size(); ++i) {
-        int batches = 0;
-        bool fixed = true;
-        for (const Extent& extent : stage.state[i].shape) {
-            batches += extent.batch;
-            fixed = fixed && (extent.batch || extent.fixed());
-        }
-        if (batches != 1 || !fixed)
-            fault(path + ".state[" + std::to_string(i) + "].shape", text_of(stage.state[i].shape),
-                  "integers and one \"B\": a state has a fixed size");
+        const TensorSpec& state = stage.state[i];
+        const std::string where = path + ".state[" + std::to_string(i) + "]";
+        *state_values += values_of(state.shape);
+        if (*state_values > kMostStateValues) fault(where + ".shape", "too many values of state in all", "at most 2^28");
+        if (state.batch_axis >= int64_t(state.shape.size()) || !state.shape[size_t(state.batch_axis)].batch)
+            fault(where + ".batch_axis", std::to_string(state.batch_axis), "the axis of \"B\" in " + text_of(state.shape));
+        for (size_t axis = 0; axis < state.shape.size(); ++axis)
+            if (int64_t(axis) != state.batch_axis && !state.shape[axis].fixed())
+                fault(where + ".shape", text_of(state.shape), "integers and one \"B\": a state has a fixed size");
+        if (!holds(state.dtype, state.initial))
+            fault(where + ".initial", std::to_string(state.initial), std::string("a value of ") + dtype_name(state.dtype));
     }
 }
 
@@ -157,7 +195,7 @@ void check_outputs(const Manifest& manifest) {
         if (role == "emotion") extents.push_back(int64_t(manifest.emotions.size()));
         else if (role == "emotion_weight") extents.push_back(manifest.vertices);
         else if (role == "offsets") extents = std::vector<int64_t>{manifest.vertices, 3};
-        else fault("outputs." + role, "an unknown output", "only offsets, emotion, emotion_weight");
+        else fault("outputs." + shown_key(role), "an unknown output", "only offsets, emotion, emotion_weight");
         const auto [stage, index] = manifest.source(key);
         if (stage < 0) fault("outputs." + role, "'" + key + "'", "<stage>.<output> of a stage in the list");
         const TensorSpec& output = manifest.stages[size_t(stage)].outputs[size_t(index)];
@@ -177,6 +215,15 @@ size_t dtype_size(DType dtype) {
     }
 }
 
+const char* dtype_code(DType dtype) {
+    switch (dtype) {
+        case DType::float32: return "<f4";
+        case DType::float16: return "<f2";
+        case DType::int64: return "<i8";
+        default: return "<i4";
+    }
+}
+
 const char* dtype_name(DType dtype) {
     switch (dtype) {
         case DType::float32: return "float32";
@@ -187,7 +234,7 @@ const char* dtype_name(DType dtype) {
 }
 
 bool operator==(const Extent& a, const Extent& b) {
-    return a.factor == b.factor && a.offset == b.offset && a.batch == b.batch;
+    return a.factor == b.factor && a.offset == b.offset && a.batch == b.batch && a.rows == b.rows;
 }
 
 std::vector<int64_t> concrete(const Shape& shape, int64_t n) {
@@ -200,7 +247,7 @@ std::string text_of(const Shape& shape) {
     std::string text = "[";
     for (const Extent& extent : shape) {
         if (text.size() > 1) text += ", ";
-        if (extent.batch) text += "\"B\"";
+        if (extent.batch || extent.rows) text += extent.batch ? "\"B\"" : "\"m\"";
         else if (extent.factor == 0) text += std::to_string(extent.offset);
         else text += "\"" + (extent.factor == 1 ? std::string() : std::to_string(extent.factor) + "*") + "n" +
                      (extent.offset ? "+" + std::to_string(extent.offset) : std::string()) + "\"";
@@ -264,18 +311,48 @@ std::pair<int, int> Manifest::source(const std::string& key) const {
 }
 
 bool plain_file_name(std::string_view name) {
-    bool fits = !name.empty() && name.size() <= 128 && name[0] != '.' && name[0] != '-';
+    bool fits = !name.empty() && name.size() <= 128 && name[0] != '.' && name[0] != '-' && name.back() != '.';
     for (const char c : name)
         fits = fits && ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
                         c == '.' || c == '-');
+    // Names that Windows gives to devices, whatever comes after a dot.
+    const std::string stem = lower(std::string(name.substr(0, name.find('.'))));
+    const bool numbered = stem.size() == 4 && stem[3] >= '0' && stem[3] <= '9';
+    const std::string kind = numbered ? stem.substr(0, 3) : stem;
+    if (numbered ? kind == "com" || kind == "lpt" : kind == "con" || kind == "prn" || kind == "aux" || kind == "nul") return false;
     return fits;
 }
 
+bool plain_text(std::string_view text) {
+    size_t characters = 0;
+    for (size_t i = 0; i < text.size(); ++i) {
+        const auto byte = static_cast<unsigned char>(text[i]);
+        if (byte < 0x20 || byte == 0x7F) return false;
+        // U+0080 to U+009F.
+        if (byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0) return false;
+        characters += (byte & 0xC0) != 0x80;
+    }
+    return characters >= 1 && characters <= 1000;
+}
+
+std::string shown_key(std::string_view key) {
+    std::string shown;
+    size_t characters = 0;
+    for (const char c : key) {
+        if ((static_cast<unsigned char>(c) & 0xC0) == 0x80) continue;
+        if (++characters > 64) return shown + "...";
+        shown += c >= 0x20 && c <= 0x7E ? c : '?';
+    }
+    return shown;
+}
+
 void check_manifest(const Manifest& manifest) {
+    check_files(manifest);
     check_clock(manifest);
     check_conditions(manifest);
+    double state_values = 0;
     if (manifest.stages.empty()) fault("stages", "an empty list", "at least one stage");
-    for (size_t i = 0; i < manifest.stages.size(); ++i) check_stage(manifest, i);
+    for (size_t i = 0; i < manifest.stages.size(); ++i) check_stage(manifest, i, &state_values);
     check_outputs(manifest);
     bool offered = false;
     for (const std::string& precision : manifest.precisions()) offered = offered || precision == manifest.default_precision;

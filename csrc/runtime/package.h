@@ -15,11 +15,37 @@ namespace emoface::runtime {
 
 class Engine;
 
+// The bytes that may still come out of a package of `stored` bytes, arrays included: kFree, and kMostRatio for each of its
+// own. As emoface.package_files has it.
+class Allowance {
+public:
+    static constexpr int64_t kFree = int64_t(64) << 20, kMostRatio = 100;
+    explicit Allowance(uint64_t stored = 0) : left_(kFree + kMostRatio * int64_t(stored)) {}
+    // Whether `wanted` bytes more are allowed, now that `stored` bytes more were found.
+    bool spend(uint64_t wanted, uint64_t stored = 0) {
+        left_ += kMostRatio * int64_t(stored) - int64_t(wanted);
+        return left_ >= 0;
+    }
+
+private:
+    int64_t left_;
+};
+
 // Where a package's files come from. `read` returns a file of at most `limit` bytes or throws Failure.
 class FileSource {
 public:
+    FileSource(std::string what, uint64_t stored) : what_(std::move(what)), allowance_(stored) {}
     virtual ~FileSource() = default;
     virtual Bytes read(const std::string& name, uint64_t limit) const = 0;
+    // Every file there is but those that are never opened.
+    virtual std::vector<std::string> names() const = 0;
+    // The package as errors name it.
+    const std::string& what() const { return what_; }
+    Allowance& allowance() const { return allowance_; }
+
+private:
+    std::string what_;
+    mutable Allowance allowance_;
 };
 
 struct Face {
@@ -52,7 +78,7 @@ public:
     const std::string& digest() const { return digest_; }
     const Face& face() const { return face_; }
     const Bytes& file(const std::string& name) const { return files_.at(name); }
-    Golden golden() const;
+    const Golden& golden() const { return golden_; }
 
     // The graphs for a backend, precision and number of threads: loaded once. Null precision is the package's own.
     std::shared_ptr<Engine> engine(const std::string& backend, const std::string& precision, int threads);
@@ -62,11 +88,13 @@ private:
     Manifest manifest_;
     std::map<std::string, Bytes> files_;
     Face face_;
+    Golden golden_;
     std::mutex mutex_;
     std::map<std::string, std::shared_ptr<Engine>> engines_;
 };
 
-// face.npz as the manifest describes it; Failure (MANIFEST).
-Face read_face(const Manifest& manifest, const Bytes& file);
+// face.npz and golden.npz as the manifest describes them; Failure (MANIFEST, PACKAGE_INTEGRITY).
+Face read_face(const Manifest& manifest, const Bytes& file, Allowance& allowance);
+Golden read_golden(const Manifest& manifest, const Bytes& file, Allowance& allowance);
 
 }  // namespace emoface::runtime

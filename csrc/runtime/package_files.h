@@ -1,4 +1,4 @@
-// A package's files: a folder, or a zip.
+// A package's files: a folder, or a zip; never more than its bytes can hold.
 #pragma once
 
 #include <memory>
@@ -7,21 +7,13 @@
 
 namespace emoface::runtime {
 
-class ZipSource : public FileSource {
-public:
-    // The bytes must live as long as the source.
-    ZipSource(const uint8_t* data, size_t size, std::string what);
-    // Keeps the bytes.
-    ZipSource(Bytes bytes, std::string what);
-    Bytes read(const std::string& name, uint64_t limit) const override;
+// A zip in memory; the bytes must live as long as the source.
+std::unique_ptr<FileSource> zip_files(const void* data, size_t size);
 
-private:
-    Bytes owned_;
-    std::string what_;
-    ZipReader zip_;
-};
-
-// A folder or a zip; Failure (PACKAGE_NOT_FOUND, PACKAGE_INTEGRITY).
+// A folder or a zip; Failure (PACKAGE_NOT_FOUND, PACKAGE_INTEGRITY, MANIFEST).
 std::unique_ptr<FileSource> open_files(const std::string& path);
+
+// The error for bytes that no honest package has.
+[[noreturn]] void refuse_bomb(const std::string& name, uint64_t inflated);
 
 }  // namespace emoface::runtime

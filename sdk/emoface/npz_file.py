@@ -74,6 +74,7 @@ def _array(name: str, data: bytes) -> npt.NDArray[Any]:
     if not _NUMBER.fullmatch(dtype) and not _TEXT.fullmatch(dtype):
         raise fault(f"an array of dtype {dtype!a}")
     kind = np.dtype(dtype)
-    if len(shape) > _MOST_AXES or math.prod(shape) * kind.itemsize != len(data) - start:
+    fits = len(shape) <= _MOST_AXES and math.prod(filter(None, shape)) * kind.itemsize <= _MOST_BYTES
+    if not fits or math.prod(shape) * kind.itemsize != len(data) - start:
         raise fault("an array whose bytes do not fit its shape")
     return np.frombuffer(data, kind, offset=start).reshape(shape, order="F" if match[2] == b"True" else "C")

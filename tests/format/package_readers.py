@@ -82,6 +82,8 @@ def _opened(package: Path | bytes, source: str) -> Answer:
 
 Reader = Callable[[Path], Answer]
 READERS: dict[str, Reader] = {"python": python}
+if abi.LIBRARY.is_file():
+    READERS |= {"c": c, "c, from memory": c_memory}
 
 
 def readers_of(form: str) -> dict[str, Reader]:
