@@ -1,5 +1,6 @@
 #include "manifest.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <set>
@@ -14,6 +15,7 @@ namespace {
 constexpr int64_t kMost = int64_t(1) << 40, kMostExtent = int64_t(1) << 31, kMostRate = 1'000'000, kMostOverlap = int64_t(1) << 24;
 constexpr int64_t kMostBlock = 1000, kMostVertices = int64_t(1) << 20, kMostConditionValues = int64_t(1) << 16;
 constexpr size_t kMostLevels = 64, kMostAxes = 16, kMostNames = 4096, kMostStages = 64, kMostTensors = 1024, kMostPrecisions = 3;
+constexpr int64_t kMostBrackets = 100'000;
 constexpr size_t kMostConditions = 64, kMostFiles = 1024, kAny = std::numeric_limits<size_t>::max();
 constexpr double kLeastLength = 1e-9, kMostLength = 1e9, kMostFloat = double(std::numeric_limits<float>::max());
 
@@ -251,6 +253,8 @@ Manifest read_manifest(const uint8_t* text, size_t size) {
         fault("size", std::to_string(size), "at most " + std::to_string(kMostManifestBytes) + " bytes");
     Json data;
     try {
+        if (std::count(text, text + size, '[') + std::count(text, text + size, '{') > kMostBrackets)
+            throw JsonFault("more than " + std::to_string(kMostBrackets) + " objects and lists");
         data = parse_object(text, size, int(kMostLevels));
     } catch (const JsonFault& error) {
         fault("JSON", error.what(), "a JSON object in UTF-8 (RFC 8259) without a key twice");

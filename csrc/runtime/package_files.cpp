@@ -4,6 +4,13 @@
 #include <fstream>
 #include <functional>
 
+#ifndef _WIN32
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#endif
+
 #include "failure.h"
 
 namespace emoface::runtime {
@@ -52,6 +59,33 @@ const char* kind_of(fs::file_type type) {
     }
 }
 
+// Bytes of a large file that are no holes, as far as the system knows: holes are zeros that take no room.
+uint64_t bytes_on_disk(const fs::path& path, uint64_t size) {
+#if defined(SEEK_DATA) && defined(SEEK_HOLE)
+    constexpr int kMostExtents = 1024;
+    if (size <= uint64_t(Allowance::kFree)) return size;
+    const int file = open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    if (file < 0) return size;
+    uint64_t total = 0;
+    off_t at = 0;
+    for (int i = 0; i < kMostExtents && uint64_t(at) < size; ++i) {
+        const off_t begin = lseek(file, at, SEEK_DATA);
+        if (begin < 0) {
+            // Nothing but a hole follows, or no such question here.
+            if (errno != ENXIO) total = size;
+            at = off_t(size);
+            break;
+        }
+        at = lseek(file, begin, SEEK_HOLE);
+        total += uint64_t(at - begin);
+    }
+    close(file);
+    return uint64_t(at) < size ? total + (size - uint64_t(at)) : total;
+#else
+    return size;
+#endif
+}
+
 // A regular file, links followed; what is none is not even opened, since a FIFO would wait for its writer.
 class FileStorage : public Storage {
 public:
@@ -63,10 +97,12 @@ public:
         if (status.type() == fs::file_type::none) broken(name + ": " + error.message(), "a regular file");
         if (!fs::is_regular_file(status)) broken(name + ": " + kind_of(status.type()), "a regular file");
         size_ = fs::file_size(path, error);
+        stored_ = bytes_on_disk(path, size_);
         if (!error) stream_.open(path, std::ios::binary);
         if (error || !stream_) broken(name + ": " + (error ? error.message() : "cannot be opened"), "a regular file");
     }
     uint64_t size() const override { return size_; }
+    uint64_t stored() const { return stored_; }
     bool read(uint64_t offset, uint8_t* out, size_t count) const override {
         stream_.clear();
         stream_.seekg(std::streamoff(offset));
@@ -75,7 +111,7 @@ public:
     }
 
 private:
-    uint64_t size_ = 0;
+    uint64_t size_ = 0, stored_ = 0;
     mutable std::ifstream stream_;
 };
 
@@ -85,7 +121,7 @@ public:
     Bytes read(const std::string& name, uint64_t limit) const override {
         const FileStorage file(path_ / fs::u8path(name), name);
         if (file.size() > limit) broken(name + ": " + std::to_string(file.size()) + " bytes", std::to_string(limit) + " bytes at most");
-        allowance().spend(file.size(), file.size());
+        if (!allowance().spend(file.size(), file.stored())) refuse_bomb(name, file.size());
         Bytes bytes(static_cast<size_t>(file.size()));
         if (!file.read(0, bytes.data(), bytes.size())) broken(name + ": cannot be read", "a file that can be read");
         return bytes;
@@ -109,8 +145,8 @@ private:
 
 class ZipSource : public FileSource {
 public:
-    ZipSource(std::unique_ptr<Storage> storage, const std::string& what)
-        : FileSource(what, storage->size()),
+    ZipSource(std::unique_ptr<Storage> storage, uint64_t stored, const std::string& what)
+        : FileSource(what, stored),
           storage_(std::move(storage)),
           zip_(*storage_, [what](const std::string& why) { broken(what + ": " + why, "an undamaged package"); },
                [what](const std::string& name) {
@@ -147,7 +183,7 @@ void refuse_bomb(const std::string& name, uint64_t inflated) {
 }
 
 std::unique_ptr<FileSource> zip_files(const void* data, size_t size) {
-    return std::make_unique<ZipSource>(std::make_unique<MemoryStorage>(static_cast<const uint8_t*>(data), size),
+    return std::make_unique<ZipSource>(std::make_unique<MemoryStorage>(static_cast<const uint8_t*>(data), size), size,
                                        "the package in memory");
 }
 
@@ -162,7 +198,9 @@ std::unique_ptr<FileSource> open_files(const std::string& path) {
         fail(EMOFACE_ERROR_PACKAGE_NOT_FOUND, path + ": no such file or folder", "a package folder or an .emoface file",
              "Check the path, or write a package with `emoface export`.");
     if (fs::is_directory(status)) return std::make_unique<FolderSource>(path);
-    return std::make_unique<ZipSource>(std::make_unique<FileStorage>(place, path), path);
+    auto file = std::make_unique<FileStorage>(place, path);
+    const uint64_t stored = file->stored();
+    return std::make_unique<ZipSource>(std::move(file), stored, path);
 }
 
 }  // namespace emoface::runtime

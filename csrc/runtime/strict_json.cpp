@@ -1,5 +1,6 @@
 #include "strict_json.h"
 
+#include <cstring>
 #include <unordered_set>
 #include <vector>
 
@@ -81,6 +82,8 @@ private:
 Json parse_object(const uint8_t* text, size_t size, int deepest) {
     // The library skips a byte order mark; JSON has none.
     if (size > 0 && text[0] == 0xEF) throw JsonFault("a byte order mark");
+    // It also takes a NUL for the end of the text.
+    if (size > 0 && std::memchr(text, 0, size) != nullptr) throw JsonFault("a NUL");
     Json root;
     Builder builder(root, deepest);
     Json::sax_parse(text, text + size, &builder);

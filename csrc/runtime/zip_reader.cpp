@@ -37,7 +37,8 @@ std::string packing(uint16_t method) {
 
 std::string hexadecimal(uint16_t value) {
     std::string text;
-    for (; value != 0; value = uint16_t(value >> 4)) text.insert(text.begin(), "0123456789abcdef"[value & 15]);
+    do text.insert(text.begin(), "0123456789abcdef"[value & 15]);
+    while ((value = uint16_t(value >> 4)) != 0);
     return "0x" + text;
 }
 

@@ -11,6 +11,8 @@ from emoface.strict_json import parse_object
 MAX_MANIFEST_BYTES = 4 << 20
 MOST_LEVELS = 64
 """Most objects and lists within each other."""
+MOST_BRACKETS = 100_000
+"""Most characters [ and {: a manifest of a million empty lists would take seconds and a hundred megabytes."""
 
 
 def parse_manifest(source: str | bytes) -> Mapping[str, Any]:
@@ -18,6 +20,9 @@ def parse_manifest(source: str | bytes) -> Mapping[str, Any]:
     if len(source) > MAX_MANIFEST_BYTES:
         raise fault("size", str(len(source)), f"at most {MAX_MANIFEST_BYTES} bytes")
     try:
-        return parse_object(source.encode() if isinstance(source, str) else source, MOST_LEVELS)
+        data = source.encode() if isinstance(source, str) else source
+        if data.count(b"[") + data.count(b"{") > MOST_BRACKETS:
+            raise ValueError(f"more than {MOST_BRACKETS} objects and lists")
+        return parse_object(data, MOST_LEVELS)
     except ValueError as error:
         raise fault("JSON", repr(str(error)), "a JSON object in UTF-8 (RFC 8259) without a key twice") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -23,6 +24,7 @@ MOST_RATIO = 100
 """What comes out of a package, arrays included, is at most `FREE_BYTES` and `MOST_RATIO` times its bytes on disk."""
 
 _PIECE = 1 << 20
+_MOST_EXTENTS = 1024
 # What people, systems and Hugging Face put beside a package's files; never opened.
 _IGNORED = re.compile(r"\.[A-Za-z0-9_][A-Za-z0-9_.\-]*|(?:README|LICENSE|LICENCE|NOTICE)(?:\.md|\.txt)?")
 _IGNORED_IN_ZIP = re.compile(r"__MACOSX/(?:\._[A-Za-z0-9_.\-]*)?")
@@ -135,6 +137,25 @@ def _open_regular(path: Path, name: str) -> BinaryIO:
     raise integrity_fault(f"{name}: {_KINDS.get(stat.S_IFMT(mode), 'no regular file')}", "a regular file")
 
 
+def _bytes_on_disk(file: int, size: int) -> int:
+    """Bytes of a large file that are no holes, as far as the system knows: holes are zeros that take no room."""
+    if size <= FREE_BYTES or not hasattr(os, "SEEK_DATA"):
+        return size
+    total = at = 0
+    try:
+        for _ in range(_MOST_EXTENTS):
+            begin = os.lseek(file, at, os.SEEK_DATA)
+            at = os.lseek(file, begin, os.SEEK_HOLE)
+            total += at - begin
+            if at >= size:
+                return total
+    except OSError as error:
+        return total if error.errno == errno.ENXIO else size  # nothing but a hole follows, or no such question here
+    finally:
+        os.lseek(file, 0, os.SEEK_SET)
+    return total + size - at
+
+
 def _reason(error: Exception, path: Path | None = None) -> str:
     if isinstance(error, FileNotFoundError):
         return "a link to nothing" if path is None or path.is_symlink() else "no such file"
@@ -163,7 +184,8 @@ class _Folder(Files):
             size = os.fstat(file.fileno()).st_size
             if size > most:
                 raise integrity_fault(f"{name}: {size} bytes", f"{most} bytes at most")
-            self.allowance.spend(size, stored=size)
+            if not self.allowance.spend(size, stored=_bytes_on_disk(file.fileno(), size)):
+                raise bomb(name, size)
             out = io.BytesIO()
             while out.tell() <= most and (piece := file.read(min(_PIECE, most + 1 - out.tell()))):
                 out.write(piece)
@@ -175,7 +197,8 @@ class _Zip(Files):
 
     def __init__(self, path: Path) -> None:
         self._file = _open_regular(path, str(path))
-        super().__init__(str(path), Allowance(os.fstat(self._file.fileno()).st_size))
+        size = os.fstat(self._file.fileno()).st_size
+        super().__init__(str(path), Allowance(_bytes_on_disk(self._file.fileno(), size)))
         try:
             self._archive = Archive(
                 self._file, lambda why: integrity_fault(f"{path}: {why}", "an undamaged package"), self._check_name

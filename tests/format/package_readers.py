@@ -69,7 +69,12 @@ def c(path: Path) -> Answer:
 
 def c_memory(path: Path) -> Answer:
     """`emoface_package_open_memory`, of a zip."""
-    return _opened(path.read_bytes(), "the package in memory")
+    return of_memory(path.read_bytes())
+
+
+def of_memory(data: bytes) -> Answer:
+    """`emoface_package_open_memory`."""
+    return _opened(data, "the package in memory")
 
 
 def _opened(package: Path | bytes, source: str) -> Answer:
