@@ -3,6 +3,7 @@
 
 #include "handles.h"
 #include "ort_library.h"
+#include "package_files.h"
 
 using namespace emoface::runtime;
 
@@ -23,7 +24,7 @@ emoface_status adopt(std::shared_ptr<Package> package, emoface_package** handle)
 // Files that the caller has read.
 class GivenFiles : public FileSource {
 public:
-    GivenFiles(const emoface_file* files, int64_t count) {
+    GivenFiles(const emoface_file* files, int64_t count) : FileSource("the files given", 0) {
         for (int64_t i = 0; i < count; ++i) {
             require_pointer(files[i].name, "files[].name");
             if (files[i].size < 0)
@@ -31,6 +32,7 @@ public:
             if (files[i].size > 0) require_pointer(files[i].data, "files[].data");
             if (!files_.emplace(files[i].name, std::pair(static_cast<const uint8_t*>(files[i].data), size_t(files[i].size))).second)
                 fail(EMOFACE_ERROR_ARGUMENT, std::string(files[i].name) + " twice", "one of each name", "Pass each file once.");
+            allowance().spend(0, uint64_t(files[i].size));
         }
     }
     Bytes read(const std::string& name, uint64_t limit) const override {
@@ -40,7 +42,13 @@ public:
         if (size > limit)
             fail(EMOFACE_ERROR_PACKAGE_INTEGRITY, name + ": " + std::to_string(size) + " bytes",
                  "at most " + std::to_string(limit), kFetch);
+        if (!allowance().spend(size)) refuse_bomb(name, size);
         return Bytes(data, data + size);
+    }
+    std::vector<std::string> names() const override {
+        std::vector<std::string> names;
+        for (const auto& [name, bytes] : files_) names.push_back(name);
+        return names;
     }
 
 private:
