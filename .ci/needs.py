@@ -167,11 +167,14 @@ def line(missing: Sequence[Need]) -> str:
 
 def show(goal: str, missing: Sequence[Need], *, apt: bool) -> None:
     print(f"Missing for `make {_target(goal)}`:")
+    debian = [need for need in missing if need.apt]
+    # apt thinks for a second about each: where nobody reads, once for all.
+    each = apt and (len(debian) == 1 or sys.stdout.isatty())
     for need in missing:
-        size = (sizes(need.apt) if apt else "") if need.apt else need.size
-        print(f"  {need.name:<20} {size or 'size unknown':<14} {need.serves}  ({need.source()})")
-    if apt and len(apt_packages(missing)) > 1 and (total := sizes(apt_packages(missing))):
-        print(f"  {'in all from Debian':<20} {total}")
+        size = need.size if not need.apt else sizes(need.apt) or "size unknown" if each else ""
+        print(f"  {need.name:<20} {size:<14} {need.serves}  ({need.source()})")
+    if apt and len(debian) > 1:
+        print(f"  {'in all from Debian':<20} {sizes(apt_packages(missing)) or 'size unknown'}")
 
 
 def _target(goal: str) -> str:
