@@ -68,7 +68,9 @@ inline void set(Input& data, size_t at, uint64_t value, int bytes) {
 // A zip of stored members, in order; a name may come twice.
 inline Input stored_zip(const std::vector<std::pair<std::string, Input>>& members) {
     Input zip, directory;
-    for (const auto& [name, data] : members) {
+    for (const auto& member : members) {
+        const std::string& name = member.first;
+        const Input& data = member.second;
         const uint64_t crc = crc32(crc32(0, nullptr, 0), data.data(), uInt(data.size())), header = zip.size();
         const auto common = [&](Input& out) {
             put(out, 20, 2);

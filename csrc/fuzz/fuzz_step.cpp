@@ -8,9 +8,9 @@
 
 namespace {
 
-class Input {
+class Taken {
 public:
-    Input(const uint8_t* data, size_t size) : data_(data), size_(size) {}
+    Taken(const uint8_t* data, size_t size) : data_(data), size_(size) {}
     bool empty() const { return size_ == 0; }
     template <class T> T take() {
         T value{};
@@ -44,7 +44,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     emoface_package_info info{};
     info.struct_size = sizeof info;
     emoface_package_get_info(package, &info);
-    Input input(data, size);
+    Taken input(data, size);
     emoface_animator_config config{};
     config.struct_size = sizeof config;
     const uint8_t kind = input.take<uint8_t>();
@@ -54,6 +54,33 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     config.sample_format = kind >> 4 & 7;
     config.on_bad_audio = input.take<uint8_t>() & 1;
     config.block_ms = 20 * (input.take<uint8_t>() % 8);
+    config.backend = "ort-cpu";
+    const uint8_t options = input.take<uint8_t>();
+    emoface_controls controls{};
+    emoface_controls_init(&controls, sizeof controls);
+    const float weights[] = {0.5f, 0.5f, input.take<float>()};
+    const emoface_condition given{"style", weights, options & 4 ? 2 : 3};
+    if (options & 1) config.blendshapes = 1;
+    if (options & 2) {
+        controls.upper_smoothing = input.take<uint8_t>() / 200.0;
+        controls.lower_smoothing = controls.upper_smoothing;
+        controls.lower_strength = controls.upper_strength = input.take<uint8_t>() / 64.0;
+        controls.sync_offset = input.take<int8_t>() / 100.0;
+        config.controls = &controls;
+    }
+    if (options & 8) config.emotion = "sad";
+    if (options & 16) {
+        config.conditions = &given;
+        config.condition_count = 1;
+    }
+    config.blinks = options & 32 ? 1 : -1;
+    config.blink_rate = options & 64 ? input.take<uint8_t>() : 0;
+    std::vector<float> neutral(size_t(3 * info.vertices), 0.25f);
+    if (options & 128) {
+        neutral[0] = input.take<float>();
+        config.template_vertices = neutral.data();
+        config.template_count = info.vertices - (input.take<uint8_t>() == 7);
+    }
     emoface_animator* animator = nullptr;
     if (emoface_animator_create(package, &config, &animator) != EMOFACE_OK) {
         require(animator == nullptr);
@@ -77,6 +104,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             const int64_t capacity = what & 1 ? due : what % 3;
             vertices.assign(size_t(3 * info.vertices * std::max<int64_t>(capacity, 1)), 0);
             out.vertices = vertices.data();
+            const size_t room = size_t(std::max<int64_t>(capacity, 1));
+            std::vector<double> times(room);
+            std::vector<float> emotion(room * size_t(info.emotions)), weight(room * size_t(info.vertices)), shapes(room * size_t(info.blendshapes));
+            if (options & 1) {
+                out.time = times.data();
+                out.emotion = emotion.data();
+                if (info.has_weights) out.emotion_weight = weight.data();
+                out.blendshapes = shapes.data();
+            }
             const emoface_status status = emoface_step(animator, samples, count, &out, capacity, &written);
             require(status != EMOFACE_ERROR_INTERNAL && status != EMOFACE_ERROR_RUNTIME && status != EMOFACE_ERROR_BACKEND);
             if (status == EMOFACE_OK) {
@@ -100,6 +136,20 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             emoface_snapshot(animator, nullptr, 0, &written);
             snapshot.resize(size_t(written));
             emoface_snapshot(animator, snapshot.data(), written, &written);
+        } else if (what < 239) {
+            const uint16_t count = input.take<uint16_t>();
+            const std::vector<float> speech(count, 0.1f);
+            emoface_calibration result{};
+            result.struct_size = sizeof result;
+            std::vector<float> mean(64);
+            result.speaker_mean = mean.data();
+            result.capacity = what & 1 ? 64 : 1;
+            const emoface_status status = emoface_calibrate(animator, speech.data(), count, what & 2 ? 8000 : 0, EMOFACE_NOW, &result);
+            require(status != EMOFACE_ERROR_INTERNAL);
+        } else if (what < 243) {
+            const float values[] = {input.take<float>(), input.take<float>()};
+            require(emoface_set_condition(animator, what & 1 ? "style" : "level", values, 1 + what % 3, input.take<int16_t>() / 100.0) !=
+                    EMOFACE_ERROR_INTERNAL);
         } else {
             emoface_restore(animator, snapshot.data(), int64_t(snapshot.size()));
         }

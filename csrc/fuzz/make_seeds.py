@@ -1,57 +1,164 @@
-"""Write the fuzzers' seeds: small valid inputs of each kind, and the tiny package that two of them run.
+"""What the fuzzers start from: valid inputs of each kind, and every row of the tests' tables of refused ones.
 
-python csrc/fuzz/make_seeds.py      writes csrc/fuzz/seeds again
+python csrc/fuzz/make_seeds.py FOLDER   FOLDER/package.emoface, its files in FOLDER/files, and FOLDER/corpus/TARGET/
+python csrc/fuzz/make_seeds.py --tiny   writes csrc/fuzz/seeds/tiny.emoface again
 """
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
 import struct
 import sys
+import warnings
+import zipfile
 from pathlib import Path
 
 import numpy as np
 
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parents[1] / "tests" / "sdk"))
+ROOT = HERE.parents[1]
+sys.path[:0] = [str(ROOT / "tests" / name) for name in ("sdk", "runtime", "format")]
 
-import handmade  # noqa: E402  (the tests' handmade package)
+import graph_cases  # noqa: E402  (the tests' tables and their handmade package)
+import handmade  # noqa: E402
+import package_changes  # noqa: E402
+import snapshot_cases  # noqa: E402
+from snapshot_drafts import Draft  # noqa: E402
 
 from emoface import Package  # noqa: E402
+from emoface.rig import RigControls  # noqa: E402
+
+TARGETS = ("archive", "manifest", "arrays", "graph", "snapshot", "step")
+_LARGEST = 1 << 17  # larger seeds would be cut by the fuzzers
+
+
+class Corpus:
+    """The seeds of one target, each in a file named for its bytes."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+
+    def add(self, data: bytes) -> None:
+        if len(data) <= _LARGEST:
+            (self._folder / hashlib.sha256(data).hexdigest()[:16]).write_bytes(data)
+
+
+def package_files(folder: Path) -> dict[str, bytes]:
+    """The handmade package with blendshapes that blink and short golden vectors."""
+    files = handmade.package_files()
+    with np.load(io.BytesIO(files["face.npz"])) as face:
+        arrays = dict(face)
+    shapes = np.random.default_rng(3).normal(0, 0.01, (4, len(arrays["template"]), 3))
+    arrays["blendshape_names"] = np.array(["jawOpen", "eyeBlinkLeft", "eyeBlinkRight", "größe"])
+    arrays["blendshape_step"] = np.full(4, 1e-5, np.float32)
+    arrays["blendshapes"] = np.round(shapes / 1e-5).astype(np.int16)
+    files = handmade.with_file(files, "face.npz", handmade.npz(**arrays))
+    plain = handmade.write_zip(folder / "plain.emoface", files)
+    files = handmade.with_golden(Package.load(plain), files, samples=3200, kept=(0, 3))
+    plain.unlink()
+    return files
+
+
+def parts(npz: bytes) -> bytes:
+    """An npz file as fuzz_arrays takes it: name and bytes of each member, with their lengths."""
+    with zipfile.ZipFile(io.BytesIO(npz)) as archive:
+        items = [item for info in archive.infolist() for item in (info.filename.encode(), archive.read(info))]
+    return b"".join(struct.pack("<I", len(item)) + item for item in items)
+
+
+def add_packages(files: dict[str, bytes], corpora: dict[str, Corpus], folder: Path) -> None:
+    """The package, and every change of tests/format."""
+    corpora["archive"].add((folder / "package.emoface").read_bytes())
+    for table in sorted((ROOT / "tests" / "format").glob("format*.json")):
+        content = json.loads(table.read_text(encoding="utf-8"))
+        with zipfile.ZipFile(ROOT / content["base"]) as archive:
+            base = {name: archive.read(name) for name in archive.namelist()}
+        for _, changes, *_ in content["cases"]:
+            if "zip" not in package_changes.forms(changes):
+                continue
+            changed = package_changes.changed_files(base, changes)
+            if "manifest.json" in changed:
+                corpora["manifest"].add(changed["manifest.json"])
+            if package_changes.OF_ZIP & {change[0] for change in changes}:
+                written = package_changes.write_zip(folder / "changed.emoface", changed, changes)
+                corpora["archive"].add(written.read_bytes())
+                written.unlink()
+            for which, name in enumerate(("face.npz", "golden.npz")):
+                if changed.get(name) not in (None, base.get(name)):
+                    try:
+                        corpora["arrays"].add(bytes([which]) + parts(changed[name]))
+                    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError):
+                        continue  # an archive that Python cannot read either has no parts
+    corpora["manifest"].add(files["manifest.json"])
+    corpora["arrays"].add(b"\0" + parts(files["face.npz"]))
+    corpora["arrays"].add(b"\1" + parts(files["golden.npz"]))
+
+
+def add_graphs(files: dict[str, bytes], corpus: Corpus) -> None:
+    """The package's graphs, and every graph of tests/format in the place of "mix"."""
+    graphs = sorted(name for name in files if name.endswith(".onnx"))
+    for index, name in enumerate(graphs):
+        corpus.add(bytes([index]) + files[name])
+    for case in graph_cases.CASES:
+        corpus.add(bytes([graphs.index("mix.onnx")]) + case.build())
+
+
+def add_snapshots(package: Package, corpus: Corpus) -> None:
+    """Streams at several places, and every row of the table."""
+    audio = (0.1 * np.random.default_rng(0).standard_normal(5500)).astype(np.float32)
+    made = {}
+    plain = {"backend": "ort-cpu", "channels": 1, "blinks": False}
+    shaped = {**plain, "blendshapes": True, "controls": RigControls(upper_smoothing=0.1, lower_smoothing=0.1)}
+    for of in (snapshot_cases.START, snapshot_cases.MIDDLE, snapshot_cases.END, snapshot_cases.SHAPED):
+        with package.animator(**(shaped if of == snapshot_cases.SHAPED else plain)) as animator:
+            if of != snapshot_cases.START:
+                animator.step(audio)
+            if of == snapshot_cases.END:
+                animator.flush()
+            else:
+                animator.set_emotion("sad", at=2.0)
+            made[of] = animator.snapshot()
+            corpus.add(made[of])
+    for case in snapshot_cases.CASES:
+        draft = Draft(made[case.of])
+        case.change(draft)
+        corpus.add(draft.pack())
+
+
+def add_steps(corpus: Corpus) -> None:
+    """Options and calls, in the order in which fuzz_step takes them."""
+    random = np.random.default_rng(0)
+    for kind in (2, 3 | 2 << 4, 4 | 8, 1 | 4 << 4, 2 | 1 << 4, 2 | 3 << 4):
+        width = (4, 8, 2, 4, 1)[kind >> 4 & 7] * (2 if kind & 8 else 1)
+        samples = (0.1 * random.standard_normal(1000 * width // 4)).astype(np.float32).tobytes()
+        calls = [struct.pack("<BH", 1, 1000) + samples, struct.pack("<BBh", 201, 1, 50), b"\xe0"]
+        calls += [struct.pack("<Bh", 161, 500), b"\xf0", struct.pack("<BH", 236, 60000), struct.pack("<BH", 241, 3)]
+        for options in (0, 1, 255):
+            head = bytes([kind]) + (b"" if kind & 8 else b"\1") + bytes([1, 2, options])
+            corpus.add(head + b"".join(calls))
+            for call in calls:
+                corpus.add(head + call)
 
 
 def main() -> None:
-    seeds = HERE / "seeds"
-    for name in ("package", "step", "snapshot"):
-        (seeds / name).mkdir(parents=True, exist_ok=True)
-    files = handmade.package_files()
-    path = handmade.write_zip(seeds / "tiny.emoface", files)
-    (seeds / "package" / "whole").write_bytes(b"\0" + path.read_bytes())
-    (seeds / "package" / "manifest").write_bytes(b"\1" + files["manifest.json"])
-    (seeds / "package" / "face").write_bytes(b"\2" + files["face.npz"])
-
-    random = np.random.default_rng(0)
-    for index, kind in enumerate((2, 3 | 2 << 4, 4 | 8, 1 | 4 << 4)):
-        call = struct.pack("<BH", 1, 1000)
-        width = (4, 8, 2, 4, 1)[kind >> 4 & 7] * (2 if kind & 8 else 1)
-        samples = (0.1 * random.standard_normal(1000 * width // 4)).astype(np.float32).tobytes()
-        options = bytes([kind]) + (b"" if kind & 8 else b"\1") + b"\1\2"
-        data = (
-            options
-            + call
-            + samples
-            + struct.pack("<BBh", 201, 1, 50)
-            + b"\xe0"
-            + struct.pack("<Bh", 161, 500)
-            + b"\xf0"
-        )
-        (seeds / "step" / f"calls{index}").write_bytes(data)
-
-    with Package.load(path).animator(backend="ort-cpu", channels=1) as animator:
-        for cut in (0, 500, 6000):
-            animator.reset()
-            animator.step((0.1 * random.standard_normal(cut)).astype(np.float32))
-            animator.set_emotion("sad", at=2.0)
-            (seeds / "snapshot" / f"after{cut}").write_bytes(animator.snapshot())
+    if sys.argv[1] == "--tiny":
+        handmade.write_zip(HERE / "seeds" / "tiny.emoface", handmade.package_files())
+        return
+    warnings.simplefilter("ignore")  # archives with a name twice are meant
+    folder = Path(sys.argv[1])
+    (folder / "files").mkdir(parents=True, exist_ok=True)
+    corpora = {name: Corpus(folder / "corpus" / name) for name in TARGETS}
+    files = package_files(folder)
+    for name, data in files.items():
+        (folder / "files" / name).write_bytes(data)
+    path = handmade.write_zip(folder / "package.emoface", files)
+    add_packages(files, corpora, folder)
+    add_graphs(files, corpora["graph"])
+    add_snapshots(Package.load(path), corpora["snapshot"])
+    add_steps(corpora["step"])
 
 
 if __name__ == "__main__":

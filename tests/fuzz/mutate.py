@@ -36,6 +36,23 @@ SHARES = {
     "rig": 8,
     "sound": 4,
 }
+READERS = ",".join(
+    f"*/emoface/{path}"
+    for path in (
+        *(
+            "strict_json.py",
+            "manifest*.py",
+            "archive.py",
+            "package_files.py",
+            "npz_file.py",
+            "face_file.py",
+            "graphs/*",
+        ),
+        *("stream/snapshot*.py", "stream/state.py", "calibration.py", "template_files.py", "ply_files.py"),
+        *("rig/glb_reader.py", "rig/basis_files.py", "audio/files.py", "audio/containers.py", "audio/mpeg.py"),
+        *("audio/ogg.py", "audio/source.py"),
+    )
+)
 # A worker that stays at one input for so many seconds of processor time, or of any, hangs.
 CPU_LIMIT_S, WALL_LIMIT_S = 10.0, 180.0
 MEMORY_LIMIT = 2 << 30  # bytes beyond what a worker needs to begin
@@ -95,8 +112,8 @@ def note(folder: Path, name: str, index: int, what: str) -> None:
 class Run:
     """All inputs of one target."""
 
-    def __init__(self, folder: Path, name: str, seed: int, runs: int) -> None:
-        self.folder, self.name, self.seed, self.runs = folder, name, seed, runs
+    def __init__(self, folder: Path, name: str, seed: int, runs: int, covered: bool = False) -> None:
+        self.folder, self.name, self.seed, self.runs, self.covered = folder, name, seed, runs, covered
         self.script, self.cpu_limit = Path(__file__), CPU_LIMIT_S
         self.now = folder / f"{name}.now"
         if not self.now.exists():
@@ -113,7 +130,12 @@ class Run:
             first, *counts = self.state()
             self.now.write_bytes(_SHARED.pack(~first, *counts))
             where = [str(self.folder), self.name, str(self.seed), str(first), str(self.runs)]
-            process = subprocess.Popen([sys.executable, str(self.script), "--worker", *where])
+            measured = (
+                ["-m", "coverage", "run", f"--rcfile={os.devnull}", "-p", "--source=emoface"] if self.covered else []
+            )
+            environment = {**os.environ, "COVERAGE_FILE": str(self.folder.resolve() / ".coverage")}
+            command = [sys.executable, *measured, str(self.script), "--worker", *where]
+            process = subprocess.Popen(command, env=environment)
             try:
                 ended = self._watch(process)
             except BaseException:
@@ -160,6 +182,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--targets", default=",".join(SHARES), help="some of them, by commas")
     parser.add_argument("--folder", type=Path, help="where state and findings lie; build/mutate/SEED-RUNS")
+    parser.add_argument(
+        "--coverage", action="store_true", help="lines of the readers, by coverage.py: several times slower"
+    )
     parser.add_argument("--one", metavar="TARGET:NUMBER", help="one input, in this process")
     parser.add_argument("--worker", nargs=5, help=argparse.SUPPRESS)
     given = parser.parse_args()
@@ -177,7 +202,8 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     names = given.targets.split(",")
     whole = sum(SHARES.get(name, 100) for name in names)
-    runs = [Run(folder, name, given.seed, -(-given.runs * SHARES.get(name, 100) // whole)) for name in names]
+    shares = {name: -(-given.runs * SHARES.get(name, 100) // whole) for name in names}
+    runs = [Run(folder, name, given.seed, shares[name], given.coverage) for name in names]
     for run in runs:
         run.finish()
     print(f"{'target':12} {'inputs':>7} {'taken':>7} {'refused':>7} {'found':>6}")
@@ -186,6 +212,10 @@ def main() -> int:
         print(f"{run.name:12} {numbers[0]:7} {numbers[1]:7} {numbers[2]:7} {numbers[3]:6}")
     sums = [sum(column) for column in zip(*totals, strict=True)]
     print(f"{'all':12} {sums[0]:7} {sums[1]:7} {sums[2]:7} {sums[3]:6}   seed {given.seed}, {folder}")
+    if given.coverage:
+        covered = {"cwd": folder, "env": {**os.environ, "COVERAGE_FILE": ".coverage"}}
+        subprocess.run([sys.executable, "-m", "coverage", "combine", "-q"], check=True, **covered)
+        subprocess.run([sys.executable, "-m", "coverage", "report", f"--include={READERS}"], check=True, **covered)
     return 1 if sums[3] else 0
 
 

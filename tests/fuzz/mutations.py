@@ -237,3 +237,89 @@ def _found(data: bytes, mark: bytes) -> list[int]:
         places.append(at)
         at = data.find(mark, at + 1)
     return places
+
+
+_VARINT, _BYTES, _WIDTHS = 0, 2, {1: 8, 5: 4}
+Field = tuple[int, int, int | bytes]  # number, wire type, value
+
+
+def mutate_message(random: Random, data: bytes, others: Sequence[bytes] = ()) -> bytes:
+    """A protobuf message with a field changed somewhere within, and the lengths around it put right."""
+    fields = _fields(data)
+    if not fields:
+        return mutate_bytes(random, data, others, rounds=1)
+    place = random.randrange(len(fields))
+    number, kind, value = fields[place]
+    if isinstance(value, bytes) and _fields(value) and random.random() < 0.85:
+        fields[place] = number, kind, mutate_message(random, value, others)
+        return _message(fields)
+    what = random.randrange(6)
+    if what == 0:
+        del fields[place]
+    elif what == 1:
+        fields.insert(random.randrange(len(fields) + 1), fields[place])
+    elif what == 2:
+        fields[place] = random.randrange(1, 30), kind, value
+    elif what == 3:
+        fields[place] = number, kind, random.choice([other[2] for other in fields if other[1] == kind])
+    elif isinstance(value, int):
+        fields[place] = number, kind, random.choice((*_INTEGERS, *_LARGE, value + 1)) % (1 << 64)
+    elif others and what == 4:
+        donor = _fields(random.choice(others))
+        texts = [other[2] for other in donor if isinstance(other[2], bytes)]
+        fields[place] = number, kind, random.choice(texts or [b""])
+    else:
+        fields[place] = number, kind, mutate_bytes(random, value, rounds=1)
+    return _message(fields)
+
+
+def _fields(data: bytes) -> list[Field]:
+    """A message's fields; none for bytes that are no message."""
+    found: list[Field] = []
+    at = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        number, kind = key >> 3, key & 7
+        if not 0 < number < 1 << 29 or at > len(data):
+            return []
+        if kind == _VARINT:
+            value, at = _varint(data, at)
+            found.append((number, kind, value))
+            continue
+        length, at = _varint(data, at) if kind == _BYTES else (_WIDTHS.get(kind, -1), at)
+        if length < 0 or at + length > len(data):
+            return []
+        found.append((number, kind, data[at : at + length]))
+        at += length
+    return found if at == len(data) else []
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = 0
+    for shift in range(0, 70, 7):
+        if at >= len(data):
+            break
+        value |= (data[at] & 127) << shift
+        at += 1
+        if data[at - 1] < 128:
+            return value, at
+    return 0, len(data) + 1
+
+
+def _number(value: int) -> bytes:
+    made = bytearray()
+    while value > 127:
+        made.append(value & 127 | 128)
+        value >>= 7
+    return bytes((*made, value))
+
+
+def _message(fields: list[Field]) -> bytes:
+    made = bytearray()
+    for number, kind, value in fields:
+        made += _number(number << 3 | kind)
+        if isinstance(value, int):
+            made += _number(value)
+        else:
+            made += (_number(len(value)) if kind == _BYTES else b"") + value
+    return bytes(made)

@@ -340,18 +340,20 @@ def scaled(model: bytes, factor: float) -> bytes:
     return proto.SerializeToString()
 
 
-def with_golden(package: Package, files: dict[str, bytes]) -> dict[str, bytes]:
+def with_golden(
+    package: Package, files: dict[str, bytes], samples: int = 16000, kept: tuple[int, ...] = (0, 7, 29)
+) -> dict[str, bytes]:
     """The package's files with golden vectors of a real run of `package`, which is the same one loaded."""
     recorded: dict[str, list[np.ndarray]] = {}
 
     def probe(stage: str, output: str, first: int, array: np.ndarray) -> None:
         recorded.setdefault(f"{stage}.{output}", []).append(array)
 
-    audio = (0.2 * np.random.default_rng(0).standard_normal(16000)).astype(np.float32)
+    audio = (0.2 * np.random.default_rng(0).standard_normal(samples)).astype(np.float32)
     with Animator(package, emotion="sad", probe=probe) as animator:
         animator.step(audio)
         animator.flush()
-    frames = np.array([0, 7, 29])
+    frames = np.array(kept)
     arrays = {key: np.concatenate(parts) for key, parts in recorded.items()}
     for key in ("mix.weight", "decoder.offsets"):
         arrays[key] = arrays[key][frames]

@@ -1,0 +1,26 @@
+"""One bounds check of each reader, taken out of a copy: a fuzzer that does not find the gap would find nothing else.
+
+The sources themselves know nothing of this. `tests/fuzz` holds every entry to the sources as they are.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class PlantedBug(NamedTuple):
+    """What is left out: `text`, once in `file` (under csrc/runtime), becomes `instead`."""
+
+    file: str
+    text: str
+    instead: str = ""
+
+
+PLANTED = {
+    "snapshot": PlantedBug("snapshot_reader.cpp", "if (part.size > size_t(end - begin))", "if (false)"),
+    "step": PlantedBug(
+        "c_api_animator.cpp",
+        "if (too_small(out, capacity, stream.driver().frames_of_feed(count), written)) return",
+        "if (count < 0) return",
+    ),
+}
