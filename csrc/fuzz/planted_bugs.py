@@ -17,6 +17,14 @@ class PlantedBug(NamedTuple):
 
 
 PLANTED = {
+    "archive": PlantedBug("zip_reader.cpp", 'if (directory.size() - place < whole) damaged("a broken directory");'),
+    "manifest": PlantedBug(
+        "manifest.cpp", 'if (found == data_.end()) fault(field(key), "nothing (the field is missing)", expected);'
+    ),
+    "arrays": PlantedBug(
+        "arrays.cpp", "length > kMostHeader || length > file.size() - start)", "length > kMostHeader)"
+    ),
+    "graph": PlantedBug("graph_wire.cpp", "if (length > end - position)", "if (false)"),
     "snapshot": PlantedBug("snapshot_reader.cpp", "if (part.size > size_t(end - begin))", "if (false)"),
     "step": PlantedBug(
         "c_api_animator.cpp",

@@ -64,6 +64,15 @@ class Hoarding(targets.Target):
         return bool(bytearray(mutate.MEMORY_LIMIT + (1 << 30)))
 
 
+def test_the_fuzzers_planted_bugs_fit_the_sources():
+    bugs = targets.load("../csrc/fuzz/planted_bugs.py").PLANTED
+    runtime = targets.ROOT / "csrc" / "runtime"
+    wrong = {name: bug for name, bug in bugs.items() if (runtime / bug.file).read_text().count(bug.text) != 1}
+    assert not wrong
+    harnesses = {path.stem.removeprefix("fuzz_") for path in (targets.ROOT / "csrc" / "fuzz").glob("fuzz_*.cpp")}
+    assert bugs.keys() == harnesses
+
+
 PLANTED = {"raising": Raising, "hanging": Hanging, "crashing": Crashing, "hoarding": Hoarding}
 
 
