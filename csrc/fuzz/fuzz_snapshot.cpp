@@ -44,6 +44,7 @@ void try_on(emoface_animator* animator, const Input& bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     static emoface_animator* const plain = animator(false);
     static emoface_animator* const shaped = animator(true);
+    if (size == 0) return 0;  // no pointer, which is another error
     Input bytes(data, data + size);
     if (size >= kHead) {
         const auto digest = emoface::runtime::sha256(bytes.data() + kHead, size - kHead);
