@@ -42,7 +42,7 @@ class Hanging(targets.Target):
     """Once, without end."""
 
     def run(self, random):
-        if random.random() < 0.25:
+        if random.random() < 0.5:
             while True:
                 pass
         return True
@@ -52,7 +52,7 @@ class Crashing(targets.Target):
     """Once, the end of the process."""
 
     def run(self, random):
-        if random.random() < 0.25:
+        if random.random() < 0.5:
             os.abort()
         return True
 
@@ -82,12 +82,12 @@ PLANTED = {"raising": Raising, "hanging": Hanging, "crashing": Crashing, "hoardi
 )
 def test_the_command_finds_what_is_planted(tmp_path, name, says):
     """The worker is this file: the same loop, with the target that is planted."""
-    run = mutate.Run(tmp_path, name, SEED, 12)
+    run = mutate.Run(tmp_path, name, SEED, 4)
     run.script = Path(__file__)
     run.cpu_limit = 0.5
     run.finish()
     index, taken, refused, found = run.state()
-    assert (index, taken + refused + found) == (12, 12)
+    assert (index, taken + refused + found) == (4, 4)
     notes = [json.loads(line) for line in (tmp_path / "findings.jsonl").read_text().splitlines()]
     assert len(notes) == found > 0
     assert all(says in entry["found"] for entry in notes)
