@@ -123,6 +123,24 @@ def test_every_container_and_subtype(tone, tmp_path, read, format):
     assert written
 
 
+@pytest.mark.parametrize(
+    ("format", "first", "chunk"),
+    [
+        ("W64", 40, b"junk" + b"x" * 12 + bytes(8)),  # as if it ended before its own header: at itself again
+        ("W64", 40, b"junk" + b"x" * 12 + b"\xff" * 8),
+        ("CAF", 8, b"junk" + b"\x7f" + b"\xff" * 7),  # beyond any file
+    ],
+)
+def test_chunks_of_impossible_lengths(encoded, read, format, first, chunk):
+    """Refused, or read as libsndfile does; not for ever."""
+    data = encoded(format, "PCM_16")
+    try:
+        sound = read(data[:first] + chunk + data[first:])
+    except AudioFileError:
+        return
+    assert sound.seconds <= 1
+
+
 @pytest.mark.parametrize("format", ["WAV", "AIFF", "AU", "W64", "RF64", "SVX"])
 def test_cut_file_says_what_is_there(encoded, read, format):
     data = encoded(format, "PCM_16")

@@ -26,15 +26,15 @@ from typing import Any
 HERE = Path(__file__).parent
 # Shares of the runs, in percent
 SHARES = {
-    "snapshot": 26,
-    "manifest": 20,
-    "archive": 15,
+    "snapshot": 24,
+    "manifest": 18,
+    "archive": 14,
     "arrays": 12,
-    "graph": 3,
-    "calibration": 4,
-    "template": 8,
-    "rig": 8,
-    "sound": 4,
+    "graph": 10,
+    "calibration": 3,
+    "template": 7,
+    "rig": 7,
+    "sound": 5,
 }
 READERS = ",".join(
     f"*/emoface/{path}"

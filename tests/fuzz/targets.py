@@ -37,7 +37,7 @@ from emoface.rig.basis_files import read_blendshapes
 from emoface.template_files import read_mesh, read_template
 
 ROOT = Path(__file__).parents[2]
-SEED_PACKAGE = ROOT / "csrc" / "fuzz" / "seeds" / "tiny.emoface"
+SEED_PACKAGE = ROOT / "tests" / "sdk" / "frozen" / "format1.emoface"
 
 
 class Finding(Exception):
@@ -202,6 +202,8 @@ class PackageTarget(Target):
         with zipfile.ZipFile(SEED_PACKAGE) as archive:
             self.files = {name: archive.read(name) for name in archive.namelist()}
         self.manifest = json.loads(self.files["manifest.json"])
+        if part == "arrays":
+            self._replace("face.npz", self._shaped(self.files["face.npz"]))
         self.folder = tempfile.TemporaryDirectory(prefix="emoface-fuzz-")
         self.path = Path(self.folder.name) / "mutated.emoface"
         self.whole = SEED_PACKAGE.read_bytes()
@@ -211,6 +213,22 @@ class PackageTarget(Target):
             self.graphs = [data for data in self.graphs if len(data) < 1 << 16]
         self.audio = sound()
         self.c = CReader()
+
+    @staticmethod
+    def _shaped(face: bytes) -> bytes:
+        """A face with blendshapes."""
+        with np.load(io.BytesIO(face)) as file:
+            arrays = dict(file)
+        shapes = np.random.default_rng(3).integers(-900, 900, (3, *arrays["template"].shape), np.int16)
+        names = np.array(["jawOpen", "eyeBlinkLeft", "größe"])
+        step = np.full(3, 1e-5, np.float32)
+        buffer = io.BytesIO()
+        np.savez(buffer, **arrays, blendshapes=shapes, blendshape_names=names, blendshape_step=step)
+        return buffer.getvalue()
+
+    def _replace(self, name: str, data: bytes) -> None:
+        self.files[name] = data
+        self.manifest["files"][name] = {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 
     def run(self, random: Random) -> bool:
         data = self._mutated(random)
@@ -289,7 +307,7 @@ class PackageTarget(Target):
             name = random.choice([name for name in files if name.endswith(".onnx")])
             name, seed = (name, files[name]) if random.random() < 0.5 else ("mix.onnx", random.choice(self.graphs))
             mutate = m.mutate_message if random.random() < 0.8 else m.mutate_bytes
-            changed = mutate(random, seed, self.graphs)
+            changed = seed if random.random() < 0.1 else mutate(random, seed, self.graphs)
         entry = {"sha256": hashlib.sha256(changed).hexdigest(), "bytes": len(changed)}
         manifest = {**manifest, "files": {**manifest["files"], name: entry}}
         files |= {name: changed, "manifest.json": json.dumps(manifest).encode()}

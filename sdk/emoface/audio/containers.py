@@ -87,8 +87,10 @@ class _Chunks:
 
     def read(self, file: BinaryIO, at: int, size: int) -> tuple[bytes, int] | None:
         """Identifier and length of the contents of the chunk at `at`; None where there is none."""
+        if at + self.header > size:
+            return None
         data = _read(file, at, self.header)
-        if at + self.header > size or not all(32 <= byte < 127 for byte in data[:4]):
+        if not all(32 <= byte < 127 for byte in data[:4]):
             return None
         length = _number(data[self.identifier :], self.order) - (self.header if self.whole else 0)
         return data[: self.identifier], length
@@ -124,6 +126,8 @@ def _chunked(layout: _Chunks) -> Callable[[BinaryIO, int, int, str], tuple[bytes
                         width, "big" if layout.order == "big" else "little"
                     )
                     return (*pieces, (begin, place), patch, (place + width, size))
+                break
+            if length < 0:  # less than its own header: the next would be this one again
                 break
             following = layout.end(at, length)
             odd = layout.align == 2 and length & 1
