@@ -24,7 +24,7 @@ public:
     const char* c_str() const noexcept { return bytes_; }
 
 private:
-    char bytes_[kRoom] = "";
+    char bytes_[kRoom] = {};
     size_t length_ = 0;
 };
 
