@@ -229,6 +229,7 @@ def test_graphics_cards_and_their_driver(monkeypatch, tmp_path):
         (["{package}", "--audio", "none.wav"], 4, "none.wav"),
         (["{package}", "--audio", "text.emoface"], 4, "text.emoface"),
         (["{package}", "--json", "none/out.json"], 5, "mkdir -p none"),
+        (["{package}", "--json", "a.json", "--trace", "./a.json"], 2, "which is also the output a.json"),
         (["{package}", "--trace", "."], 5, "the folder ."),
         (["{package}", "--plot", "out.jpg"], 2, ".png"),
         (["{package}", "--fail-above", "10%"], 2, "--diff"),

@@ -114,11 +114,14 @@ def _compare(args: argparse.Namespace) -> int:
 def _check_outputs(args: argparse.Namespace) -> None:
     """Refuse what cannot be written before a minute of work."""
     from emoface.writers.atomic import check_target
+    from emoface.writers.dispatch import check_apart
     from emoface.writers.extras import check_installed
 
-    for path in (args.json, args.trace, args.plot):
-        if path is not None:
-            check_target(Path(path))
+    outputs = [path for path in (args.json, args.trace, args.plot) if path is not None]
+    for path in outputs:
+        check_target(path)
+    first, second = args.diff or (None, None)
+    check_apart(outputs, {"package": args.package, "sound": args.audio, "report": first, "second report": second})
     if args.plot is not None:
         if Path(args.plot).suffix.lower() != ".png":
             raise UsageError(f"--plot {args.plot!r}", "a name that ends in .png", "Name it for example profile.png.")

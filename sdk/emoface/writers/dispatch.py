@@ -52,14 +52,21 @@ def check(path: FilePath) -> None:
 
 
 def check_all(paths: Iterable[FilePath], inputs: Mapping[str, FilePath | None]) -> None:
-    """`check` for several files of one run; UsageError where one is named twice, or is what the run reads.
+    """`check` for several files of one run, which must differ as `check_apart` says."""
+    paths = list(paths)
+    for path in paths:
+        check(path)
+    check_apart(paths, inputs)
+
+
+def check_apart(paths: Iterable[FilePath], inputs: Mapping[str, FilePath | None]) -> None:
+    """UsageError where an output of a run is named twice, by whatever path, or is what the run reads.
 
     inputs: files by what they are, for the message; None and what is no file are passed over.
     """
     read = {_identity(path): f"{what} {os.fspath(path)}" for what, path in inputs.items() if path is not None}
     written: dict[tuple[int, int] | str, str] = {}
     for path in paths:
-        check(path)
         place = _identity(path)
         if place in read or place in written:
             other = read.get(place) or f"output {written[place]}"

@@ -34,7 +34,7 @@ def write_mp4(
 
     Frame m is shown from m / fps on, and the sound starts with frame 0: picture and sound are in step. `renderer`
     replaces the standard portrait. OutputError for an animation without frames, and as in `write`. Memory grows by the
-    table of contents alone: about 10 MB an hour.
+    table of contents alone: about 12 MB an hour.
     """
 
     def open_writer(temporary: Path, clip: Clip) -> FrameWriter:
