@@ -150,7 +150,7 @@ def test_a_change_in_the_past(package, sound):
     voice.step(sound(1.0))
     refused("CONDITION", "already computed", voice.api.call, "set_emotion", voice.handle, b"sad", 0.1)
     voice.api.call("set_emotion", voice.handle, b"sad", -1.0)
-    refused("CONDITION", "no number", voice.api.call, "set_emotion", voice.handle, b"sad", float("nan"))
+    refused("CONDITION", "seconds of audio time", voice.api.call, "set_emotion", voice.handle, b"sad", float("nan"))
     refused("CONDITION", "one of", voice.api.call, "set_condition", voice.handle, b"mood", None, 0, -1.0)
 
 
