@@ -70,7 +70,5 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t mos
         mutate_bytes(zip);
     }
     if (random() % 2) repair(zip);
-    const size_t made = std::min(zip.size(), most);
-    std::memcpy(data, zip.data(), made);
-    return made;
+    return give(zip, data, most);
 }

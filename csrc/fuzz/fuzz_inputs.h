@@ -137,6 +137,13 @@ inline emoface_package* open_package(const Input& bytes) {
     return package;
 }
 
+// A mutator's result, cut where there is no room.
+inline size_t give(const Input& made, uint8_t* out, size_t most) {
+    const size_t size = std::min(made.size(), most);
+    std::copy_n(made.begin(), size, out);
+    return size;
+}
+
 // Parts of an input: a length of 4 bytes before each, which may promise more than there is.
 inline std::vector<Input> parts_of(const uint8_t* data, size_t size) {
     std::vector<Input> parts;
@@ -155,9 +162,7 @@ inline size_t join_parts(const std::vector<Input>& parts, uint8_t* out, size_t m
         put(joined, part.size(), 4);
         joined.insert(joined.end(), part.begin(), part.end());
     }
-    const size_t size = std::min(joined.size(), most);
-    std::memcpy(out, joined.data(), size);
-    return size;
+    return give(joined, out, most);
 }
 
 inline void mutate_bytes(Input& data, size_t more = 256) {

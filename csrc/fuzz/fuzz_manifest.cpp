@@ -43,7 +43,5 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t mos
     Random random(seed);
     Input text(data, data + size);
     mutate_json(text, random);
-    const size_t made = std::min(text.size(), most);
-    std::memcpy(data, text.data(), made);
-    return made;
+    return give(text, data, most);
 }

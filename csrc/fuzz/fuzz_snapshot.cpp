@@ -68,7 +68,5 @@ extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t mos
     set(whole, 12, text.size(), 4);
     whole.insert(whole.end(), text.begin(), text.end());
     whole.insert(whole.end(), body.begin(), body.end());
-    const size_t made = std::min(whole.size(), most);
-    std::memcpy(data, whole.data(), made);
-    return made;
+    return give(whole, data, most);
 }

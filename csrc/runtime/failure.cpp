@@ -18,7 +18,7 @@ public:
         // Never end within a UTF-8 sequence.
         if (kept < text.size())
             while (kept > 0 && (static_cast<unsigned char>(text[kept]) & 0xC0) == 0x80) --kept;
-        std::memmove(bytes_ + length_, text.data(), kept);
+        if (kept > 0) std::memmove(bytes_ + length_, text.data(), kept);  // no text may be no pointer
         bytes_[length_ += kept] = 0;
     }
     const char* c_str() const noexcept { return bytes_; }
