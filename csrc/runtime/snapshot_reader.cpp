@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "audio_input.h"
 #include "failure.h"
 #include "sha256.h"
 #include "snapshot_format.h"
@@ -19,6 +20,7 @@ constexpr int64_t kMostValues = int64_t(1) << 40;
 constexpr size_t kMostAxes = 8;
 constexpr int kDeepest = 16;
 constexpr int64_t kMostChannels = 64;
+constexpr double kLoudestMean = kLoudest * 1.0001;  // of channels: they are averaged in float
 const char* const kTaken = "Take the snapshot again with emoface_snapshot(), or start over with emoface_reset().";
 const char* const kSameOptions = "Restore it into an animator made with the same package and options.";
 const char* const kKeys[] = {"identity", "fed", "blocks", "frames", "resampler", "offset", "tracks", "conditions", "ended", "channels"};
@@ -259,7 +261,8 @@ private:
         if (blocks_ > 0 && due(blocks_ - 1) > fed_) fits = fits && ended && clock_.frames_after_blocks(blocks_ - 1) < most;
         if (!fits) refuse_field("fed", std::to_string(fed_), "samples for " + std::to_string(blocks_) + " blocks");
         const int64_t received = ended ? std::max(fed_, resampler_.needed(produced_)) : fed_;
-        part("pending", "float32", {received - base_});
+        for (const float sample : part("pending", "float32", {received - base_}).floats())
+            if (std::fabs(double(sample)) > kLoudestMean) refuse_field("pending", "samples beyond +-16", "audio that was let in");
         part("overlap", "float32", {blocks_ > 0 ? clock_.overlap : 0});
     }
     void check_offset() {

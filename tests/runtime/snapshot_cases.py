@@ -409,9 +409,11 @@ CASES: list[Case] = [
     ),
     *(
         Case(f"{value} in {name}", array(name, spoiled(value)), None)
-        for name in ("pending", "track.content.content", "condition.3", "state.content.ring", "state.mood.count")
+        for name in ("overlap", "track.content.content", "condition.3", "state.content.ring", "state.mood.count")
         for value in (3e38, -3e38, 1e-45)
     ),
+    *(Case(f"{value} in pending", array("pending", spoiled(value)), None) for value in (16, -16, 1e-45)),
+    *(Case(f"{value} in pending", array("pending", spoiled(value)), "pending") for value in (16.01, -16.01, 3e38)),
     # Blendshape weights and smoothing
     Case("a stream without weights and smoothing", lambda d: [d.remove(n) for n in RIG], "rig.held", SHAPED),
     *(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from emoface.audio import chunk
 from emoface.audio.offset import LARGEST_COUNT, LOUDEST
 from emoface.manifest import concrete_shape
 from emoface.stream.snapshot import Arrays, integer, refused, require_array, shown
@@ -26,6 +27,7 @@ LONGEST_TAIL_S = 60.0
 # Years of audio; beyond, products of counters could leave 64 bits where C++ computes them.
 _MOST, _MOST_BLOCKS = 1 << 42, 1 << 32
 _MOST_CHANNELS = 64
+_LOUDEST_MEAN = chunk.LOUDEST * 1.0001  # of channels: they are averaged in float32
 _RIG = "rig."
 _SAME_OPTIONS = "Restore it into an animator made with the same package and options."
 
@@ -139,7 +141,9 @@ def _check_counters(driver: Driver, header: Mapping[str, Any], arrays: Arrays) -
     if not fits:
         raise refused("fed", str(fed), f"samples for {blocks} blocks")
     received = max(fed, resampler.needed(produced)) if ended else fed
-    require_array(arrays, "pending", np.float32, (received - base,))
+    pending = require_array(arrays, "pending", np.float32, (received - base,))
+    if len(pending) and float(np.abs(pending).max()) > _LOUDEST_MEAN:
+        raise refused("pending", f"samples beyond +-{chunk.LOUDEST:g}", "audio that was let in")
     require_array(arrays, "overlap", np.float32, (clock.overlap if blocks else 0,))
     return blocks
 
