@@ -216,9 +216,9 @@ def Unfold(x, kernel: int, stride: int):  # type: ignore[no-untyped-def]
     steps = op.Add(op.Div(op.Sub(length, window), apart), single)
     begin = op.Mul(op.Range(nought, steps, single), apart)
     rows = op.Add(op.Unsqueeze(begin, one), op.Unsqueeze(op.Range(nought, window, single), zero))
-    return op.Reshape(
-        op.Gather(x, rows, axis=1), op.Concat(op.Shape(x, start=0, end=1), op.Reshape(steps, one), minus, axis=0)
-    )
+    # The width is said and the number of windows left open: whole clips have any number, which no bound can divide by.
+    width = op.Mul(op.Shape(x, start=2, end=3), op.Reshape(window, one))
+    return op.Reshape(op.Gather(x, rows, axis=1), op.Concat(op.Shape(x, start=0, end=1), minus, width, axis=0))
 
 
 @script(_EMOFACE, default_opset=op)
