@@ -13,14 +13,18 @@ import struct
 import sys
 import warnings
 import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from onnx import helper, numpy_helper
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT / "tests" / name) for name in ("sdk", "runtime", "format")]
 
+import graph_building  # noqa: E402
 import graph_cases  # noqa: E402  (the tests' tables and their handmade package)
 import handmade  # noqa: E402
 import package_changes  # noqa: E402
@@ -28,6 +32,7 @@ import snapshot_cases  # noqa: E402
 from snapshot_drafts import Draft  # noqa: E402
 
 from emoface import Package  # noqa: E402
+from emoface.graphs.operators import OPERATORS  # noqa: E402
 from emoface.rig import RigControls  # noqa: E402
 
 TARGETS = ("archive", "manifest", "arrays", "graph", "snapshot", "step")
@@ -104,6 +109,29 @@ def add_graphs(files: dict[str, bytes], corpus: Corpus) -> None:
         corpus.add(bytes([index]) + files[name])
     for case in graph_cases.CASES:
         corpus.add(bytes([graphs.index("mix.onnx")]) + case.build())
+    for build in operator_graphs():
+        corpus.add(bytes([graphs.index("mix.onnx")]) + build())
+
+
+def operator_graphs() -> Iterator[Callable[[], bytes]]:
+    """An operator of every rule, over inputs and attributes of several kinds: many fit, others nearly."""
+    ints = {"one": (1,), "two": (2,), "minus": (-1,), "three": (1, 2, 3), "places": (0, 2, 1, 0)}
+    constants = [graph_building.ints(name, *values) for name, values in ints.items()]
+    constants += [graph_building.scalar("single", 2)]
+    floats = {"square": (6, 6), "taps": (6, 1, 3), "row": (6,), "image": (1, 6, 4, 5)}
+    values = {name: np.full(shape, 0.5, np.float32) for name, shape in floats.items()}
+    constants += [numpy_helper.from_array(value, name) for name, value in values.items()]
+    inputs = ("content", "content content", "content one", "content single", "content square", "content square row")
+    inputs += ("content one two", "content one two two", "content row row row row", "three", "one three", "single")
+    inputs += ("single single single", "image", "image taps row", "content places", "content three", "taps one minus")
+    attributes: tuple[dict[str, Any], ...] = ({}, {"axis": 1}, {"axis": -1, "keepdims": 0}, {"perm": [0, 2, 1]})
+    attributes += ({"kernel_shape": [2, 2], "strides": [1, 2]}, {"to": 7}, {"axes": [1]}, {"start": 1, "end": 2})
+    of_rule = {rule: operator for operator, rule in reversed(OPERATORS.items())}
+    for domain, name in of_rule.values():
+        for text in inputs:
+            for given in attributes:
+                node = helper.make_node(name, text.split(), ["made"], domain=domain, **given)
+                yield graph_building.graph(node, constants=constants, domains=[domain] if domain else [])
 
 
 def add_snapshots(package: Package, corpus: Corpus) -> None:
