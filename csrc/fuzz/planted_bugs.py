@@ -25,7 +25,9 @@ PLANTED = {
         "arrays.cpp", "length > kMostHeader || length > file.size() - start)", "length > kMostHeader)"
     ),
     "graph": PlantedBug("graph_wire.cpp", "if (length > end - position)", "if (false)"),
-    "snapshot": PlantedBug("snapshot_reader.cpp", "if (part.size > size_t(end - begin))", "if (false)"),
+    "snapshot": PlantedBug(
+        "snapshot_reader.cpp", "if (part.dtype != dtype || part.shape != shape) {", "if (part.dtype != dtype) {"
+    ),
     "step": PlantedBug(
         "c_api_animator.cpp",
         "if (too_small(out, capacity, stream.driver().frames_of_feed(count), written)) return",
