@@ -46,7 +46,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     emoface_package_get_info(package, &info);
     Taken input(data, size);
     emoface_animator_config config{};
-    config.struct_size = sizeof config;
+    require(emoface_animator_config_init(&config, sizeof config) == EMOFACE_OK);
     const uint8_t kind = input.take<uint8_t>();
     const int32_t rates[] = {0, 8000, 16000, 44100, 48000, 22050, 11025, 32000};
     config.sample_rate = kind & 128 ? int32_t(input.take<uint32_t>() % 400000) : rates[kind & 7];
@@ -68,7 +68,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         controls.sync_offset = input.take<int8_t>() / 100.0;
         config.controls = &controls;
     }
-    if (options & 8) config.emotion = "sad";
+    if (options & 8) config.emotion = options & 4 ? "no emotion" : "sad";
+    if (options & 4) config.precision = options & 2 ? "fp32" : "int8";
     if (options & 16) {
         config.conditions = &given;
         config.condition_count = 1;
@@ -86,6 +87,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         require(animator == nullptr);
         return 0;
     }
+    emoface_animator_info about{};
+    about.struct_size = sizeof about;
+    require(emoface_animator_get_info(animator, &about) == EMOFACE_OK);
     const size_t bytes[] = {4, 8, 2, 4, 1};
     const size_t frame = bytes[config.sample_format] * size_t(std::max(1, config.channels));
     std::vector<float> vertices;
@@ -123,7 +127,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         } else if (what < 180) {
             // Negative ones are refused; long ones only take long.
             const double tail = double(input.take<int16_t>() % 2000) / 1000;
-            emoface_flush(animator, tail, nullptr, 0, nullptr);
+            int64_t due = 0;
+            emoface_flush_frames(animator, tail, &due);
+            require(emoface_flush(animator, tail, nullptr, 0, nullptr) != EMOFACE_ERROR_INTERNAL);
         } else if (what < 190) {
             emoface_reset(animator);
         } else if (what < 220) {
@@ -138,7 +144,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             emoface_snapshot(animator, snapshot.data(), written, &written);
         } else if (what < 239) {
             const uint16_t count = input.take<uint16_t>();
-            const std::vector<float> speech(count, 0.1f);
+            std::vector<float> speech(count);
+            uint32_t noise = what;
+            for (float& sample : speech) sample = float(int32_t(noise = 1664525 * noise + 1013904223)) * 0x1p-33f;
             emoface_calibration result{};
             result.struct_size = sizeof result;
             std::vector<float> mean(64);

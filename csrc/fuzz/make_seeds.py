@@ -164,7 +164,7 @@ def add_steps(corpus: Corpus) -> None:
         samples = (0.1 * random.standard_normal(1000 * width // 4)).astype(np.float32).tobytes()
         calls = [struct.pack("<BH", 1, 1000) + samples, struct.pack("<BBh", 201, 1, 50), b"\xe0"]
         calls += [struct.pack("<Bh", 161, 500), b"\xf0", struct.pack("<BH", 236, 60000), struct.pack("<BH", 241, 3)]
-        for options in (0, 1, 255):
+        for options in (0, 1, 2, 4, 6, 8, 12, 16, 20, 35, 99, 128, 255):
             head = bytes([kind]) + (b"" if kind & 8 else b"\1") + bytes([1, 2, options])
             corpus.add(head + b"".join(calls))
             for call in calls:
