@@ -220,5 +220,6 @@ def cpu_session(model: onnx.ModelProto | bytes, threads: int = 1):  # type: igno
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    options.add_session_config_entry("session.x64quantprecision", "1")  # no saturation without VNNI
     data = model if isinstance(model, bytes) else model.SerializeToString()
     return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])

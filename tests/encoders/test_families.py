@@ -5,12 +5,19 @@ import dataclasses
 import pytest
 import torch
 
+from emoface_training.config import EncoderConfig
 from emoface_training.encoders.pretrained import calibrated, load_pretrained
 from emoface_training.nn.attention import relative_bias
-from emoface_training.nn.windowed import make_encoder, windowed
+from emoface_training.nn.windowed import make_encoder
 
 BAND = {"left": 9, "right": (1, 0, 2), "position_right": 2}
 VARIANTS = [("layer", True), ("layer", False), ("group", False), ("group", True)]
+
+
+def windowed(config: EncoderConfig, window: int, right: int, block: int) -> EncoderConfig:
+    """The same encoder in windowed mode."""
+    unlimited = {"left": None, "right": None, "position_right": None}
+    return dataclasses.replace(config, **unlimited, window=window, window_right=right, window_block=block)
 
 
 @pytest.mark.parametrize("family", ["wav2vec2", "hubert", "wavlm"])
