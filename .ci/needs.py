@@ -104,7 +104,8 @@ NEEDS = (
          present=lambda: any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))),
     Need("gltf-validator", "checking glTF files", TESTS, npm=("gltf-validator",), into=MEDIA, size="3 MB",
          present=_npm(MEDIA, "gltf-validator")),
-    Need("three", "opening glTF files with three.js", TESTS, npm=("gltf-validator", "three", "playwright-core"),
+    # Newer releases of playwright-core want a newer Node.js than Debian 12 has.
+    Need("three", "opening glTF files with three.js", TESTS, npm=("gltf-validator", "three", "playwright-core@1.52.0"),
          into=RIG, size="45 MB", present=_npm(RIG, "gltf-validator", "three", "playwright-core")),
     Need("cmake", "the C++ runtime by itself", ENGINES, apt=("cmake", "pkg-config"), commands=("cmake", "pkg-config")),
     Need("windows", "the Windows library", ENGINES,

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 ENGINES = ("tensorrt", "windows")
 """Folders of tests whose tools `make test-engines` sets up."""
+
+
+def pytest_configure() -> None:
+    """A run in the background inherits that Ctrl-C and hang-ups are ignored; tests send both."""
+    for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -49,6 +49,11 @@ def run_process(command: Callable[[], int]) -> int:
     except KeyboardInterrupt:
         say("emoface: interrupted")
         return 128 + signal.SIGINT
+    finally:
+        try:
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            _give_up(2)  # a full one would turn the exit code into the interpreter's 120
 
 
 def say(text: str) -> None:
@@ -62,7 +67,7 @@ def _guarded(command: Callable[[], int]) -> int:
     try:
         return command()
     except BrokenPipeError:
-        _give_up_stdout()
+        _give_up(1)
         return BROKEN_PIPE
     except SystemExit as stop:  # argparse: help, version, wrong usage
         code = stop.code if isinstance(stop.code, int) else 2
@@ -76,7 +81,7 @@ def _flushed(code: int) -> int:
     except BrokenPipeError:
         raise
     except (OSError, ValueError) as error:
-        _give_up_stdout()
+        _give_up(1)
         say(f"emoface: error: {_stdout_error(error)}")
         return code or OutputError.exit_code
     return code
@@ -90,13 +95,13 @@ def _stdout_error(error: OSError | ValueError) -> OutputError:
     )
 
 
-def _give_up_stdout() -> None:
-    """Keep the interpreter from failing on what stdout still holds when it ends."""
+def _give_up(number: int) -> None:
+    """Keep the interpreter from failing on what stdout (1) or stderr (2) still holds when it ends."""
     with suppress(OSError, ValueError):
         null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, 1)
+        os.dup2(null, number)
         os.close(null)
-    if isinstance(sys.stdout, _Closed):
+    if number == 1 and isinstance(sys.stdout, _Closed):
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 -- as long as the process
 
 
