@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -87,6 +88,10 @@ class NpzWriter(FrameWriter):
         """Release the file and the spools."""
         for spool in self._spools.values():
             spool.close()
+        # Closed while its file is open: collected later, an entry that was left in the middle would fail aloud.
+        if self._entry is not None:
+            with suppress(OSError, ValueError, RuntimeError):
+                self._entry.close()
         # An archive that was left in the middle of an entry cannot be closed; nobody will read it.
         self._archive.fp = None
         self._file.close()
