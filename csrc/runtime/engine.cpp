@@ -43,54 +43,6 @@ size_t bytes_of(const TensorSpec& spec, int64_t n) {
     return bytes;
 }
 
-struct GraphTensor {
-    std::string name;
-    const TensorSpec* spec;
-};
-
-std::vector<GraphTensor> graph_inputs(const StageSpec& stage) {
-    std::vector<GraphTensor> tensors;
-    for (const TensorSpec& spec : stage.inputs) tensors.push_back({spec.name, &spec});
-    for (const TensorSpec& spec : stage.state) tensors.push_back({"state." + spec.name, &spec});
-    return tensors;
-}
-
-std::vector<GraphTensor> graph_outputs(const StageSpec& stage) {
-    std::vector<GraphTensor> tensors;
-    for (const TensorSpec& spec : stage.outputs) tensors.push_back({spec.name, &spec});
-    for (const TensorSpec& spec : stage.state) tensors.push_back({"new_state." + spec.name, &spec});
-    return tensors;
-}
-
-// Compare a graph's inputs or outputs with the manifest, fixed extents included.
-void check_signature(const std::string& file, const char* kind, const std::vector<GraphTensor>& wanted,
-                     Ort::Session& session, bool inputs) {
-    Ort::AllocatorWithDefaultOptions allocator;
-    const size_t count = inputs ? session.GetInputCount() : session.GetOutputCount();
-    if (count != wanted.size())
-        manifest_fault(file, kind, std::to_string(count) + " tensors", std::to_string(wanted.size()) + " tensors");
-    for (const GraphTensor& tensor : wanted) {
-        bool found = false;
-        for (size_t i = 0; i < count && !found; ++i) {
-            const auto name = inputs ? session.GetInputNameAllocated(i, allocator) : session.GetOutputNameAllocated(i, allocator);
-            if (tensor.name != name.get()) continue;
-            found = true;
-            const Ort::TypeInfo type = inputs ? session.GetInputTypeInfo(i) : session.GetOutputTypeInfo(i);
-            const std::string field = std::string(kind) + "." + tensor.name;
-            if (type.GetONNXType() != ONNX_TYPE_TENSOR) manifest_fault(file, field, "no tensor", "a tensor");
-            const auto info = type.GetTensorTypeAndShapeInfo();
-            const std::vector<int64_t> shape = info.GetShape();
-            bool fits = info.GetElementType() == onnx_type(tensor.spec->dtype) && shape.size() == tensor.spec->shape.size();
-            for (size_t axis = 0; fits && axis < shape.size(); ++axis)
-                fits = shape[axis] < 0 || !tensor.spec->shape[axis].fixed() || shape[axis] == tensor.spec->shape[axis].at(0);
-            if (!fits)
-                manifest_fault(file, field, "another shape or type",
-                               text_of(tensor.spec->shape) + " " + dtype_name(tensor.spec->dtype));
-        }
-        if (!found) manifest_fault(file, std::string(kind) + "." + tensor.name, "nothing", "a tensor of this name");
-    }
-}
-
 std::string kernel_path() { return own_folder() + kKernelLibraryName; }
 
 bool has_kernels() {
@@ -138,8 +90,6 @@ Engine::Engine(const Package& package, const std::string& backend, const std::st
         const Bytes& file = package.file(name);
         sessions_.push_back(with_onnxruntime(name, "a graph that this ONNX Runtime loads", "Use a newer ONNX Runtime, or export the package again.", [&] {
             auto session = std::make_unique<Ort::Session>(env, file.data(), file.size(), options);
-            check_signature(name, "inputs", graph_inputs(stage), *session, true);
-            check_signature(name, "outputs", graph_outputs(stage), *session, false);
             in_place_.push_back(backend == "ort-cpu-native" ? states_in_place(*session) : std::vector<std::string>());
             return session;
         }));

@@ -36,7 +36,7 @@ def test_features_are_the_encoders_and_are_kept(tmp_path: Path, monkeypatch: pyt
     for index in (0, len(store.clips) - 1):
         clip = store.clips[index]
         with torch.no_grad():
-            streams = model.encode_streams(torch.from_numpy(clip.waveform())[None], [len(clip.audio)])
+            streams = model.encode_streams(torch.from_numpy(clip.heard())[None], [len(clip.audio)])
         for name in ("content", "emotion"):
             assert kept.clip(index)[name].shape == (clip.frames, 32)
             torch.testing.assert_close(kept.clip(index)[name].float(), streams[name][0], rtol=1e-3, atol=1e-3)

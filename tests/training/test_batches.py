@@ -7,6 +7,7 @@ import pytest
 import torch
 from synthetic_corpus import ToneCorpus
 
+from emoface_training.clips import crops
 from emoface_training.clips.conditions import conditions
 from emoface_training.clips.crops import EDGE_FRAMES, CropBatch, crop_batch, grid_step
 from emoface_training.clips.phoneme_labels import IGNORED, phoneme_frames
@@ -35,6 +36,30 @@ def ramp_clip(frames: int) -> StoredClip:
     return StoredClip(audio, parameters.astype(np.float16), [("M", 0.0, 1.0)], 1, 1, "a", 0, -1)
 
 
+@pytest.fixture
+def ramps_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ramp is little but an offset: what tells its time stays in."""
+    monkeypatch.setattr(crops, "heard", lambda waveform: waveform)
+
+
+def test_crops_have_no_offset_as_behind_the_front_end() -> None:
+    """Equal to a few units of the int16 that clips are kept in, whatever the recording's offset was."""
+    time = np.arange(32000) / 16000
+    tone = np.round(8000 * np.sin(2 * np.pi * 220 * time) * np.sin(np.pi * time)).astype(np.int16)
+    clip = dataclasses.replace(ramp_clip(60), audio=tone)
+    batches = [
+        crop_batch(
+            ClipStore([dataclasses.replace(clip, audio=clip.audio + np.int16(offset))], 30, 2),
+            step_generator(0, "x", 3),
+            plain(4, speed_change=0.2, speed_change_probability=0.5),
+        )
+        for offset in (0, 1638)
+    ]
+    torch.testing.assert_close(batches[0].audio, batches[1].audio, rtol=0, atol=2e-5)
+    assert batches[0].audio.abs().max() > 0.2
+
+
+@pytest.mark.usefixtures("ramps_heard")
 @pytest.mark.parametrize("speed", [0.0, 0.2])
 def test_audio_and_parameters_stay_aligned(speed: float) -> None:
     store = ClipStore([ramp_clip(150)], 30, 2)
@@ -49,6 +74,7 @@ def test_audio_and_parameters_stay_aligned(speed: float) -> None:
             assert scored.sum() > 15 and torch.allclose(heard[scored], shown[scored], atol=1.5e-3)
 
 
+@pytest.mark.usefixtures("ramps_heard")
 def test_cut_edges_are_not_scored_and_clip_ends_are() -> None:
     store = ClipStore([ramp_clip(150)], 30, 2)
     batch = crop_batch(store, step_generator(0, "x", 1), plain(16))

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from emoface_training.clips.store import ClipStore
+from emoface_training.clips.store import ClipStore, heard_batch
 from emoface_training.nn.talking_model import TalkingModel
 
 BATCH = 8
@@ -54,10 +54,10 @@ def encoder_hash(model: TalkingModel) -> str:
 
 
 def audio_hash(store: ClipStore) -> str:
-    """SHA-256 of a split's sound, clip by clip."""
+    """SHA-256 of a split's sound as models hear it, clip by clip."""
     digest = hashlib.sha256(str(store.fps).encode())
     for clip in store.clips:
-        digest.update(str(clip.frames).encode() + clip.audio.tobytes())
+        digest.update(str(clip.frames).encode() + clip.heard().tobytes())
     return digest.hexdigest()
 
 
@@ -74,10 +74,7 @@ def _write(model: TalkingModel, store: ClipStore, path: Path, progress: Callable
     model.eval()
     for batch in progress(batches):
         clips = [store.clips[i] for i in batch]
-        audio = torch.zeros(len(clips), max(len(clip.audio) for clip in clips))
-        for row, clip in enumerate(clips):
-            audio[row, : len(clip.audio)] = torch.from_numpy(clip.waveform())
-        streams = model.encode_streams(audio.to(device), [len(clip.audio) for clip in clips])
+        streams = model.encode_streams(heard_batch(clips).to(device), [len(clip.audio) for clip in clips])
         for row, index in enumerate(batch):
             frames = clips[row].frames
             place = slice(int(ends[index]) - frames, int(ends[index]))

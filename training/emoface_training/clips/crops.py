@@ -13,7 +13,7 @@ from torch import Tensor
 from emoface_training.clips.conditions import Conditions, conditions
 from emoface_training.clips.phoneme_labels import IGNORED, phoneme_frames
 from emoface_training.clips.recording_conditions import RecordingConditions
-from emoface_training.clips.store import ClipStore, StoredClip
+from emoface_training.clips.store import ClipStore, StoredClip, heard
 from emoface_training.nn.interpolation import FEATURE_RATE
 from emoface_training.options import StageAOptions
 from emoface_training.vocabulary import SAMPLE_RATE
@@ -96,7 +96,7 @@ def crop_batch(
     speeds = np.exp(generator.uniform(-o.speed_change, o.speed_change, size))
     speeds = np.where(generator.random(size) < o.speed_change_probability, speeds, 1.0)
     recordings = generator.integers(0, 2**63, size)
-    heard = set(range(size)) if rows is None else {*rows, *(neutral[row] for row in rows)}
+    wanted = set(range(size)) if rows is None else {*rows, *(neutral[row] for row in rows)}
     for row, clip in enumerate(chosen):
         leader = row if neutral[row] < 0 else neutral[row]
         speed = float(speeds[leader])
@@ -106,7 +106,7 @@ def crop_batch(
             step = grid_step(fps)
             start = int(generator.integers(0, (clip.frames - int(frames * speed)) // step + 1)) * step
         length = min(frames, int((clip.frames - 1 - start) / speed) + 1)
-        if row in heard:
+        if row in wanted:
             cut = _cut_audio(clip, start * SAMPLE_RATE // fps, samples, speed)
             audio[row] = recording.apply(cut, np.random.default_rng(recordings[leader]))
         position = start + speed * np.arange(length)
@@ -127,7 +127,7 @@ def crop_batch(
 
 
 def _cut_audio(clip: StoredClip, start: int, samples: int, speed: float) -> np.ndarray:
-    """`samples` samples from `start` at `speed`, zeros after the end, float32."""
+    """`samples` samples from `start` at `speed` without their offset, zeros after the end, float32."""
     if speed == 1.0:
         piece = clip.audio[start : start + samples].astype(np.float32)
     else:
@@ -135,7 +135,7 @@ def _cut_audio(clip: StoredClip, start: int, samples: int, speed: float) -> np.n
         count = min(samples, int(max(0, len(source) - 1) / speed) + 1)
         piece = np.interp(np.arange(count) * speed, np.arange(len(source)), source).astype(np.float32)
     out = np.zeros(samples, np.float32)
-    out[: len(piece)] = piece / 32768.0
+    out[: len(piece)] = heard(piece / 32768.0)
     return out
 
 

@@ -7,14 +7,17 @@ Audio is kept as int16 and rig parameters as float16: three hours take 0.4 GB.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
+from emoface.audio.offset import without_offset
 from emoface_training.data.sample import ClipReference, VertexMotion
 from emoface_training.data.synthetic.phonemes import SIL
 from emoface_training.errors import EmptySplitError
+from emoface_training.nn.wav2vec2 import HOP, OVERLAP
 from emoface_training.vocabulary import NEUTRAL
 
 
@@ -48,6 +51,23 @@ class StoredClip:
     def waveform(self) -> np.ndarray:
         """float32 [N] in -1..1."""
         return self.audio.astype(np.float32) / 32768.0
+
+    def heard(self) -> np.ndarray:
+        """float32 [N]: the waveform as a model hears it, in training as behind the front end of the runtime."""
+        return heard(self.waveform())
+
+
+def heard(waveform: np.ndarray) -> np.ndarray:
+    """float32 [N] at the model's rate without a constant offset, as the runtime's front end passes it on."""
+    return without_offset(np.ascontiguousarray(waveform, np.float32), HOP, OVERLAP)
+
+
+def heard_batch(clips: Sequence[StoredClip], samples: int | None = None) -> torch.Tensor:
+    """What a model hears of whole clips, float32 [B, samples] (default: of the longest), zeros behind each one."""
+    audio = torch.zeros(len(clips), samples or max(len(clip.audio) for clip in clips))
+    for row, clip in enumerate(clips):
+        audio[row, : len(clip.audio)] = torch.from_numpy(clip.heard())
+    return audio
 
 
 @dataclass

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from emoface_training.clips.store import heard
 from emoface_training.errors import SpeechError
 from emoface_training.vocabulary import SAMPLE_RATE
 
@@ -17,7 +18,7 @@ _HELD_OUT_EVERY = 10
 
 @dataclass(frozen=True)
 class SpeechClips:
-    """Mono clips float32 [N] at 16 kHz, of at least half a second each."""
+    """Mono clips float32 [N] at 16 kHz as a model hears them, of at least half a second each."""
 
     train: list[np.ndarray]
     held_out: list[np.ndarray]
@@ -48,10 +49,12 @@ def load_speech(source: Path) -> SpeechClips:
     source = Path(source)
     if (source / DESCRIPTION).is_file():
         corpus = Corpus.open(source)
-        train, held_out = ([ref.load().audio for ref in corpus.clips(split)] for split in ("train", "validation"))
+        train, held_out = (
+            [heard(ref.load().audio) for ref in corpus.clips(split)] for split in ("train", "validation")
+        )
     else:
         files = sorted(f for f in source.rglob("*") if f.suffix.lower() in SUFFIXES) if source.is_dir() else []
-        clips = [read_clip(file) for file in files]
+        clips = [heard(read_clip(file)) for file in files]
         held_out, train = clips[::_HELD_OUT_EVERY], [c for i, c in enumerate(clips) if i % _HELD_OUT_EVERY]
     train, held_out = ([clip for clip in part if len(clip) >= _SHORTEST] for part in (train, held_out))
     if not train or not held_out:

@@ -23,10 +23,9 @@ import torch
 
 from emoface.stream.calibrate import LEAST_SPEECH_S, LONGEST_S, speech
 from emoface.timing import Clock
-from emoface_training.clips.store import StoredClip
+from emoface_training.clips.store import StoredClip, heard
 from emoface_training.errors import OptionsError
 from emoface_training.evaluation.measured_models import EvaluatedModel
-from emoface_training.models.rollout import without_offset
 from emoface_training.nn.interpolation import FEATURE_RATE
 from emoface_training.nn.wav2vec2 import HOP, OVERLAP
 from emoface_training.vocabulary import EMOTIONS, NEUTRAL, SAMPLE_RATE
@@ -83,7 +82,7 @@ class CheckpointListener:
     @torch.no_grad()
     def _features(self, sound: np.ndarray) -> torch.Tensor:
         """Emotion features [N // 320, width] of float32 [N]."""
-        padded, _ = self.network.pad_audio(torch.from_numpy(without_offset(sound))[None])
+        padded, _ = self.network.pad_audio(torch.from_numpy(heard(sound))[None])
         return self.network.emotion_encoder.encoder.whole(padded)[0, : len(sound) // HOP]
 
 

@@ -9,11 +9,9 @@ from typing import Literal
 import numpy as np
 import torch
 
-from emoface.audio.offset import OffsetRemover
 from emoface_training.clips.conditions import conditions
-from emoface_training.clips.store import ClipStore, StoredClip
+from emoface_training.clips.store import ClipStore, StoredClip, heard_batch
 from emoface_training.nn.talking_model import TalkingModel
-from emoface_training.nn.wav2vec2 import HOP, OVERLAP
 from emoface_training.vocabulary import UNKNOWN_EMOTION
 
 BATCH = 8
@@ -25,11 +23,6 @@ class Rollout:
 
     emotion: Literal["given", "auto"] = "auto"
     style: Literal["own", "mean"] = "own"
-
-
-def without_offset(sound: np.ndarray) -> np.ndarray:
-    """float32 [N] at the model's rate as a package passes it on: a checkpoint hears what its package hears."""
-    return OffsetRemover(HOP, OVERLAP).remove(np.ascontiguousarray(sound, np.float32), 0, len(sound))
 
 
 @torch.no_grad()
@@ -49,15 +42,12 @@ def animate(
     for first in range(0, len(order), BATCH):
         indices = order[first : first + BATCH]
         some = [clips[i] for i in indices]
-        audio = torch.zeros(len(some), max(len(clip.audio) for clip in some))
-        for row, clip in enumerate(some):
-            audio[row, : len(clip.audio)] = torch.from_numpy(without_offset(clip.waveform()))
         given = conditions(store, some, style_dropped=2.0 if rollout.style == "mean" else 0.0)
         emotion_class = given.emotion_class
         if rollout.emotion == "auto":
             emotion_class = torch.zeros_like(emotion_class)
             emotion_class[:, UNKNOWN_EMOTION] = 1.0
-        streams = model.encode_streams(audio.to(device), [len(clip.audio) for clip in some])
+        streams = model.encode_streams(heard_batch(some).to(device), [len(clip.audio) for clip in some])
         if speaker_means is not None:
             streams = streams | {"emotion": streams["emotion"] - speaker_means[indices][:, None].to(device)}
         steered = {"style": given.style, "level": given.level, "emotion_class": emotion_class}

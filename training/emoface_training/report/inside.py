@@ -46,7 +46,7 @@ def look_inside(
     dropped = 2.0 if emotion == "auto" else 0.0
     given = conditions(ClipStore([clip], model.fps, len(model.styles)), [clip], emotion_dropped=dropped)
     mean = None if voice is None else torch.from_numpy(voice)[None]
-    content, feeling, _ = network.encode(torch.from_numpy(clip.waveform())[None], mean)
+    content, feeling, _ = network.encode(torch.from_numpy(clip.heard())[None], mean)
     content, feeling = content[:, : len(fused)], feeling[:, : len(fused)]
     weight = network.mesh_attention.whole(content, feeling)
     code = network.decoder.motion_code(torch.from_numpy(fused)[None])

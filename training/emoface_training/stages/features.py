@@ -80,7 +80,7 @@ class ClipFeatures:
         stored = [self.store.clips[i] for i in clips]
         audio = torch.zeros(len(stored), samples)
         for row, (index, clip) in enumerate(zip(clips, stored, strict=True)):
-            audio[row, : len(clip.audio)] = loaded[index] if index in loaded else torch.from_numpy(clip.waveform())
+            audio[row, : len(clip.audio)] = loaded[index] if index in loaded else torch.from_numpy(clip.heard())
         with encoder_precision(self.options, self.device):
             streams = self.model.encode_streams(audio.to(self.device), [len(clip.audio) for clip in stored])
         return [

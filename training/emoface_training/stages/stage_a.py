@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from emoface_training.clips.conditions import Conditions, conditions
 from emoface_training.clips.crops import CropBatch, crop_batch
 from emoface_training.clips.phoneme_labels import IGNORED, phoneme_frames
-from emoface_training.clips.store import ClipStore, StoredClip
+from emoface_training.clips.store import ClipStore, StoredClip, heard_batch
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS, SPEECH_PARAMETERS
 from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS, OPEN_VOWELS, PHONEMES
 from emoface_training.errors import OptionsError
@@ -254,11 +254,9 @@ def predicted_parameters(task: StageA, clips: list[StoredClip], given: Condition
     order = sorted(range(len(clips)), key=lambda i: clips[i].frames)
     for first in range(0, len(order), 8):
         rows = order[first : first + 8]
-        samples = max(len(clips[i].audio) for i in rows)
-        audio = torch.zeros(len(rows), samples)
-        mask = torch.zeros(len(rows), samples * task.model.config.fps // SAMPLE_RATE, dtype=torch.bool)
+        audio = heard_batch([clips[i] for i in rows])
+        mask = torch.zeros(len(rows), audio.shape[1] * task.model.config.fps // SAMPLE_RATE, dtype=torch.bool)
         for row, i in enumerate(rows):
-            audio[row, : len(clips[i].audio)] = torch.from_numpy(clips[i].waveform())
             mask[row, : clips[i].frames] = True
         padded, frames = task.model.pad_audio(audio.to(task.device))
         content, emotion, _ = task.features(padded, frames)

@@ -110,7 +110,7 @@ class StageBBatch:
             row: targets.window(draw.clips[row], draw.starts[row], draw.starts[row] + draw.frames[row]) for row in rows
         }
         wanted = draw.wanted(rows, store) if with_audio else []
-        audio = {i: torch.from_numpy(store.clips[i].waveform()) for i in wanted}
+        audio = {i: torch.from_numpy(store.clips[i].heard()) for i in wanted}
         # Of the whole batch, so that a row's features do not depend on how the rows are split
         samples = max(len(store.clips[i].audio) for i in draw.wanted(range(count), store))
         return cls(draw, rows, motion, audio, samples, mask, weights)
