@@ -69,7 +69,7 @@ public:
 double tolerance(const Manifest& manifest, const std::string& precision) {
     const auto found = manifest.tolerances.find(precision);
     const auto [relative, millimetres] = found == manifest.tolerances.end() ? std::pair(-1.0, -1.0) : found->second;
-    if (precision == "fp32") return relative >= 0 ? relative : kFp32Relative;
+    if (precision == "fp32") return relative >= 0 ? std::min(relative, kFp32Relative) : kFp32Relative;
     const double own = std::min(precision == "fp16" ? kFp16Relative : kInt8Relative,
                                 kReducedMillimetres / 1000.0 / manifest.motion_range_m);
     return millimetres >= 0 ? std::min(own, millimetres / 1000.0 / manifest.motion_range_m) : own;

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from emoface.animator import Animator
 from emoface.package import Package
-from emoface.verification import FP32_RELATIVE, Check, reduced_limit_mm, stated_limit_mm
+from emoface.verification import FP32_RELATIVE, Check, reduced_limit_mm, stated_limit_mm, stated_relative
 from emoface_export.errors import ExportError
 from emoface_export.reference import WholeClip, autoregressive, given_motion, whole_clip
 from emoface_export.signals import speech_like
@@ -119,8 +119,7 @@ def compare(
     by the largest error of an offset against fp32 PyTorch in mm, with the limit of `stated_limit_mm`.
     """
     streamed, chosen = stream(package, reference, backend, precision)
-    tolerances = package.manifest.verification.get("tolerances", {}).get(chosen, {})
-    exact = float(tolerances.get("relative", FP32_RELATIVE)) if chosen == "fp32" else None
+    exact = stated_relative(package.manifest) if chosen == "fp32" else None
     found = []
     for key, expected in {**reference.clip.features, **reference.clip.frames}.items():
         got = streamed[key][: len(expected)]

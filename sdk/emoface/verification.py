@@ -120,12 +120,11 @@ def _aligned(
 
 def _judge(package: Package, precision: str, key: str, difference: float, expected: Floats) -> Check:
     manifest = package.manifest
-    tolerances = manifest.verification.get("tolerances", {}).get(precision, {})
     final = key == manifest.outputs["offsets"]
     if precision == "fp32":
         scale = manifest.motion_range_m / manifest.unit_in_metres if final else float(np.abs(expected).max(initial=0.0))
-        limit = float(tolerances.get("relative", FP32_RELATIVE))
-        return Check(f"golden {key}", difference / scale if scale else difference, limit, "of its range")
+        relative = difference / scale if scale else difference
+        return Check(f"golden {key}", relative, stated_relative(manifest), "of its range")
     if not final:
         scale = float(np.abs(expected).max(initial=0.0))
         return Check(f"golden {key}", difference / scale if scale else difference, None, "of its range")
@@ -136,6 +135,12 @@ def _judge(package: Package, precision: str, key: str, difference: float, expect
 def reduced_limit_mm(motion_range_m: float, precision: str) -> float:
     """Largest error of an offset in mm that `precision` ("int8" or "fp16") may have."""
     return min(REDUCED_RELATIVE[precision] * motion_range_m * 1000, REDUCED_MM)
+
+
+def stated_relative(manifest: Manifest) -> float:
+    """The relative limit that a package states for fp32, where it is stricter than `FP32_RELATIVE`; else that."""
+    stated = manifest.verification.get("tolerances", {}).get("fp32", {}).get("relative", FP32_RELATIVE)
+    return min(FP32_RELATIVE, float(stated))
 
 
 def stated_limit_mm(manifest: Manifest, precision: str) -> float:

@@ -55,6 +55,22 @@ def test_golden_vectors_that_differ_do_not_pass(api, package_path, tmp_path):
     assert result.offsets_error > result.tolerance
 
 
+@pytest.mark.parametrize(("stated", "judged"), [(50.0, 1e-4), (1e-5, 1e-5)])
+def test_a_package_states_stricter_limits_and_no_looser_ones(api, package_path, tmp_path, stated, judged):
+    import handmade
+
+    from emoface import Package
+    from emoface.verification import stated_relative
+
+    with zipfile.ZipFile(package_path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    manifest = json.loads(files["manifest.json"])
+    manifest["verification"] = {"tolerances": {"fp32": {"relative": stated}}}
+    files["manifest.json"] = json.dumps(manifest).encode()
+    path = handmade.write_zip(tmp_path / "stated.emoface", files)
+    assert api.open(path).verify().tolerance == judged == stated_relative(Package.load(path).manifest)
+
+
 def golden_of(path) -> tuple[dict[str, bytes], dict[str, np.ndarray]]:
     """The package's files, and the arrays of its golden vectors."""
     with zipfile.ZipFile(path) as archive:
