@@ -79,8 +79,7 @@ def add_packages(files: dict[str, bytes], corpora: dict[str, Corpus], folder: Pa
     corpora["archive"].add((folder / "package.emoface").read_bytes())
     for table in sorted((ROOT / "tests" / "format").glob("format*.json")):
         content = json.loads(table.read_text(encoding="utf-8"))
-        with zipfile.ZipFile(ROOT / content["base"]) as archive:
-            base = {name: archive.read(name) for name in archive.namelist()}
+        base = package_changes.base_files(content["base"])
         for _, changes, *_ in content["cases"]:
             if "zip" not in package_changes.forms(changes):
                 continue

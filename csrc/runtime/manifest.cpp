@@ -46,7 +46,7 @@ public:
     void refuse_unknown() const {
         for (const auto& item : data_.items())
             if (known_.count(item.key()) == 0)
-                fault(field(shown_key(item.key())), "an unknown field", "only the fields of format 1");
+                fault(field(shown_key(item.key())), "an unknown field", "only the fields of the manifest's format");
     }
     std::string text(const std::string& key) {
         const Json& value = get(key, "text");
@@ -262,9 +262,9 @@ Manifest read_manifest(const uint8_t* text, size_t size) {
     Reader reader(data, "");
     Manifest manifest;
     manifest.format = reader.integer("format", 1);
-    if (manifest.format != 1)
-        fail(EMOFACE_ERROR_PACKAGE_FORMAT, "manifest.json: format = " + std::to_string(manifest.format), "format 1",
-             "Update the library, or export the package again in format 1.");
+    if (manifest.format > kNewestFormat)
+        fail(EMOFACE_ERROR_PACKAGE_FORMAT, "manifest.json: format = " + std::to_string(manifest.format), "format 1 or 2",
+             "Update the library, or export the package again in format 1 or 2.");
     manifest.name = reader.text("name");
     manifest.family = reader.text("family");
     manifest.licence = reader.text("licence");

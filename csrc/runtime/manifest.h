@@ -1,8 +1,9 @@
-// manifest.json of package format 1, checked whole. See docs/package-format.md.
+// manifest.json of package formats 1 and 2, checked whole. See docs/package-format.md.
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -12,6 +13,8 @@
 
 namespace emoface::runtime {
 
+// Format 2 is format 1 and more.
+constexpr int64_t kNewestFormat = 2;
 constexpr uint64_t kMostManifestBytes = uint64_t(4) << 20;
 constexpr uint64_t kMostFileBytes = uint64_t(4) << 30;
 
@@ -88,6 +91,8 @@ struct Manifest {
     int stage(std::string_view name) const;  // index or -1
     // Stage and output of "<stage>.<output>"; {-1, -1} where there is none.
     std::pair<int, int> source(const std::string& key) const;
+    // What a frame's output of a role is shaped like; nothing where the format does not know the role.
+    std::optional<std::vector<int64_t>> role_shape(std::string_view role) const;
 };
 
 // Read and check; Failure (PACKAGE_FORMAT or MANIFEST).

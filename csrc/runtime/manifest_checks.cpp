@@ -191,11 +191,9 @@ void check_stage(const Manifest& manifest, size_t index, double* state_values) {
 void check_outputs(const Manifest& manifest) {
     if (manifest.outputs.count("offsets") == 0) fault("outputs.offsets", "nothing", "<stage>.<output>");
     for (const auto& [role, key] : manifest.outputs) {
-        std::vector<int64_t> extents;
-        if (role == "emotion") extents.push_back(int64_t(manifest.emotions.size()));
-        else if (role == "emotion_weight") extents.push_back(manifest.vertices);
-        else if (role == "offsets") extents = std::vector<int64_t>{manifest.vertices, 3};
-        else fault("outputs." + shown_key(role), "an unknown output", "only offsets, emotion, emotion_weight");
+        const std::optional<std::vector<int64_t>> shape = manifest.role_shape(role);
+        if (!shape) fault("outputs." + shown_key(role), "an unknown output", "only the roles of the manifest's format");
+        const std::vector<int64_t>& extents = *shape;
         const auto [stage, index] = manifest.source(key);
         if (stage < 0) fault("outputs." + role, "'" + key + "'", "<stage>.<output> of a stage in the list");
         const TensorSpec& output = manifest.stages[size_t(stage)].outputs[size_t(index)];
@@ -308,6 +306,13 @@ std::pair<int, int> Manifest::source(const std::string& key) const {
     const int index = dot == std::string::npos ? -1 : stage(std::string_view(key).substr(0, dot));
     const int output = index < 0 ? -1 : stages[size_t(index)].output(std::string_view(key).substr(dot + 1));
     return output < 0 ? std::pair(-1, -1) : std::pair(index, output);
+}
+
+std::optional<std::vector<int64_t>> Manifest::role_shape(std::string_view role) const {
+    if (role == "offsets") return std::vector<int64_t>{vertices, 3};
+    if (role == "emotion") return std::vector<int64_t>{int64_t(emotions.size())};
+    if (role == "emotion_weight") return std::vector<int64_t>{vertices};
+    return std::nullopt;
 }
 
 bool plain_file_name(std::string_view name) {

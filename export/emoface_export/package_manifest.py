@@ -18,6 +18,7 @@ from emoface.manifest import (
     StageSpec,
     StateSpec,
     declared_latency_samples,
+    format_needed,
 )
 from emoface_export.errors import ExportError
 from emoface_export.face_file import FaceArrays
@@ -110,6 +111,7 @@ def package_manifest(
     streams = all(stage.cadence != "clip" for stage in stages)
     block, delay = streaming.block_features, streaming.delay_features
     return Manifest(
+        format=format_needed(outputs),
         name=facts.name,
         family=family,
         licence=facts.licence,

@@ -1,4 +1,4 @@
-"""The package manifest, format 1: what a runtime must know to run a package, and nothing about the model's family.
+"""The package manifest, formats 1 and 2: what a runtime must know to run a package, nothing about the model's family.
 
 A package is a folder or a zip with `manifest.json` at its root and flat files beside it. The manifest lists *stages*:
 pure step graphs with a cadence, named inputs bound to sources, and states. An ONNX graph has the inputs
@@ -28,8 +28,9 @@ from emoface.manifest_text import parse_manifest
 from emoface.timing import Clock, declared_latency_samples
 
 __all__ = [
-    "FORMAT",
+    "FORMATS",
     "MANIFEST_NAME",
+    "ROLES",
     "ConditionSpec",
     "FileEntry",
     "InputSpec",
@@ -38,9 +39,11 @@ __all__ = [
     "StageSpec",
     "StateSpec",
     "declared_latency_samples",
+    "format_needed",
 ]
 
-FORMAT = 1
+FORMATS = (1, 2)
+"""Formats that this SDK reads. Format 2 is format 1 and more: a package that needs none of it says 1."""
 MANIFEST_NAME = "manifest.json"
 MAX_FILE_BYTES = 4 << 30
 MAX_VERTICES = 1 << 20
@@ -56,8 +59,15 @@ LENGTHS = (1e-9, 1e9)
 CADENCES = ("clip", "block", "frames", "frame")
 PRECISIONS = ("fp32", "fp16", "int8")
 DTYPES = ("float32", "float16", "int64", "int32")
+ROLES: Mapping[str, int] = {"offsets": 1, "emotion": 1, "emotion_weight": 1}
+"""Roles that a stage's output can have, in the order of a frame's arrays, and the first format that knows each."""
 
 Shape = tuple[int | str, ...]
+
+
+def format_needed(outputs: Mapping[str, str]) -> int:
+    """The oldest format that has all that a manifest says."""
+    return max(ROLES.get(role, 1) for role in outputs)
 
 
 def concrete_shape(shape: Shape, n: int, batch: int = 1) -> tuple[int, ...]:
@@ -133,7 +143,7 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """Format 1 of `manifest.json`. Build it in code (export) or with `from_json`; both are checked the same way."""
+    """`manifest.json`, format 1 or 2. Build it in code (export) or with `from_json`; both are checked the same way."""
 
     name: str
     family: str
@@ -162,7 +172,7 @@ class Manifest:
     overlap: int = 80
     unit_in_metres: float = 1.0
     axes: str = "+Y up, +Z front"
-    format: int = FORMAT
+    format: int = 1
 
     def __post_init__(self) -> None:
         _check(self)
@@ -171,6 +181,16 @@ class Manifest:
     def streams(self) -> bool:
         """Whether frames come while the audio is fed; False where a stage hears whole clips."""
         return all(stage.cadence != "clip" for stage in self.stages)
+
+    @property
+    def role_shapes(self) -> dict[str, tuple[int, ...]]:
+        """What a frame's output of each role that the format knows is shaped like."""
+        shapes: dict[str, tuple[int, ...]] = {
+            "offsets": (self.vertices, 3),
+            "emotion": (len(self.emotions),),
+            "emotion_weight": (self.vertices,),
+        }
+        return {role: shape for role, shape in shapes.items() if ROLES[role] <= self.format}
 
     def stage(self, name: str) -> StageSpec:
         """The stage called `name`."""
@@ -244,11 +264,12 @@ class Manifest:
         """
         reader = Reader(parse_manifest(source) if isinstance(source, (str, bytes)) else source, "")
         version = reader.integer("format", 1)
-        if version != FORMAT:
+        if version not in FORMATS:
+            known = " or ".join(map(str, FORMATS))
             raise PackageFormatError(
                 f"{MANIFEST_NAME}: format = {version}",
-                f"format {FORMAT}",
-                "Update the SDK with `pip install -U emoface`, or export the package again in format 1.",
+                f"format {known}",
+                f"Update the SDK with `pip install -U emoface`, or export the package again in format {known}.",
             )
         # In this order, so that every reader names the same field of a manifest with several faults.
         manifest = cls(
@@ -368,7 +389,7 @@ def _stage_to_json(stage: StageSpec) -> dict[str, Any]:
 
 
 def _check(manifest: Manifest) -> None:
-    """Check everything that relates several fields; the single source of truth for what format 1 allows."""
+    """Check everything that relates several fields; the single source of truth for what a format allows."""
     # Imported here: the checks need the dataclasses above.
     from emoface.manifest_checks import check_manifest
 

@@ -12,7 +12,6 @@ from emoface.timing import declared_latency_samples
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _REQUIRED_FILES = ("face.npz", "golden.npz")
-_OUTPUTS = ("offsets", "emotion", "emotion_weight")
 _MOST_PACKAGE_BYTES = 8 << 30
 # An input or output may hold this many values at n = 1000 for one voice, all states together that many.
 _MOST_VALUES, _MOST_STATE_VALUES = 1 << 33, 1 << 28
@@ -21,6 +20,8 @@ _MOST_INITIAL = {"float32": MOST_FLOAT32, "float16": 65504.0, "int32": float((1 
 
 def check_manifest(manifest: m.Manifest) -> None:
     """Raise ManifestError for the first inconsistency; the order is the same in every reader."""
+    if manifest.format not in m.FORMATS:
+        raise fault("format", str(manifest.format), f"one of {', '.join(map(str, m.FORMATS))}")
     _check_listed_files(manifest)
     _check_clock(manifest)
     _check_lengths(manifest)
@@ -73,6 +74,8 @@ def _check_clock(manifest: m.Manifest) -> None:
 
 def _check_whole_clips(manifest: m.Manifest) -> None:
     """Without a stream there are no blocks and no latency to declare."""
+    if manifest.format != 1:
+        raise fault("format", str(manifest.format), "1: the package hears whole clips")
     for name, expected in (("block_features", 1), ("delay_features", 0), ("latency_samples", 0)):
         if getattr(manifest, name) != expected:
             raise fault(name, str(getattr(manifest, name)), f"{expected}: the package hears whole clips")
@@ -215,16 +218,12 @@ def _check_source(
 
 
 def _check_outputs(manifest: m.Manifest) -> None:
-    expected = {
-        "offsets": (manifest.vertices, 3),
-        "emotion": (len(manifest.emotions),),
-        "emotion_weight": (manifest.vertices,),
-    }
+    expected = manifest.role_shapes
     if "offsets" not in manifest.outputs:
         raise fault("outputs.offsets", "nothing", "<stage>.<output>")
     for key, source in sorted(manifest.outputs.items()):
         if key not in expected:
-            raise fault(f"outputs.{shown(key)}", "an unknown output", f"only {', '.join(_OUTPUTS)}")
+            raise fault(f"outputs.{shown(key)}", "an unknown output", f"only {', '.join(expected)}")
         owner, _, name = source.partition(".")
         stages = [s for s in manifest.stages if s.name == owner and name in [o.name for o in s.outputs]]
         if not stages:

@@ -28,6 +28,7 @@ of the folder (only the folder form has these):
 from __future__ import annotations
 
 import hashlib
+import importlib
 import io
 import json
 import os
@@ -40,6 +41,7 @@ from typing import Any
 
 import numpy as np
 
+ROOT = Path(__file__).parents[2]
 MANIFEST = "manifest.json"
 CENTRAL = {"made": 4, "flags": 8, "method": 10, "crc": 16, "packed": 20, "size": 24, "name_length": 28}
 CENTRAL |= {"extra_length": 30, "comment_length": 32, "disk": 34, "header": 42}
@@ -53,6 +55,15 @@ OF_FOLDER = {"link", "fifo", "socket", "folder", "beside", "hub"}
 METHODS = {"stored": zipfile.ZIP_STORED, "bzip2": zipfile.ZIP_BZIP2, "lzma": zipfile.ZIP_LZMA}
 
 Files = dict[str, bytes]
+
+
+def base_files(base: str) -> Files:
+    """The files that a table's changes are made to: of a package in the repository, or of a module that makes one."""
+    if not base.endswith(".emoface"):
+        made: Files = importlib.import_module(base).package_files()
+        return made
+    with zipfile.ZipFile(ROOT / base) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
 
 
 def forms(changes: list[list[Any]]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Manifest format 1: round trip, schema, consistency."""
+"""The manifest: round trip, schema, consistency."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def test_text_and_object_round_trip(data, files):
 
 
 def test_newer_format_is_refused_with_the_update_command(data):
-    with pytest.raises(PackageFormatError, match=r"format = 2.*expected format 1.*pip install -U"):
-        Manifest.from_json({**data, "format": 2, "something_new": True})
+    with pytest.raises(PackageFormatError, match=r"format = 3.*expected format 1 or 2.*pip install -U"):
+        Manifest.from_json({**data, "format": 3, "something_new": True})
 
 
 @pytest.mark.parametrize("name", ["../evil", "/etc/passwd", "a/b", "..", "a\\b", ".hidden", ""])

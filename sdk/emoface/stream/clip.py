@@ -11,7 +11,8 @@ import numpy.typing as npt
 from emoface.audio.offset import without_offset
 from emoface.backends import Array
 from emoface.errors import RuntimeFailure
-from emoface.stream.driver import RESULTS, Calls, Driver, Motion, StageCall
+from emoface.manifest import ROLES
+from emoface.stream.driver import Calls, Driver, Motion, StageCall
 from emoface.stream.features import Floats
 
 # Shorter clips are padded with silence: an encoder needs two features (720 samples at 16 kHz) for a frame.
@@ -85,5 +86,5 @@ class ClipDriver(Driver):
         )
 
     def _motion(self, count: int) -> Motion:
-        results = {role: np.empty((count, *self._shapes[role]), np.float32) for role in RESULTS}
+        results = {role: np.empty((count, *self._shapes[role]), np.float32) for role in ROLES}
         return Motion(0, **results)

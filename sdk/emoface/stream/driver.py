@@ -19,7 +19,7 @@ from emoface.audio.offset import OffsetRemover
 from emoface.audio.resampler import Resampler
 from emoface.backends import Array, DrivingEngine, Engine
 from emoface.errors import RuntimeFailure
-from emoface.manifest import Manifest
+from emoface.manifest import ROLES, Manifest
 from emoface.stream.choices import change_moment
 from emoface.stream.conditions import ConditionTimeline, Vector
 from emoface.stream.features import FeatureTrack, Floats, Interpolation
@@ -28,7 +28,6 @@ from emoface.stream.state import driver_state, restore_driver
 from emoface.timing import Clock
 
 Probe = Callable[[str, str, int, Floats], None]
-RESULTS = ("offsets", "emotion", "emotion_weight")
 
 
 class StageCall(NamedTuple):
@@ -162,12 +161,8 @@ class Driver:
         self.resampler = Resampler(rate, clock.sample_rate)
         self.offset = OffsetRemover(clock.hop, clock.overlap)
         self._probe = probe
-        shapes = {
-            "offsets": (manifest.vertices, 3),
-            "emotion": (len(manifest.emotions),),
-            "emotion_weight": (manifest.vertices,),
-        }
-        self._shapes = {role: shapes[role] if role in self.plan.results else (0,) for role in RESULTS}
+        shapes = manifest.role_shapes
+        self._shapes = {role: shapes[role] if role in self.plan.results else (0,) for role in ROLES}
         self.reset()
 
     def reset(self) -> None:
