@@ -76,7 +76,8 @@ $(VENV)/.runtime: pyproject.toml setup.py build/needs-present | $(BIN)/python
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml setup.py build/needs-present | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet --editable \
+		".[$$(grep -qx compiler build/needs-present && grep -qx python-headers build/needs-present && echo dev || echo tests)]"
 	$(SAY_LEFT_OUT)
 	@touch $@ $(VENV)/.runtime
 

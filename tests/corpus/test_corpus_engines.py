@@ -2,6 +2,7 @@
 
 import ctypes
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,12 @@ VOICES = {
     "espeak": ("en-us+f2", "gmw/en-GB-scotland+m7"),
 }
 TEXT = "Bob may buy a map."
+
+
+def vocoder() -> None:
+    """pyworld has no wheels: it comes where it can be built."""
+    if reason := lacking("compiler", "python-headers"):
+        pytest.skip(reason)
 
 
 def installed(name: str) -> None:
@@ -94,6 +101,7 @@ def test_a_missing_engine_names_its_debian_package(tmp_path: Path, monkeypatch: 
 def test_clips_have_exact_lengths_and_are_deterministic(name: str) -> None:
     actor = next(a for a in ACTORS if a.name == name)
     installed(actor.engine)
+    vocoder()
     lines = [
         Line(TEXT, "happy", 1, rough=True, pauses=True, pitch=1.1, formants=0.95),
         Line("", "neutral", 0),
@@ -138,6 +146,7 @@ def test_clips_are_cut_and_filled_to_two_to_eight_seconds() -> None:
 
 
 def test_a_new_manner_changes_the_pitch_and_not_the_timing() -> None:
+    vocoder()
     import pyworld
 
     audio = np.concatenate([np.zeros(4000), tone(0.8), np.zeros(4000)])
@@ -148,6 +157,15 @@ def test_a_new_manner_changes_the_pitch_and_not_the_timing() -> None:
     assert np.sqrt(np.mean(changed[:3000] ** 2)) < 0.02 * np.sqrt(np.mean(changed[5000:15000] ** 2))
     silence = np.zeros(8000)
     assert np.array_equal(revoice(silence, Manner(pitch=2), np.random.default_rng(0)), silence)
+
+
+def test_a_missing_vocoder_is_said_before_any_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("speech_flite", "speech_festival", "speech_espeak", "text_lexicon"):
+        monkeypatch.setattr(getattr(generate, name), "check", lambda: None)
+    monkeypatch.setitem(sys.modules, "pyworld", None)
+    with pytest.raises(SpeechEngineError, match=r"pyworld.*emoface\[corpus\]"):
+        generate.generate(tmp_path / "corpus", 0.1, seed=1)
+    assert not (tmp_path / "corpus").exists()
 
 
 def test_rough_recordings_stay_in_time() -> None:

@@ -41,8 +41,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         ]
 
     monkeypatch.setattr(generate, "make_clips", make_clips)
-    for module in (generate.speech_flite, generate.speech_festival, generate.speech_espeak, generate.text_lexicon):
-        monkeypatch.setattr(module, "check", lambda: None)
+    for name in ("speech_flite", "speech_festival", "speech_espeak", "text_lexicon", "voice"):
+        monkeypatch.setattr(getattr(generate, name), "check", lambda: None)
     words = ("bumble", "fever", "marrow", "oyster", "pavement", "thimble", "wallow")
     monkeypatch.setattr(generate.text_lexicon, "lexicon", lambda: (words, np.arange(1, 8) / 7))
     return log

@@ -5,19 +5,29 @@ al. 2016). Noise, equaliser, reverberation and gain make the corpus robust to mi
 """
 
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.signal import fftconvolve
 
+from emoface_training.errors import SpeechEngineError
 from emoface_training.vocabulary import SAMPLE_RATE
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # pyworld imports pkg_resources, which announces its own end
-    import pyworld
 
 LOUDNESS = 0.06  # root mean square of speech at 0 dB
 _HOP_MS = 5.0
+
+
+def check() -> Any:
+    """The vocoder; SpeechEngineError where it is not installed."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pyworld imports pkg_resources, which announces its own end
+            import pyworld
+    except ImportError as error:
+        raise SpeechEngineError(
+            f"no pyworld ({error})", "the WORLD vocoder", "pip install 'emoface[corpus]', which needs a C++ compiler."
+        ) from error
+    return pyworld
 
 
 class Manner(NamedTuple):
@@ -75,16 +85,17 @@ def revoice(audio: np.ndarray, how: Manner, rng: np.random.Generator) -> np.ndar
     """Speak ``audio`` [N] again in another manner, with the same N and the same timing; unvoiced clips return as is."""
     if np.abs(audio).max(initial=0.0) < 1e-4:
         return audio
+    world = check()
     # WORLD needs a little noise where an engine leaves digital silence.
     signal = np.ascontiguousarray(audio + 1e-5 * rng.standard_normal(len(audio)))
-    pitch, time = pyworld.dio(signal, SAMPLE_RATE, f0_floor=60, f0_ceil=500, frame_period=_HOP_MS)
-    pitch = pyworld.stonemask(signal, pitch, time, SAMPLE_RATE)
+    pitch, time = world.dio(signal, SAMPLE_RATE, f0_floor=60, f0_ceil=500, frame_period=_HOP_MS)
+    pitch = world.stonemask(signal, pitch, time, SAMPLE_RATE)
     voiced = pitch > 0
     if voiced.sum() < 5:
         return audio
-    envelope = pyworld.cheaptrick(signal, pitch, time, SAMPLE_RATE)
+    envelope = world.cheaptrick(signal, pitch, time, SAMPLE_RATE)
     # Aperiodicity varies slowly: every second frame is enough, and it is the dearest part of the analysis.
-    aperiodicity = pyworld.d4c(
+    aperiodicity = world.d4c(
         signal, np.ascontiguousarray(pitch[::2]), np.ascontiguousarray(time[::2]), SAMPLE_RATE
     ).repeat(2, axis=0)[: len(pitch)]
 
@@ -104,7 +115,7 @@ def revoice(audio: np.ndarray, how: Manner, rng: np.random.Generator) -> np.ndar
     envelope = envelope * 10 ** (tilt_db / 10)
     if how.breath > 0:
         aperiodicity = np.clip(aperiodicity + how.breath * (1 - aperiodicity) * np.clip(frequency / 4000, 0.1, 1), 0, 1)
-    spoken = pyworld.synthesize(
+    spoken = world.synthesize(
         np.ascontiguousarray(new),
         np.ascontiguousarray(envelope),
         np.ascontiguousarray(aperiodicity),
