@@ -16,7 +16,8 @@ from emoface.animator import Animator
 from emoface.audio.chunk import as_samples, check_policy, check_rate, to_mono
 from emoface.audio.files import open_sound
 from emoface.errors import StreamEndedError
-from emoface.frames import Animation, Floats, FrameBatch, Piece
+from emoface.frames import FRAME_ARRAYS, Animation, Floats, FrameBatch, Piece
+from emoface.head_pose import between
 from emoface.options import ClipOptions, complete
 from emoface.package import DEFAULT, Face, Package
 from emoface.rig.basis import Blendshapes
@@ -24,7 +25,6 @@ from emoface.rig.controls import ClipShift
 from emoface.stream.choices import tail_frames
 
 _PIECE_S = 1.0
-_SHIFTED = ("vertices", "emotion", "emotion_weight", "blendshape_weights")
 
 
 class AnimationStream:
@@ -86,7 +86,8 @@ class AnimationStream:
         self._begun = True
         # A file's frames lie at m / fps: the clip moves, not its clock.
         late = self._animator.sync_offset * self.fps
-        shifts = {name: ClipShift(late) for name in _SHIFTED}
+        blends = {"head_rotation": between}
+        shifts = {name: ClipShift(late, blends.get(name)) for name in FRAME_ARRAYS if name != "time"}
         for mono, batch, last in self._batches():
             values = {name: shift.push(getattr(batch, name), last) for name, shift in shifts.items()}
             first, count = self.frames, len(values["vertices"])

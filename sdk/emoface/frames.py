@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from emoface import head_pose
 
 if TYPE_CHECKING:
     from emoface.package import Face
@@ -16,12 +18,69 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 Times = npt.NDArray[np.float64]
 
-_NO_WEIGHTS: Floats = np.zeros((0, 0), np.float32)
+_NOTHING: Floats = np.zeros((0, 0), np.float32)
+# What few animations have, and the shape of a frame's part where there is nothing.
+_OPTIONAL: Mapping[str, tuple[int, ...]] = {
+    "blendshape_weights": (0,),
+    "head_rotation": (0, 0),
+    "head_translation": (0,),
+}
 _PIECE_FRAMES = 64
 
 
+class FrameArrays:
+    """What a `FrameBatch` and an `Animation` have in common: frames as arrays, and views of them."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def time(self) -> Times: ...
+        @property
+        def vertices(self) -> Floats: ...
+        @property
+        def head_rotation(self) -> Floats: ...
+        @property
+        def head_translation(self) -> Floats: ...
+
+    def __post_init__(self) -> None:
+        for name, shape in _OPTIONAL.items():
+            if getattr(self, name) is _NOTHING:
+                object.__setattr__(self, name, np.zeros((len(self.time), *shape), np.float32))
+
+    def __len__(self) -> int:
+        return len(self.time)
+
+    @property
+    def has_head_pose(self) -> bool:
+        """Whether the package moves the head as a whole."""
+        return self.head_rotation.shape[1:] == (3, 3)
+
+    @property
+    def head_quaternion(self) -> Floats:
+        """The rotations as unit quaternions (n, 4) x, y, z, w with w >= 0; (n, 0) where there are none."""
+        if not self.has_head_pose:
+            return np.zeros((len(self), 0), np.float32)
+        return head_pose.quaternions(self.head_rotation).astype(np.float32)
+
+    @property
+    def head_euler(self) -> Floats:
+        """The rotations as yaw, pitch, roll (n, 3) in radians; (n, 0) where there are none.
+
+        R = Ry(yaw) Rx(pitch) Rz(roll), right-handed about the axes: with +Y up and +Z front, positive yaw turns the
+        face to its own left, positive pitch lowers it, positive roll tilts it to its own right.
+        """
+        if not self.has_head_pose:
+            return np.zeros((len(self), 0), np.float32)
+        return head_pose.euler_angles(self.head_rotation).astype(np.float32)
+
+    @property
+    def posed_vertices(self) -> Floats:
+        """The vertices (n, V, 3) with the head's pose applied, R v + T; `vertices` where there is none."""
+        return head_pose.posed(self.vertices, self.head_rotation, self.head_translation)
+
+
 @dataclass(frozen=True)
-class FrameBatch:
+class FrameBatch(FrameArrays):
     """n >= 0 consecutive frames.
 
     Attributes:
@@ -31,20 +90,19 @@ class FrameBatch:
         emotion_weight: (n, V) float32, share of the emotion branch per vertex; (n, 0) where the package has none.
         blendshape_weights: (n, K) float32 in 0..1, in the order of `Animator.blendshape_names`; (n, 0) where the
             animator was made without `blendshapes`.
+        head_rotation: (n, 3, 3) float32, the head's rotation as matrices R, orthonormal to 1e-6 with determinant +1;
+            (n, 0, 0) where the package does not move the head. A posed vertex is R v + T about the origin; `vertices`
+            never hold it.
+        head_translation: (n, 3) float32, T in the package's unit; (n, 0) where there is none.
     """
 
     time: Times
     vertices: Floats
     emotion: Floats
     emotion_weight: Floats
-    blendshape_weights: Floats = field(default_factory=lambda: _NO_WEIGHTS)
-
-    def __post_init__(self) -> None:
-        if self.blendshape_weights is _NO_WEIGHTS:
-            object.__setattr__(self, "blendshape_weights", np.zeros((len(self.time), 0), np.float32))
-
-    def __len__(self) -> int:
-        return len(self.time)
+    blendshape_weights: Floats = field(default_factory=lambda: _NOTHING)
+    head_rotation: Floats = field(default_factory=lambda: _NOTHING)
+    head_translation: Floats = field(default_factory=lambda: _NOTHING)
 
     @classmethod
     def empty(cls, vertices: int, emotions: int, weights: int) -> FrameBatch:
@@ -62,13 +120,11 @@ class FrameBatch:
         items = list(batches)
         if len(items) == 1:
             return items[0]
-        return cls(
-            time=np.concatenate([batch.time for batch in items]),
-            vertices=np.concatenate([batch.vertices for batch in items]),
-            emotion=np.concatenate([batch.emotion for batch in items]),
-            emotion_weight=np.concatenate([batch.emotion_weight for batch in items]),
-            blendshape_weights=np.concatenate([batch.blendshape_weights for batch in items]),
-        )
+        return cls(**{name: np.concatenate([getattr(batch, name) for batch in items]) for name in FRAME_ARRAYS})
+
+
+FRAME_ARRAYS = tuple(item.name for item in fields(FrameBatch))
+"""Names of a `FrameBatch`'s arrays."""
 
 
 @dataclass(frozen=True)
@@ -111,11 +167,11 @@ class Clip(Protocol):
 
 
 @dataclass(frozen=True)
-class Animation:
+class Animation(FrameArrays):
     """A finished clip with its face and sound: what writers turn into files.
 
     Attributes:
-        time, vertices, emotion, emotion_weight: as in FrameBatch, T frames.
+        time, vertices, emotion, emotion_weight, head_rotation, head_translation: as in FrameBatch, T frames.
         face: topology, masks and colours; `face.template` is the template that was animated.
         fps: frames per second.
         audio: (N,) float32 mono, the sound the animation belongs to.
@@ -134,14 +190,9 @@ class Animation:
     audio_rate: int
     metadata: Mapping[str, Any] = field(default_factory=lambda: {"synthetic": True})
     blendshapes: Blendshapes | None = None
-    blendshape_weights: Floats = field(default_factory=lambda: _NO_WEIGHTS)
-
-    def __post_init__(self) -> None:
-        if self.blendshape_weights is _NO_WEIGHTS:
-            object.__setattr__(self, "blendshape_weights", np.zeros((len(self.time), 0), np.float32))
-
-    def __len__(self) -> int:
-        return len(self.time)
+    blendshape_weights: Floats = field(default_factory=lambda: _NOTHING)
+    head_rotation: Floats = field(default_factory=lambda: _NOTHING)
+    head_translation: Floats = field(default_factory=lambda: _NOTHING)
 
     @property
     def expected(self) -> int:
@@ -155,12 +206,6 @@ class Animation:
             part = slice(start, start + _PIECE_FRAMES)
             last = part.stop >= len(self)
             end = len(self.audio) if last else min(len(self.audio), part.stop * self.audio_rate // self.fps + 1)
-            frames = FrameBatch(
-                time=self.time[part],
-                vertices=self.vertices[part],
-                emotion=self.emotion[part],
-                emotion_weight=self.emotion_weight[part],
-                blendshape_weights=self.blendshape_weights[part],
-            )
+            frames = FrameBatch(**{name: getattr(self, name)[part] for name in FRAME_ARRAYS})
             yield Piece(self.audio[heard:end], frames)
             heard = end

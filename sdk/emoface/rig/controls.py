@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from emoface.package import Face
 
 Floats = npt.NDArray[np.float32]
+Blend = Callable[[Floats, Floats, Floats], Floats]
 
 _LIMITS = {
     "upper_strength": (0.0, 3.0),
@@ -141,6 +143,11 @@ def _follow(seconds: float, fps: int) -> float:
     return 1.0 - math.exp(-1.0 / (fps * seconds)) if seconds else 1.0
 
 
+def _linear(first: Floats, second: Floats, share: Floats) -> Floats:
+    part = share.reshape(-1, *[1] * (first.ndim - 1))
+    return np.asarray(first * (1 - part) + second * part, np.float32)
+
+
 class ClipShift:
     """A clip's values (T, ...) some frames later, piece by piece; its first and last frames hold at the ends.
 
@@ -149,10 +156,12 @@ class ClipShift:
 
     Args:
         frames: by how many, or a fraction; negative is earlier.
+        blend: (first, second, share (n,)) -> the values between neighbouring frames, instead of linearly.
     """
 
-    def __init__(self, frames: float) -> None:
+    def __init__(self, frames: float, blend: Blend | None = None) -> None:
         self._late = frames
+        self._blend = blend or _linear
         self._held: Floats | None = None
         self._start = 0  # index of the first value held
         self._made = 0
@@ -170,8 +179,8 @@ class ClipShift:
             # A value is complete when the one after it is here, since the end may still move.
             ready = int(np.searchsorted(before, end - 1))
             at, before, after = at[:ready], before[:ready], after[:ready]
-        part = (at - before).astype(np.float32).reshape(-1, *[1] * (held.ndim - 1))
-        made = held[before - self._start] * (1 - part) + held[after - self._start] * part
+        part = (at - before).astype(np.float32)
+        made = self._blend(held[before - self._start], held[after - self._start], part)
         self._made += len(made)
         keep = min(max(0, math.floor(self._made - self._late)), max(0, end - 1))
         self._held, self._start = held[keep - self._start :].copy(), keep

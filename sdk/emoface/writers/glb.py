@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from emoface.errors import OutputError
 from emoface.frames import Clip, Piece
+from emoface.head_pose import quaternions
 from emoface.package import Face
 from emoface.render.renderer import vertex_normals
 from emoface.writers.extras import require
@@ -23,6 +24,7 @@ from emoface.writers.motion_basis import MotionBasis, fit_motion_basis, morph_re
 from emoface.writers.spool import Spool
 
 FloatArray = NDArray[np.float32]
+_Head = tuple[NDArray[np.float64], FloatArray]  # quaternions (T, 4), translations (T, 3)
 
 TOLERANCE_M = 5e-5
 """Wished largest vertex error of the morph targets, in metres (0.05 mm)."""
@@ -41,7 +43,8 @@ MAX_FRAMES = 1_000_000
 def write_glb(path: str | os.PathLike[str], clip: Clip) -> None:
     """Writes a .glb with the template as mesh, the motion as morph targets and one animation, `speech`, at `fps`.
 
-    glTF is in metres, +Y up, +Z front; another unit becomes the scale of the node. All weights lie in 0..1.
+    glTF is in metres, +Y up, +Z front; another unit becomes the scale of the node. All weights lie in 0..1. The head's
+    pose, where there is one, is the node's rotation and translation, animated beside the weights.
 
     An animation with blendshape weights gets exactly its shapes as targets, under their names
     (`mesh.extras.targetNames`). Any other gets as few shapes as reproduce the clip. The largest vertex error is in
@@ -64,6 +67,8 @@ class GlbWriter(FrameWriter):
         self._check_length(clip.expected or 0)
         self._time: list[NDArray[np.float64]] = []
         self._weights: list[FloatArray] = []
+        self._turned: list[NDArray[np.float64]] = []
+        self._moved: list[FloatArray] = []
         self._residual, self._count = 0.0, 0
         self._offsets = None if clip.blendshapes is not None else Spool(path.parent)
 
@@ -72,6 +77,9 @@ class GlbWriter(FrameWriter):
         frames = piece.frames
         self._time.append(frames.time)
         self._count += len(frames)
+        if frames.has_head_pose:
+            self._turned.append(quaternions(frames.head_rotation))
+            self._moved.append(frames.head_translation)
         self._check_length(self._count)
         offsets = frames.vertices - self._clip.face.template
         if self._offsets is not None:
@@ -85,7 +93,8 @@ class GlbWriter(FrameWriter):
         """Find the targets and write everything."""
         time = np.concatenate(self._time)
         names, basis = self._targets()
-        content = _document(self._gltf, self._clip, metadata, time, names, basis)
+        head = (np.concatenate(self._turned), np.concatenate(self._moved)) if self._turned else None
+        content = _document(self._gltf, self._clip, metadata, time, names, basis, head)
         with open(self._path, "wb") as file:
             file.writelines(content)
 
@@ -121,6 +130,7 @@ def _document(
     time: NDArray[np.float64],
     names: list[str],
     basis: MotionBasis | None,
+    head: _Head | None,
 ) -> list[bytes]:
     """The file in parts."""
     buffer = _Buffer(gltf)
@@ -159,7 +169,7 @@ def _document(
                 alphaCutoff=None,
             )
         ],
-        animations=[] if basis is None or not len(time) else [_animation(gltf, buffer, time, basis)],
+        animations=[] if basis is None or not len(time) else [_animation(gltf, buffer, time, basis, head, unit)],
     )
     document.accessors, document.bufferViews = buffer.accessors, buffer.views
     document.buffers = [gltf.Buffer(byteLength=len(buffer.data))]
@@ -191,14 +201,31 @@ def _primitive(gltf: Any, buffer: _Buffer, face: Face, basis: MotionBasis | None
     )
 
 
-def _animation(gltf: Any, buffer: _Buffer, time: NDArray[np.float64], basis: MotionBasis) -> Any:
+def _animation(
+    gltf: Any, buffer: _Buffer, time: NDArray[np.float64], basis: MotionBasis, head: _Head | None, unit: float
+) -> Any:
     times = buffer.add(time.astype(np.float32), bounds=True)
-    weights = buffer.add(basis.weights.reshape(-1))
+    values = {"weights": basis.weights.reshape(-1)}
+    if head is not None:
+        values["rotation"] = _unbroken(head[0]).astype(np.float32)
+        values["translation"] = np.asarray(head[1] * np.float32(unit), np.float32)
     return gltf.Animation(
         name="speech",
-        samplers=[gltf.AnimationSampler(input=times, output=weights, interpolation="LINEAR")],
-        channels=[gltf.AnimationChannel(sampler=0, target=gltf.AnimationChannelTarget(node=0, path="weights"))],
+        samplers=[
+            gltf.AnimationSampler(input=times, output=buffer.add(array), interpolation="LINEAR")
+            for array in values.values()
+        ],
+        channels=[
+            gltf.AnimationChannel(sampler=index, target=gltf.AnimationChannelTarget(node=0, path=path))
+            for index, path in enumerate(values)
+        ],
     )
+
+
+def _unbroken(turned: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Quaternions (T, 4) of the same rotations, each on the side of the one before: some readers blend the numbers."""
+    sides = np.where((turned[1:] * turned[:-1]).sum(axis=1) < 0, -1.0, 1.0)
+    return np.asarray(turned * np.concatenate([[1.0], np.cumprod(sides)])[:, None])
 
 
 def _unit(normals: FloatArray) -> FloatArray:

@@ -32,9 +32,9 @@ def write_mp4(
 ) -> None:
     """Writes H.264 (yuv420p) video of `size` (width, height; even numbers) at `fps` and AAC sound.
 
-    Frame m is shown from m / fps on, and the sound starts with frame 0: picture and sound are in step. `renderer`
-    replaces the standard portrait. OutputError for an animation without frames, and as in `write`. Memory grows by the
-    table of contents alone: about 12 MB an hour.
+    Frame m is shown from m / fps on, and the sound starts with frame 0: picture and sound are in step. The head
+    is drawn in its pose. `renderer` replaces the standard portrait. OutputError for an animation without frames, and as
+    in `write`. Memory grows by the table of contents alone: about 12 MB an hour.
     """
 
     def open_writer(temporary: Path, clip: Clip) -> FrameWriter:
@@ -67,7 +67,7 @@ class Mp4Writer(FrameWriter):
         """Encode the frames."""
         self._sound.append(piece.audio)
         with self._encoding():
-            for vertices in piece.frames.vertices:
+            for vertices in piece.frames.posed_vertices:
                 if self._container is None:
                     self._open()
                 image = self._av.VideoFrame.from_ndarray(self._picture.frame(vertices), format="rgb24")

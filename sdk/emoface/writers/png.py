@@ -28,9 +28,9 @@ def write_png(
 ) -> None:
     """Writes a contact sheet: a row of evenly spaced frames, a row at the widest open mouth, the waveform below.
 
-    tile: (width, height) of one frame in pixels. Every frame carries its time and its emotion: the one that was set,
-    where the metadata have an `emotion_schedule` (pairs of seconds and name), else the most probable of the metadata's
-    `emotions`. Coloured ticks mark the frames in the waveform.
+    tile: (width, height) of one frame in pixels. The head is drawn in its pose. Every frame carries its time
+    and its emotion: the one that was set, where the metadata have an `emotion_schedule` (pairs of seconds and name),
+    else the most probable of the metadata's `emotions`. Coloured ticks mark the frames in the waveform.
     OutputError for an animation without frames, and as in `write`. Frames and sound wait in unnamed temporary files
     beside the picture until it is known which are shown: in memory is one number per frame.
     """
@@ -55,7 +55,7 @@ class PngWriter(FrameWriter):
     def add(self, piece: Piece) -> None:
         """Keep the frames and the sound."""
         self._opening.append(mouth_opening(self._clip.face, piece.frames.vertices))
-        self._vertices.append(piece.frames.vertices)
+        self._vertices.append(piece.frames.posed_vertices)
         self._emotion.append(piece.frames.emotion)
         self._time.append(piece.frames.time)
         self._audio.append(piece.audio)
