@@ -15,7 +15,7 @@ from emoface.errors import RigError
 from emoface.rig import Blendshapes
 from emoface_export.errors import ExportError
 from emoface_training.nn.emoface import EmoFace
-from emoface_training.nn.spiral import build_spirals
+from emoface_training.nn.spiral import spirals_fit
 from emoface_training.nn.talking_model import TalkingModel
 
 _GREY = 0.6  # albedo where the source has no colours
@@ -122,14 +122,12 @@ def read_face(path: Path) -> FaceArrays:
 
 
 def fits(face: FaceArrays, model: TalkingModel) -> bool:
-    """Whether the face has the model's vertices, and its triangles give the spirals stored with one that has any."""
+    """Whether the face has the model's vertices, and its triangles fit the spirals stored with one that has any."""
     if len(face.template) != model.config.vertices:
         return False
     if not isinstance(model, EmoFace):
         return True
-    mesh = model.config.mesh_attention
-    spirals = build_spirals(face.template, face.faces, mesh.kernel, mesh.dilation)
-    return np.array_equal(spirals, model.spiral.numpy())
+    return spirals_fit(model.spiral.numpy(), face.faces, model.config.mesh_attention.dilation)
 
 
 def deterministic_npz(arrays: dict[str, np.ndarray]) -> bytes:

@@ -54,7 +54,7 @@ def test_rings_follow_each_other_and_dilation_strides():
     assert rings[0] == 0 and rings[:7].count(1) >= 6
 
 
-def test_small_components_are_filled_with_the_nearest_vertices():
+def test_small_components_have_entries_enough():
     vertices = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [9, 0, 0], [9, 1, 0], [9, 0, 1.0]])
     faces = np.array([[0, 1, 2], [3, 4, 5]])
     spirals = build_spirals(vertices, faces, 6, 1)

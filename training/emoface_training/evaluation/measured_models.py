@@ -24,7 +24,7 @@ from emoface_training.errors import CheckpointError, OptionsError
 from emoface_training.models.checkpoint import CONFIG, FACE, WEIGHTS, load
 from emoface_training.models.rollout import Rollout, animate
 from emoface_training.motion.targets import Face
-from emoface_training.nn.spiral import build_spirals
+from emoface_training.nn.spiral import spirals_fit
 from emoface_training.vocabulary import EMOTIONS, LEVELS, SAMPLE_RATE
 
 Emotion = Literal["auto", "given"]
@@ -85,9 +85,8 @@ class CheckpointModel:
             with np.load(stored, allow_pickle=False) as arrays:
                 same = np.array_equal(arrays["faces"], face.faces)
         elif isinstance(face, DatasetFace) and hasattr(self.network, "spiral"):
-            mesh = self.network.config.mesh_attention
-            spirals = build_spirals(face.template, face.faces, mesh.kernel, mesh.dilation)
-            same = np.array_equal(spirals, self.network.spiral.numpy())
+            dilation = self.network.config.mesh_attention.dilation
+            same = spirals_fit(self.network.spiral.cpu().numpy(), face.faces, dilation)
         else:
             same = True  # nothing stored to compare
         if not same:
