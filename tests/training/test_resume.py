@@ -193,7 +193,13 @@ def test_resuming_something_else_is_refused(
 
 def test_a_run_killed_before_its_first_checkpoint_is_a_run_too(tmp_path: Path) -> None:
     (tmp_path / "run" / "tensorboard" / "stage_b").mkdir(parents=True)
-    with pytest.raises(RunExistsError, match="--resume"):
+    with pytest.raises(RunExistsError, match=r"run, where a run of stage_b ended before its first.*--resume"):
+        run(tmp_path / "run", tiny_options(1), stage="b")
+    with pytest.raises(CheckpointError, match=r"stage_b, which is not there.*before the first checkpoint.*--resume"):
+        checkpoint.load(tmp_path / "run" / "stage_b")
+    # Resuming is beginning, and from then on there is a stage to name
+    run(tmp_path / "run", tiny_options(1), stage="b", resume=True)
+    with pytest.raises(RunExistsError, match=r"which already holds stage_b.*--resume"):
         run(tmp_path / "run", tiny_options(1), stage="b")
     (tmp_path / "file").write_text("mine")
     with pytest.raises(RunExistsError, match="which is a file"):

@@ -12,7 +12,10 @@ from tiny_run import run, tiny_options
 
 from emoface_training.clips.store import ClipStore
 from emoface_training.errors import CheckpointError, OptionsError, RunExistsError
+from emoface_training.loop.learning_rate import one_cycle
 from emoface_training.loop.log import RunLog
+from emoface_training.loop.processes import Processes
+from emoface_training.loop.stage_run import StageRun
 from emoface_training.models import checkpoint
 from emoface_training.runs import training_run
 from emoface_training.stages.stage_b import StageB
@@ -40,6 +43,33 @@ def test_both_stages_lower_their_loss_and_leave_a_loadable_model(tmp_path: Path)
     assert not model.training
     assert summary["stage_b"]["validation"]["lve_m2"] > 0
     assert any((tmp_path / "run" / "tensorboard" / "stage_b").iterdir())
+
+
+def test_the_learning_rate_is_logged_for_tensorboard_too(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run(tmp_path / "run", tiny_options(10, learning_rate=1e-2, encoder_rate_factor=0.1), stage="b")
+    rows = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    logged = [row["learning_rate"] for row in rows if row["kind"] == "train"]
+    assert logged == [one_cycle(step / 10, 1e-2) for step in range(10)]
+    assert logged[1] == max(logged) == 1e-2
+    events = EventAccumulator(str(tmp_path / "run" / "tensorboard" / "stage_b")).Reload()
+    assert [event.value for event in events.Scalars("train/learning_rate")] == pytest.approx(logged)
+
+
+def test_no_clip_norm_is_no_limit(tmp_path: Path) -> None:
+    """The same first step, logged with its own norm; only the limited run's gradients are scaled."""
+    norms, gradients = [], []
+    for clip_norm in (1e-3, None):
+        stage = task(clip_norm=clip_norm)
+        stage_run = StageRun(stage, tmp_path / str(clip_norm), 1, Processes())
+        stage_run.begin()
+        stage_run.advance(0.0, stage.load(0), 0)
+        norms.append(stage_run.sums["gradient"][0])
+        gradients.append(torch.cat([p.grad.flatten() for p in stage_run.parameters if p.grad is not None]))
+    assert norms[0] == norms[1] > 1.0
+    assert gradients[0].norm() == pytest.approx(1e-3, rel=1e-3) and gradients[1].norm() == pytest.approx(norms[1])
+    assert torch.allclose(gradients[1] * (1e-3 / norms[1]), gradients[0], rtol=1e-3, atol=1e-12)
 
 
 class Killed(Exception):

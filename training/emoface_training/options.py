@@ -31,6 +31,8 @@ class StageOptions:
     time limits is reproducible to the bit.
     batch_size: clips per optimiser step, over all processes and micro-batches. accumulate: micro-batches per step and
     process, for less memory; the loss curve stays.
+    clip_norm: largest norm of a step's gradient, None for no limit (the papers name none). Losses share one norm: where
+    equation 9 multiplies one by 1000 and L_cls by 1e-4, a limit of 1 leaves L_cls less than Adam's epsilon.
     checkpoint_every_steps and validate_every_steps replace the minutes.
     bfloat16, float16: the encoders' precision (float16 with loss scaling, on a GPU alone); all else stays float32.
     """
@@ -43,7 +45,7 @@ class StageOptions:
     accumulate: int = 1
     learning_rate: float = 1e-3
     weight_decay: float = 0.01
-    clip_norm: float = 1.0
+    clip_norm: float | None = 1.0
     validate_every_minutes: float = 3.0
     validate_every_steps: int | None = None
     checkpoint_every_minutes: float = 3.0

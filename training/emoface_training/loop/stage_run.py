@@ -75,6 +75,7 @@ class StageRun:
         self.scaler = torch.amp.GradScaler(processes.device.type, enabled=task.options.float16)
         self.threads, self.folder = threads, folder
         self.step, self.before = 0, 0.0
+        self.learning_rate = 0.0  # of the last step, before a group's own factor
         self.sums: dict[str, list[float]] = {}
 
     def begin(self) -> None:
@@ -148,8 +149,9 @@ class StageRun:
 
     def advance(self, progress: float, batch: Any, stop: int) -> int:
         """One optimiser step; returns the number of the signal by which any process was asked to stop, or 0."""
+        self.learning_rate = one_cycle(progress, self.options.learning_rate)
         for group in self.optimiser.param_groups:
-            group["lr"] = one_cycle(progress, self.options.learning_rate) * group["factor"]
+            group["lr"] = self.learning_rate * group["factor"]
         self.optimiser.zero_grad(set_to_none=True)
         sums: dict[str, Tensor] = {}
         for rows in self.split.micro:
@@ -165,7 +167,7 @@ class StageRun:
         *values, stopped = figures.tolist()
         shown = dict(zip(sums, values, strict=True))
         self.scaler.unscale_(self.optimiser)
-        norm = float(nn.utils.clip_grad_norm_(self.parameters, self.options.clip_norm))
+        norm = float(self._clipped())
         if math.isfinite(norm):
             shown["gradient"] = norm
         elif self.scaler.is_enabled():  # it leaves this step out and lowers its factor
@@ -174,8 +176,8 @@ class StageRun:
             raise DivergedError(
                 f"a loss of {shown['loss']} with gradients of {norm} at step {self.step} of {self.task.name}",
                 "finite ones",
-                f"Lower learning_rate (now {self.options.learning_rate}) or clip_norm, and resume from the "
-                "last checkpoint.",
+                f"Lower learning_rate (now {self.options.learning_rate}) or clip_norm (now {self.options.clip_norm}) "
+                f"in a new run{f', which may begin with the weights in {self.place}' if self.place.exists() else ''}.",
             )
         self.scaler.step(self.optimiser)
         self.scaler.update()
@@ -184,12 +186,20 @@ class StageRun:
             self.sums.setdefault(key, []).append(value)
         return int(stopped)
 
+    def _clipped(self) -> Tensor:
+        """The norm of all gradients, before they are scaled down to `clip_norm` where there is one."""
+        norm = nn.utils.get_total_norm([p.grad for p in self.parameters if p.grad is not None])
+        if self.options.clip_norm is not None:
+            nn.utils.clip_grads_with_norm_(self.parameters, self.options.clip_norm, norm)
+        return norm
+
     def report(self, waited: float) -> None:
         """A row of the log, where one is due. waited: seconds spent waiting for batches so far."""
         if self.step % self.options.log_every_steps:
             return
         seconds = max(1e-9, time.monotonic() - self.mark)
         shown = {key: sum(values) / len(values) for key, values in self.sums.items()}
+        shown["learning_rate"] = self.learning_rate
         shown["steps_per_second"] = (self.step - self.marked_step) / seconds
         shown["loading_share"] = (waited - self.waited) / seconds
         self.log.write("train", self.step, self.budget.progress(self.step), self.budget.used, shown)

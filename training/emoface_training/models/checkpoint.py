@@ -93,6 +93,12 @@ def load_weights(folder: Path) -> tuple[dict[str, Tensor], ModelConfig]:
     """Tensors by name and the model's configuration. Raises CheckpointError for a missing or broken folder."""
     folder = Path(folder)
     recover(folder)
+    if not folder.exists() and (folder.parent / "tensorboard" / folder.name).exists():
+        raise CheckpointError(
+            f"{folder}, which is not there: its run ended before the first checkpoint",
+            "a checkpoint folder",
+            "Train on with --resume; checkpoint_every_minutes and checkpoint_every_steps say when one is saved.",
+        )
     for name in (CONFIG, WEIGHTS):
         if not (folder / name).is_file():
             raise CheckpointError(

@@ -32,11 +32,7 @@ def claim(out: Path, options: TrainingOptions, stage: str, resume: bool) -> None
     names = [name for name in ("stage_a", "stage_b") if stage in ("all", name[-1])]
     begun = [name for name in names if _begun(out, name)]
     if begun and not resume:
-        raise RunExistsError(
-            f"{out}, which already holds {' and '.join(begun)}",
-            "a new folder",
-            "Continue it with --resume, or give another --out.",
-        )
+        raise _exists(out, begun)
     plain = json.loads(json.dumps(options.to_dict()))
     path, text = out / CONFIG, yaml.safe_dump(plain, sort_keys=False)
     if path.is_file() and path.read_text() != text:
@@ -47,6 +43,17 @@ def claim(out: Path, options: TrainingOptions, stage: str, resume: bool) -> None
             number += 1
         os.replace(path, kept)
     write(path, text)
+
+
+def _exists(out: Path, begun: list[str]) -> RunExistsError:
+    """Say what is there: a run that ended before its first checkpoint has a log, and no stage yet."""
+    saved = [name for name in begun if any((out / place).exists() for place in (name, f"{name}.old"))]
+    if saved:
+        got, remedy = f"{out}, which already holds {' and '.join(saved)}", "Continue it with --resume"
+    else:
+        got = f"{out}, where a run of {' and '.join(begun)} ended before its first checkpoint"
+        remedy = "Start it again there with --resume"
+    return RunExistsError(got, "a new folder", f"{remedy}, or give another --out.")
 
 
 def _begun(out: Path, name: str) -> bool:
