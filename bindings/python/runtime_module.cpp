@@ -104,7 +104,8 @@ struct Frames {
 
 class Animator {
 public:
-    Animator(const Package& package, const std::string& precision, int threads, int block_ms, int rate, const Conditions& conditions)
+    Animator(const Package& package, const std::string& precision, int threads, int block_ms, int rate, const Conditions& conditions,
+             uint64_t noise_seed)
         : package_info_(package.info()) {
         std::vector<emoface_condition> given;
         for (const auto& [name, values] : conditions) given.push_back({name.c_str(), values.data(), int64_t(values.size())});
@@ -116,6 +117,7 @@ public:
         config.conditions = given.data();
         config.condition_count = int64_t(given.size());
         config.blinks = -1;
+        config.noise_seed = noise_seed;
         run([&] { return emoface_animator_create(package.handle(), &config, &handle_); });
     }
     ~Animator() { emoface_animator_release(handle_); }
@@ -206,8 +208,9 @@ PYBIND11_MODULE(_runtime, module) {
         .def_property_readonly("digest", &Package::digest)
         .def("verify", &Package::verify, py::arg("precision"), py::arg("threads"), "What emoface_verify() found.");
     py::class_<Animator>(module, "Animator", "One stream: mono samples in, the model's motion out.")
-        .def(py::init<const Package&, const std::string&, int, int, int, const Conditions&>(), py::arg("package"),
-             py::arg("precision"), py::arg("threads"), py::arg("block_ms"), py::arg("rate"), py::arg("conditions"))
+        .def(py::init<const Package&, const std::string&, int, int, int, const Conditions&, uint64_t>(), py::arg("package"),
+             py::arg("precision"), py::arg("threads"), py::arg("block_ms"), py::arg("rate"), py::arg("conditions"),
+             py::arg("noise_seed"))
         .def("step", &Animator::step, py::arg("samples"), "samples (n,) -> first, offsets, emotion, emotion_weight.")
         .def("flush", &Animator::flush, py::arg("tail_seconds"), "The frames still due, as of step.")
         .def("reset", &Animator::reset)

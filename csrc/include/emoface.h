@@ -346,6 +346,8 @@ typedef struct emoface_animator_config {
     uint32_t blink_seed; /* when they come is a function of it and of the frame's index; characters that are seen together
                             need different ones */
     double blink_rate;   /* about so many per minute, 4 to 40; 0 = 15 */
+    uint64_t noise_seed; /* of the noise that the stages of some packages read: another seed, another variation of the same
+                            speech; other packages do not hear of it */
 } emoface_animator_config;
 
 /* Fill a configuration with the defaults; `struct_size` is sizeof(emoface_animator_config) in the caller's program. */

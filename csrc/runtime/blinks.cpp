@@ -6,6 +6,7 @@
 #include <map>
 #include <string>
 
+#include "counter_hash.h"
 #include "failure.h"
 #include "package.h"
 
@@ -24,14 +25,6 @@ constexpr int64_t kIntervals[33] = {
     1200, 1557, 1805, 1989, 2145, 2285, 2415, 2538, 2658, 2774, 2889, 3004, 3119, 3236, 3354, 3475, 3600,
     3729, 3864, 4006, 4155, 4314, 4486, 4672, 4877, 5106, 5366, 5671, 6041, 6515, 7180, 8324, 11000};
 constexpr int64_t kOne = 4096;
-constexpr uint64_t kStep = 0x9E3779B97F4A7C15u;
-
-// SplitMix64's output function: neighbouring inputs give unrelated bits.
-uint64_t mixed(uint64_t value) {
-    value = (value ^ (value >> 30)) * 0xBF58476D1CE4E5B9u;
-    value = (value ^ (value >> 27)) * 0x94D049BB133111EBu;
-    return value ^ (value >> 31);
-}
 
 int64_t interval(uint64_t random, int64_t scale) {
     const size_t place = (random >> 11) & 31;
@@ -103,13 +96,13 @@ void BlinkSchedule::draw(int64_t cell) {
     count_ = 0;
     const uint64_t base = mixed(mixed(blinks_.seed) ^ uint64_t(cell));
     const auto scale = int64_t(65536.0 * kDefaultRate / blinks_.rate + 0.5);
-    uint64_t draws = 1, random = mixed(base + kStep);
+    uint64_t draws = 1, random = mixed(base + kCounterStep);
     int64_t at = cell * kCell + kFirst + int64_t((uint64_t(interval(random, scale)) * (random >> 48)) >> 16);
     while (at <= cell * kCell + kLast) {
         starts_[count_++] = at;
         if (((random >> 16) & 0xFFFF) < kDoubleShare)
             starts_[count_++] = at + kDoubleFrom + ((int64_t((random >> 32) & 0xFFFF) * kDoubleSpread) >> 16);
-        random = mixed(base + ++draws * kStep);
+        random = mixed(base + ++draws * kCounterStep);
         at = starts_[count_ - 1] + interval(random, scale);
     }
 }

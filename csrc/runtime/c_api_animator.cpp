@@ -12,12 +12,13 @@ namespace {
 // Samples of one call: a day of audio; more is a wrong argument.
 constexpr int64_t kMostSamples = int64_t(1) << 32;
 
-// Sizes of the configuration: without `controls`, with them, and with `blinks`.
+// Sizes of the configuration: without `controls`, with them, with `blinks`, and with `noise_seed`.
 constexpr uint32_t kFirstConfig = offsetof(emoface_animator_config, controls);
 constexpr uint32_t kControlsConfig = offsetof(emoface_animator_config, blinks);
+constexpr uint32_t kBlinksConfig = offsetof(emoface_animator_config, noise_seed);
 
 bool known_config(uint32_t size) {
-    return size == kFirstConfig || size == kControlsConfig || size == sizeof(emoface_animator_config);
+    return size == kFirstConfig || size == kControlsConfig || size == kBlinksConfig || size == sizeof(emoface_animator_config);
 }
 
 [[noreturn]] void refuse_config(uint32_t size) {
@@ -192,6 +193,7 @@ StreamOptions stream_options(const Package& package, const emoface_animator_conf
     options.vertices = neutral_face(manifest, config);
     options.controls = read_controls(config.controls);
     options.blinks = read_blinks(config, package);
+    options.noise_seed = config.noise_seed;
     return options;
 }
 

@@ -8,6 +8,7 @@
 
 #include "engine.h"
 #include "failure.h"
+#include "noise.h"
 #include "offset.h"
 #include "resampler.h"
 
@@ -86,7 +87,7 @@ std::vector<char> needed_stages(const Manifest& manifest, size_t wanted) {
 // The blocks of one sound, run through some stages from their first state.
 class Run {
 public:
-    Run(const Manifest& manifest, Engine& engine, size_t wanted, int64_t size) : manifest_(manifest), size_(size) {
+    Run(const Manifest& manifest, Engine& engine, size_t wanted, int64_t size) : manifest_(manifest), noise_(manifest, 0), size_(size) {
         const std::vector<char> needed = needed_stages(manifest, wanted);
         for (size_t s = 0; s < manifest.stages.size(); ++s) {
             streams_.emplace_back();
@@ -94,7 +95,8 @@ public:
             if (needed[s]) streams_[s]->reset();
         }
     }
-    void block(const float* audio) {
+    void block(int64_t block, const float* audio) {
+        first_ = block * size_;
         for (size_t s = 0; s < streams_.size(); ++s) {
             if (!streams_[s]) continue;
             const std::vector<TensorSpec>& inputs = manifest_.stages[s].inputs;
@@ -110,6 +112,8 @@ private:
             std::memcpy(buffer.data(), audio, buffer.size());
         } else if (source == kSource) {
             std::memset(buffer.data(), 0, buffer.size());
+        } else if (const int noise = manifest_.noise_of(source); noise >= 0) {
+            noise_.write(size_t(noise), first_, size_, buffer.floats());
         } else if (source.compare(0, 10, "condition.") == 0) {
             const std::vector<float>& initial = manifest_.conditions[size_t(manifest_.condition(source.substr(10)))].initial;
             if (!initial.empty()) std::memcpy(buffer.data(), initial.data(), initial.size() * sizeof(float));
@@ -119,7 +123,8 @@ private:
         }
     }
     const Manifest& manifest_;
-    int64_t size_;
+    NoiseSource noise_;
+    int64_t size_, first_ = 0;
     std::vector<std::unique_ptr<StageStream>> streams_;
 };
 
@@ -162,7 +167,7 @@ VoiceMean mean_feature(const Manifest& manifest, Engine& engine, int64_t block_f
     Run run(manifest, engine, place.stage, block_features);
     std::vector<double> total(place.width, 0.0);
     for (int64_t block = 0; block < blocks; ++block) {
-        run.block(audio.data() + block * block_features * clock.hop);
+        run.block(block, audio.data() + block * block_features * clock.hop);
         const float* values = run.output(place);
         for (int64_t k = 0; k < block_features; ++k) {
             const int64_t feature = block * block_features + k - clock.delay_features;

@@ -9,12 +9,13 @@
 namespace emoface::runtime {
 
 Driver::Driver(const Manifest& manifest, Engine& engine, int64_t block_features, int64_t rate,
-               std::vector<std::vector<float>> conditions)
+               std::vector<std::vector<float>> conditions, uint64_t noise_seed)
     : manifest_(manifest),
       clock_(manifest.clock),
       resampler_(rate, manifest.clock.sample_rate),
       offset_(manifest.clock.hop, manifest.clock.overlap),
-      timeline_(std::move(conditions)) {
+      timeline_(std::move(conditions)),
+      noise_(manifest, noise_seed) {
     clock_.block_features = block_features;
     audio_.resize(size_t(clock_.samples_for_block(0)));
     plan(engine);
@@ -52,6 +53,9 @@ void Driver::plan(Engine& engine) {
             if (input.source.compare(0, 10, "condition.") == 0) {
                 item.kind = Input::condition;
                 item.condition_index = size_t(manifest_.condition(input.source.substr(10)));
+            } else if (const int noise = manifest_.noise_of(input.source); noise >= 0) {
+                item.kind = Input::noise;
+                item.noise_index = size_t(noise);
             } else if (input.source != "audio") {
                 item.kind = Input::link;
                 item.key = key_of(input.source);
@@ -186,6 +190,7 @@ void Driver::run_block_stages(int64_t block) {
             Buffer& buffer = stream.input(size, i);
             if (input.kind == Input::audio) std::memcpy(buffer.data(), audio_.data(), buffer.size());
             if (input.kind == Input::condition) write_condition(buffer, input.condition_index, clock_.block_time(block));
+            if (input.kind == Input::noise) noise_.write(input.noise_index, block * size, size, buffer.floats());
             if (input.kind == Input::link) {
                 const Key& key = keys_[input.key];
                 const Buffer& source = stages_[key.stage].stream->output(key.output);
@@ -261,6 +266,7 @@ void Driver::run_frames_stage(Stage& stage, int64_t first, int64_t last) {
             const Input& input = stage.inputs[i];
             Buffer& buffer = stream.input(n, i);
             if (input.kind == Input::condition) write_condition(buffer, input.condition_index, double(begin) / fps);
+            else if (input.kind == Input::noise) noise_.write(input.noise_index, begin, n, buffer.floats());
             else std::memcpy(buffer.data(), keys_[input.key].frames + size_t(begin - first) * keys_[input.key].bytes, buffer.size());
         }
         stream.run(n);
@@ -290,6 +296,10 @@ void Driver::run_frame(int64_t frame, int64_t offset) {
             Buffer& buffer = stream.input(1, i);
             if (input.kind == Input::condition) {
                 write_condition(buffer, input.condition_index, time);
+                continue;
+            }
+            if (input.kind == Input::noise) {
+                noise_.write(input.noise_index, frame, 1, buffer.floats());
                 continue;
             }
             const Key& key = keys_[input.key];

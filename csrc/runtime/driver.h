@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine.h"
+#include "noise.h"
 #include "offset.h"
 #include "resampler.h"
 #include "timeline.h"
@@ -45,7 +46,7 @@ class Driver {
 public:
     // The manifest and engine must outlive the driver.
     Driver(const Manifest& manifest, Engine& engine, int64_t block_features, int64_t rate,
-           std::vector<std::vector<float>> conditions);
+           std::vector<std::vector<float>> conditions, uint64_t noise_seed = 0);
     // Back to the start of a stream; conditions too.
     void reset();
 
@@ -84,8 +85,9 @@ private:
     friend class SnapshotReader;
 
     struct Input {
-        enum Kind { audio, condition, link } kind = audio;
+        enum Kind { audio, condition, noise, link } kind = audio;
         size_t condition_index = 0;
+        size_t noise_index = 0;
         size_t key = 0;
     };
     struct Stage {
@@ -126,6 +128,7 @@ private:
     Resampler resampler_;
     OffsetRemover offset_;
     Timeline timeline_;
+    NoiseSource noise_;
     std::vector<Stage> stages_;
     std::vector<Key> keys_;
     std::vector<Track> tracks_;

@@ -16,7 +16,7 @@ constexpr int64_t kMost = int64_t(1) << 40, kMostExtent = int64_t(1) << 31, kMos
 constexpr int64_t kMostBlock = 1000, kMostVertices = int64_t(1) << 20, kMostConditionValues = int64_t(1) << 16;
 constexpr size_t kMostLevels = 64, kMostAxes = 16, kMostNames = 4096, kMostStages = 64, kMostTensors = 1024, kMostPrecisions = 3;
 constexpr int64_t kMostBrackets = 100'000;
-constexpr size_t kMostConditions = 64, kMostFiles = 1024, kAny = std::numeric_limits<size_t>::max();
+constexpr size_t kMostConditions = 64, kMostNoises = 64, kMostFiles = 1024, kAny = std::numeric_limits<size_t>::max();
 constexpr double kLeastLength = 1e-9, kMostLength = 1e9, kMostFloat = double(std::numeric_limits<float>::max());
 
 [[noreturn]] void fault(const std::string& field, const std::string& got, const std::string& expected) {
@@ -91,10 +91,11 @@ public:
         check_count(key, value, most);
         return value;
     }
-    std::vector<int64_t> integers(const std::string& key, int64_t low, int64_t high, size_t length) {
+    std::vector<int64_t> integers(const std::string& key, int64_t low, int64_t high, size_t least, size_t most) {
         const Json& values = list(key, "a list of integers", kAny);
-        if (values.size() != length)
-            fault(field(key), std::to_string(values.size()) + " values", std::to_string(length) + " values");
+        if (values.size() < least || values.size() > most)
+            fault(field(key), std::to_string(values.size()) + " values",
+                  std::to_string(least) + " to " + std::to_string(most) + " values");
         std::vector<int64_t> integers;
         for (const Json& value : values) integers.push_back(integer(value, at(key, integers.size()), low, high));
         return integers;
@@ -222,8 +223,19 @@ ConditionSpec read_condition(const std::string& name, const Json& value) {
     Reader reader(value, "conditions." + shown_key(name));
     ConditionSpec spec;
     spec.name = name;
-    spec.size = reader.integers("shape", 1, kMostConditionValues, 1)[0];
+    spec.size = reader.integers("shape", 1, kMostConditionValues, 1, 1)[0];
     spec.initial = reader.floats("default", size_t(kMostConditionValues));
+    reader.refuse_unknown();
+    return spec;
+}
+
+NoiseSpec read_noise(const std::string& name, const Json& value) {
+    Reader reader(value, "noise." + shown_key(name));
+    NoiseSpec spec;
+    spec.name = name;
+    spec.shape = reader.integers("shape", 1, kMostNoiseValues, 1, 2);
+    spec.size = 1;
+    for (const int64_t extent : spec.shape) spec.size *= extent;
     reader.refuse_unknown();
     return spec;
 }
@@ -275,7 +287,7 @@ Manifest read_manifest(const uint8_t* text, size_t size) {
     clock.hop = reader.integer("hop", 1, kMostRate);
     clock.overlap = reader.integer("overlap", 0, kMostOverlap);
     clock.block_features = reader.integer("block_features", 1, kMostBlock);
-    const std::vector<int64_t> allowed = reader.integers("allowed_block_features", 1, kMostBlock, 2);
+    const std::vector<int64_t> allowed = reader.integers("allowed_block_features", 1, kMostBlock, 2, 2);
     manifest.least_block = allowed[0];
     manifest.longest_block = allowed[1];
     clock.delay_features = reader.integer("delay_features", 0, 1000);
@@ -290,6 +302,10 @@ Manifest read_manifest(const uint8_t* text, size_t size) {
     manifest.default_precision = reader.text("default_precision");
     for (const auto& item : reader.object("conditions", kMostConditions).items())
         manifest.conditions.push_back(read_condition(item.key(), item.value()));
+    // Format 1 does not know the field.
+    if (manifest.format >= 2 && reader.has("noise"))
+        for (const auto& item : reader.object("noise", kMostNoises).items())
+            manifest.noise.push_back(read_noise(item.key(), item.value()));
     for (const Json& value : reader.list("stages", "a list of objects", kMostStages))
         manifest.stages.push_back(read_stage(value, "stages[" + std::to_string(manifest.stages.size()) + "]"));
     manifest.outputs = reader.text_map("outputs", kMostTensors);

@@ -15,6 +15,8 @@ namespace emoface::runtime {
 
 // Format 2 is format 1 and more.
 constexpr int64_t kNewestFormat = 2;
+constexpr int64_t kMostNoiseValues = int64_t(1) << 16;
+constexpr int kNoNoise = -2;
 constexpr uint64_t kMostManifestBytes = uint64_t(4) << 20;
 constexpr uint64_t kMostFileBytes = uint64_t(4) << 30;
 
@@ -66,6 +68,13 @@ struct ConditionSpec {
     std::vector<float> initial;
 };
 
+// Standard normal values that stages read: the shape of those of one frame or feature. Of format 2.
+struct NoiseSpec {
+    std::string name;
+    std::vector<int64_t> shape;
+    int64_t size = 0;  // values
+};
+
 struct FileEntry {
     std::string sha256;
     uint64_t bytes = 0;
@@ -78,6 +87,7 @@ struct Manifest {
     double unit_in_metres = 1.0, motion_range_m = 0.0;
     std::vector<std::string> styles, emotions, levels;
     std::vector<ConditionSpec> conditions;
+    std::vector<NoiseSpec> noise;  // by name: their numbers
     std::vector<StageSpec> stages;
     std::map<std::string, std::string> outputs;  // role -> <stage>.<output>
     std::map<std::string, FileEntry> files;
@@ -89,6 +99,8 @@ struct Manifest {
     // Names of a condition's entries; `emotion` ends with "auto" where the vector has the unknown class.
     std::vector<std::string> choices(std::string_view condition) const;
     int stage(std::string_view name) const;  // index or -1
+    // Index of the noise that a source names; -1 where there is none of the name, kNoNoise for other sources.
+    int noise_of(std::string_view source) const;
     // Stage and output of "<stage>.<output>"; {-1, -1} where there is none.
     std::pair<int, int> source(const std::string& key) const;
     // What a frame's output of a role is shaped like; nothing where the format does not know the role.

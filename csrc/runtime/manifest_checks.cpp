@@ -81,6 +81,15 @@ void check_conditions(const Manifest& manifest) {
     fits("level", manifest.levels, 0);
 }
 
+void check_noise(const Manifest& manifest) {
+    for (const NoiseSpec& spec : manifest.noise) {
+        check_name(spec.name, "noise." + shown_key(spec.name));
+        if (spec.size > kMostNoiseValues)
+            fault("noise." + spec.name + ".shape", std::to_string(spec.size) + " values",
+                  "at most " + std::to_string(kMostNoiseValues) + " values");
+    }
+}
+
 void check_tensors(const std::vector<TensorSpec>& specs, const std::string& path) {
     for (size_t i = 0; i < specs.size(); ++i) {
         const std::string at = path + "[" + std::to_string(i) + "]";
@@ -138,6 +147,15 @@ void check_source(const Manifest& manifest, size_t stage_index, const TensorSpec
             fault(path + ".shape", text_of(input.shape), text_of({batch, size}) + " float32");
         return;
     }
+    if (const int noise = manifest.noise_of(input.source); noise != kNoNoise) {
+        if (noise < 0) fault(path + ".source", "'" + input.source + "'", "one of the noises");
+        const std::vector<int64_t>& shape = manifest.noise[size_t(noise)].shape;
+        check_time_axis(stage, input.shape, path + ".shape");
+        bool fits = input.shape.size() == shape.size() + 2 && input.dtype == DType::float32;
+        for (size_t i = 0; fits && i < shape.size(); ++i) fits = input.shape[i + 2].at(0) == shape[i];
+        if (!fits) fault(path + ".shape", text_of(input.shape) + " " + dtype_name(input.dtype), "batch, time, the noise's shape, float32");
+        return;
+    }
     const auto [source, index] = manifest.source(input.source);
     if (source < 0 || size_t(source) >= stage_index)
         fault(path + ".source", "'" + input.source + "'", "audio, condition.<name> or <earlier stage>.<output>");
@@ -158,7 +176,8 @@ void check_stage(const Manifest& manifest, size_t index, double* state_values) {
     const StageSpec& stage = manifest.stages[index];
     const std::string path = "stages[" + std::to_string(index) + "]";
     check_name(stage.name, path + ".name");
-    if (size_t(manifest.stage(stage.name)) != index || stage.name == "audio" || stage.name == "condition")
+    if (size_t(manifest.stage(stage.name)) != index || stage.name == "audio" || stage.name == "condition" ||
+        (manifest.format >= 2 && stage.name == "noise"))
         fault(path + ".name", "'" + stage.name + "'", "a name that is not taken");
     if (stage.files.empty()) fault(path + ".files", "nothing", "at least one graph file");
     for (const auto& [precision, file] : stage.files) {
@@ -301,6 +320,15 @@ int Manifest::stage(std::string_view wanted) const {
     return -1;
 }
 
+int Manifest::noise_of(std::string_view source) const {
+    constexpr std::string_view prefix = "noise.";
+    // A stage of format 1 may have the name.
+    if (format < 2 || source.substr(0, source.find('.')) != "noise") return kNoNoise;
+    for (size_t i = 0; i < noise.size(); ++i)
+        if (source.size() > prefix.size() && source.substr(prefix.size()) == noise[i].name) return int(i);
+    return -1;
+}
+
 std::pair<int, int> Manifest::source(const std::string& key) const {
     const size_t dot = key.find('.');
     const int index = dot == std::string::npos ? -1 : stage(std::string_view(key).substr(0, dot));
@@ -355,6 +383,7 @@ void check_manifest(const Manifest& manifest) {
     check_files(manifest);
     check_clock(manifest);
     check_conditions(manifest);
+    check_noise(manifest);
     double state_values = 0;
     if (manifest.stages.empty()) fault("stages", "an empty list", "at least one stage");
     for (size_t i = 0; i < manifest.stages.size(); ++i) check_stage(manifest, i, &state_values);

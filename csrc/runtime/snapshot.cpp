@@ -26,6 +26,7 @@ Json identity_json(const Identity& identity) {
                  {"block_features", identity.block_features}};
     if (!identity.controls.empty()) json["controls"] = identity.controls;
     if (!identity.blinks.empty()) json["blinks"] = identity.blinks;
+    if (identity.noise_seed) json["noise_seed"] = *identity.noise_seed;
     return json;
 }
 

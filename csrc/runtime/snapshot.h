@@ -2,6 +2,7 @@
 // or here. Magic, version (u32), length of the header (u32), SHA-256 of what follows, JSON header, arrays.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct Identity {
     int64_t sample_rate = 0, block_features = 0;
     std::vector<double> controls;  // none where they are the defaults
     std::vector<double> blinks;    // seed and rate; none without blinks
+    std::optional<uint64_t> noise_seed;  // where the package has noise
 };
 
 struct SnapshotExtra {

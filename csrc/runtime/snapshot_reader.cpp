@@ -164,6 +164,8 @@ bool same(const Json& found, const Json& mine) {
     // Numbers of a list are numbers: Python writes a seed as an integer.
     if (mine.is_array())
         return found.is_array() && found.size() == mine.size() && std::equal(found.begin(), found.end(), mine.begin(), same);
+    // A seed may lie beyond what signed integers hold, and equals none of those below zero.
+    if (mine.is_number_unsigned()) return found.is_number_unsigned() && found == mine;
     return mine.is_number_integer() ? found.is_number_integer() && found == mine : found == mine;
 }
 

@@ -12,7 +12,8 @@ Stream::Stream(std::shared_ptr<Package> package, StreamOptions options)
     : package_(std::move(package)),
       options_(std::move(options)),
       engine_(package_->engine(options_.backend, options_.precision, options_.threads)),
-      driver_(package_->manifest(), *engine_, options_.block_features, options_.rate, options_.conditions) {
+      driver_(package_->manifest(), *engine_, options_.block_features, options_.rate, options_.conditions,
+              options_.noise_seed) {
     const Manifest& manifest = package_->manifest();
     if (options_.vertices.empty()) options_.vertices = package_->face().vertices;
     sizes_.vertices = size_t(3 * manifest.vertices);
@@ -130,12 +131,13 @@ void Stream::set_condition(const std::string& name, std::vector<float> value, do
 }
 
 Identity Stream::identity() const {
-    Identity identity{package_->digest(), backend(), precision(), options_.rate, options_.block_features, {}, {}};
+    Identity identity{package_->digest(), backend(), precision(), options_.rate, options_.block_features, {}, {}, {}};
     if (!options_.controls.plain()) {
         const auto values = options_.controls.values();
         identity.controls.assign(values.begin(), values.end());
     }
     if (options_.blinks.on) identity.blinks = {double(options_.blinks.seed), options_.blinks.rate};
+    if (!package_->manifest().noise.empty()) identity.noise_seed = options_.noise_seed;
     return identity;
 }
 

@@ -26,6 +26,7 @@ struct StreamOptions {
     bool blendshapes = false;
     RigControls controls;
     Blinks blinks;
+    uint64_t noise_seed = 0;
     std::vector<std::vector<float>> conditions;  // per condition of the manifest
     std::vector<float> vertices;                 // the neutral face; none: the package's
 };

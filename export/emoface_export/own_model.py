@@ -21,7 +21,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from emoface.manifest import Manifest, StageSpec
+from emoface.manifest import Manifest, NoiseSpec, StageSpec
+from emoface.stream.noise import NoiseSource
 from emoface.verification import FP32_RELATIVE, verify_golden
 from emoface_export.against_pytorch import refuse_failures
 from emoface_export.errors import ExportError
@@ -59,7 +60,7 @@ class OwnStage:
     """One stage: its name in the manifest, the module, and where each of its inputs comes from.
 
     `sources` maps the module's `input_names` to "audio" (block stages: [B, 320 n + 80] samples at 16 kHz),
-    "condition.<name>" or "<earlier stage>.<output>".
+    "condition.<name>", "noise.<name>" or "<earlier stage>.<output>".
     """
 
     name: str
@@ -77,6 +78,8 @@ class OwnModel:
         outputs: "offsets" (required), "emotion", "emotion_weight" -> "<stage>.<output>".
         face: what the offsets move.
         conditions: name -> default vector float32 [k].
+        noise: name -> shape of the standard normal values of one feature or frame, one axis or two: a stage gets
+            [B, n, *shape].
         styles, emotions, levels: names for the entries of the conditions `style`, `emotion`, `level`.
         fps: frames per second.
         block_features: features of 20 ms per block.
@@ -90,6 +93,7 @@ class OwnModel:
     outputs: Mapping[str, str]
     face: FaceArrays
     conditions: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    noise: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     styles: tuple[str, ...] = ()
     emotions: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
@@ -130,6 +134,7 @@ def export_own(model: OwnModel, path: Path, *, folder: bool = False, force: bool
         file_entries(files),
         ({"code_commit": commit} if commit else {}) | dict(model.provenance),
         {"tolerances": {"fp32": {"relative": FP32_RELATIVE}}},
+        model.noise,
     )
     with loaded(manifest, files) as package:
         refuse_failures(verify_golden(package), CHECK_STATE)
@@ -163,12 +168,17 @@ def _whole_clip(model: OwnModel, audio: Tensor, conditions: Values) -> Values:
     padded = torch.nn.functional.pad(audio, (0, max(0, samples - len(audio))))[:samples]
     known: Values = {"audio": padded[None]}
     known |= {f"condition.{name}": value[None] for name, value in conditions.items()}
+    noise = NoiseSource({name: NoiseSpec(tuple(shape)) for name, shape in model.noise.items()}, 0)
     result: Values = {}
     by_block: set[str] = set()
     for stage in model.stages:
         cadence = stage.module.cadence
         inputs = {}
         for name, source in stage.sources.items():
+            if source.startswith("noise."):
+                count = blocks if cadence == "block" else frames
+                inputs[name] = torch.from_numpy(noise.values(source.removeprefix("noise."), 0, count))
+                continue
             value = known[source]
             if cadence != "block" and source in by_block:
                 value = _at_frames(value[:, model.delay_features :], frames, model.fps)
@@ -222,6 +232,7 @@ def _wire(model: OwnModel) -> dict[str, dict[str, Shape]]:
     """Stage -> input -> shape. Checked as a whole before anything is traced, which takes seconds per stage."""
     shapes: dict[str, Shape] = {"audio": AUDIO}
     shapes |= {f"condition.{name}": ("B", len(value)) for name, value in model.conditions.items()}
+    shapes |= {f"noise.{name}": ("B", "n", *shape) for name, shape in model.noise.items()}
     wiring: dict[str, dict[str, Shape]] = {}
     for stage in model.stages:
         module = stage.module.eval()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from emoface.manifest import (
     FileEntry,
     InputSpec,
     Manifest,
+    NoiseSpec,
     OutputSpec,
     StageSpec,
     StateSpec,
@@ -106,12 +108,15 @@ def package_manifest(
     files: Mapping[str, FileEntry],
     provenance: Mapping[str, Any],
     verification: Mapping[str, Any],
+    noise: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
 ) -> Manifest:
     """The whole manifest, checked by the SDK's own schema."""
+    specs = {name: NoiseSpec(tuple(shape)) for name, shape in noise.items()}
     streams = all(stage.cadence != "clip" for stage in stages)
     block, delay = streaming.block_features, streaming.delay_features
     return Manifest(
-        format=format_needed(outputs),
+        format=format_needed(outputs, specs),
+        noise=specs,
         name=facts.name,
         family=family,
         licence=facts.licence,

@@ -34,6 +34,7 @@ from emoface.stream.conditions import ConditionTimeline, condition_vector
 from emoface.stream.driver import Calls, Motion, Probe, open_driver, run_alone
 from emoface.stream.features import Floats
 from emoface.stream.guard import Guard
+from emoface.stream.noise import check_noise_seed
 from emoface.stream.state import load_state, save_state
 from emoface.timing import Latency
 
@@ -82,7 +83,9 @@ class Animator:
         self.backend = engine.backend
         self.precision = engine.precision
         self.fps = manifest.fps
-        self._driver = open_driver(manifest, engine, clock, self.sample_rate, ConditionTimeline(initial), probe)
+        timeline = ConditionTimeline(initial)
+        self.noise_seed = check_noise_seed(chosen["noise_seed"])
+        self._driver = open_driver(manifest, engine, clock, self.sample_rate, timeline, probe, self.noise_seed)
         samples = self._driver.latency
         self.latency = Latency(samples, samples / self.sample_rate, 1000 * samples / self.sample_rate)
         self._template = self.face.template
@@ -360,4 +363,5 @@ class Animator:
             "block_features": self._driver.clock.block_features,
             **({} if self._rig is None else self._rig.identity),
             **({} if self._blinks is None else {"blinks": self._blinks.blinks.identity}),
+            **({"noise_seed": self.noise_seed} if self.package.manifest.noise else {}),
         }

@@ -10,9 +10,9 @@ Cadences:
     frame   exactly one frame per call (autoregressive)
     clip    once, over all n samples of a clip; gives m rows, one per frame. Such a package cannot stream
 
-Sources of an input: `audio`, `condition.<name>` or `<earlier stage>.<output>`. A block stage's output read by a
-frames or frame stage is interpolated from the feature rate to fps; the first `delay_features` outputs of every block
-stage are dropped (the encoders' look-ahead).
+Sources of an input: `audio`, `condition.<name>`, `<earlier stage>.<output>` or, in format 2, `noise.<name>`. A block
+stage's output read by a frames or frame stage is interpolated from the feature rate to fps; the first `delay_features`
+outputs of every block stage are dropped (the encoders' look-ahead).
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ __all__ = [
     "FileEntry",
     "InputSpec",
     "Manifest",
+    "NoiseSpec",
     "OutputSpec",
     "StageSpec",
     "StateSpec",
@@ -54,6 +55,8 @@ MOST_STAGES = 64
 MOST_TENSORS = 1024
 MOST_CONDITIONS = 64
 MOST_CONDITION_VALUES = 1 << 16
+MOST_NOISES = 64
+MOST_NOISE_VALUES = 1 << 16
 MOST_FILES = 1024
 LENGTHS = (1e-9, 1e9)
 CADENCES = ("clip", "block", "frames", "frame")
@@ -65,9 +68,9 @@ ROLES: Mapping[str, int] = {"offsets": 1, "emotion": 1, "emotion_weight": 1}
 Shape = tuple[int | str, ...]
 
 
-def format_needed(outputs: Mapping[str, str]) -> int:
+def format_needed(outputs: Mapping[str, str], noise: Mapping[str, NoiseSpec]) -> int:
     """The oldest format that has all that a manifest says."""
-    return max(ROLES.get(role, 1) for role in outputs)
+    return max(2 if noise else 1, *(ROLES.get(role, 1) for role in outputs))
 
 
 def concrete_shape(shape: Shape, n: int, batch: int = 1) -> tuple[int, ...]:
@@ -134,6 +137,13 @@ class ConditionSpec:
 
 
 @dataclass(frozen=True)
+class NoiseSpec:
+    """Standard normal values that stages read: the shape of those of one frame or feature. Of format 2."""
+
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class FileEntry:
     """SHA-256 (hex) and size of a file of the package."""
 
@@ -173,6 +183,7 @@ class Manifest:
     unit_in_metres: float = 1.0
     axes: str = "+Y up, +Z front"
     format: int = 1
+    noise: Mapping[str, NoiseSpec] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check(self)
@@ -239,6 +250,8 @@ class Manifest:
         data["conditions"] = {
             name: {"shape": list(spec.shape), "default": list(spec.default)} for name, spec in self.conditions.items()
         }
+        if self.noise:
+            data["noise"] = {name: {"shape": list(spec.shape)} for name, spec in self.noise.items()}
         data["stages"] = [_stage_to_json(stage) for stage in self.stages]
         data["outputs"] = dict(self.outputs)
         data["motion_range_m"] = self.motion_range_m
@@ -295,6 +308,7 @@ class Manifest:
             levels=reader.texts("levels"),
             default_precision=reader.text("default_precision"),
             conditions={name: _condition(item) for name, item in reader.children("conditions", MOST_CONDITIONS)},
+            noise=_noise(reader, version),
             stages=tuple(_stage(item) for item in reader.items("stages", MOST_STAGES)),
             outputs=reader.text_map("outputs", MOST_TENSORS),
             motion_range_m=reader.number("motion_range_m", *LENGTHS),
@@ -307,15 +321,26 @@ class Manifest:
 
 
 def _least_and_most(reader: Reader) -> tuple[int, int]:
-    least, most = reader.integers("allowed_block_features", 1, MOST_BLOCK, length=2)
+    least, most = reader.integers("allowed_block_features", 1, MOST_BLOCK, least=2, most=2)
     return least, most
 
 
 def _condition(reader: Reader) -> ConditionSpec:
-    shape = reader.integers("shape", 1, MOST_CONDITION_VALUES, length=1)
+    shape = reader.integers("shape", 1, MOST_CONDITION_VALUES, least=1, most=1)
     spec = ConditionSpec(shape=shape, default=reader.floats("default", MOST_CONDITION_VALUES))
     reader.refuse_unknown()
     return spec
+
+
+def _noise(reader: Reader, version: int) -> dict[str, NoiseSpec]:
+    """A field that may be left out, and that format 1 does not know."""
+    if version < 2 or not reader.has("noise"):
+        return {}
+    specs = {}
+    for name, item in reader.children("noise", MOST_NOISES):
+        specs[name] = NoiseSpec(item.integers("shape", 1, MOST_NOISE_VALUES, least=1, most=2))
+        item.refuse_unknown()
+    return specs
 
 
 def _file(reader: Reader) -> FileEntry:

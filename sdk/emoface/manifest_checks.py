@@ -26,6 +26,7 @@ def check_manifest(manifest: m.Manifest) -> None:
     _check_clock(manifest)
     _check_lengths(manifest)
     _check_conditions(manifest)
+    _check_noise(manifest)
     _check_stages(manifest)
     _check_outputs(manifest)
     if manifest.default_precision not in manifest.precisions():
@@ -106,6 +107,15 @@ def _check_conditions(manifest: m.Manifest) -> None:
             raise fault(f"conditions.{name}.shape", str(list(condition.shape)), f"as many entries as names: {names}")
 
 
+def _check_noise(manifest: m.Manifest) -> None:
+    if manifest.noise and manifest.format < 2:
+        raise fault("noise", "noise", "none in format 1")
+    for name, spec in sorted(manifest.noise.items()):
+        _check_name(name, f"noise.{shown(name)}")
+        if math.prod(spec.shape) > m.MOST_NOISE_VALUES:
+            raise fault(f"noise.{name}.shape", str(list(spec.shape)), f"at most {m.MOST_NOISE_VALUES} values")
+
+
 def _check_stages(manifest: m.Manifest) -> None:
     if not manifest.stages:
         raise fault("stages", "an empty list", "at least one stage")
@@ -114,7 +124,8 @@ def _check_stages(manifest: m.Manifest) -> None:
     for index, stage in enumerate(manifest.stages):
         path = f"stages[{index}]"
         _check_name(stage.name, f"{path}.name")
-        if stage.name in seen or stage.name in ("audio", "condition"):
+        taken = ("audio", "condition") if manifest.format < 2 else ("audio", "condition", "noise")
+        if stage.name in seen or stage.name in taken:
             raise fault(f"{path}.name", repr(stage.name), "a name that is not taken")
         if stage.cadence not in m.CADENCES:
             raise fault(f"{path}.cadence", repr(stage.cadence), f"one of {', '.join(m.CADENCES)}")
@@ -204,6 +215,8 @@ def _check_source(
         if item.shape != ("B", *manifest.conditions[name].shape) or item.dtype != "float32":
             raise fault(f"{path}.shape", str(list(item.shape)), f'["B", {manifest.conditions[name].shape[0]}] float32')
         return
+    if owner == "noise" and manifest.format >= 2:
+        return _check_noise_input(manifest, stage, item, path)
     source = seen.get(owner)
     if source is None or name not in [output.name for output in source.outputs]:
         raise fault(field, repr(item.source), "audio, condition.<name> or <earlier stage>.<output>")
@@ -215,6 +228,15 @@ def _check_source(
         raise fault(f"{path}.shape", f"{list(item.shape)} {item.dtype}", f"{list(output.shape)} {output.dtype}")
     if source.cadence == "block" and stage.cadence != "block" and output.dtype != "float32":
         raise fault(field, f"{item.source!r} ({output.dtype})", "float32: features are interpolated to the frame rate")
+
+
+def _check_noise_input(manifest: m.Manifest, stage: m.StageSpec, item: m.InputSpec, path: str) -> None:
+    spec = manifest.noise.get(item.source.partition(".")[2])
+    if spec is None:
+        raise fault(f"{path}.source", repr(item.source), f"one of the noises {sorted(manifest.noise)}")
+    _check_time_axis(stage, item.shape, f"{path}.shape")
+    if item.shape[2:] != spec.shape or item.dtype != "float32":
+        raise fault(f"{path}.shape", f"{list(item.shape)} {item.dtype}", f"batch, time, {list(spec.shape)} float32")
 
 
 def _check_outputs(manifest: m.Manifest) -> None:

@@ -144,10 +144,11 @@ class Reader:
             raise fault(self.field(key), f"{len(value)} values", f"at most {most}")
         return value
 
-    def integers(self, key: str, low: int, high: int, length: int) -> tuple[int, ...]:
+    def integers(self, key: str, low: int, high: int, least: int, most: int) -> tuple[int, ...]:
+        """From `least` to `most` integers from `low` to `high`."""
         values = self._list(key, "a list of integers", MOST_INTEGER)
-        if len(values) != length:
-            raise fault(self.field(key), f"{len(values)} values", f"{length} values")
+        if not least <= len(values) <= most:
+            raise fault(self.field(key), f"{len(values)} values", f"{least} to {most} values")
         return tuple(self._integer(v, f"{self.field(key)}[{i}]", low, high) for i, v in enumerate(values))
 
     def floats(self, key: str, most: int) -> tuple[float, ...]:

@@ -37,6 +37,8 @@ class VoiceOptions(TypedDict, total=False):
         controls: strength and smoothing of upper and lower face, and a shift in time.
         blinks: False for none, a seed, or `emoface.rig.Blinks`; True insists on them. None (default): where the face
             can blink. Blinks come after the controls and before the blendshape weights.
+        noise_seed: 0 (default) to 2^64 - 1, of the noise that the stages of some packages read: another seed, another
+            variation of the same speech. Packages without noise do not hear of it.
     """
 
     style: Any
@@ -50,6 +52,7 @@ class VoiceOptions(TypedDict, total=False):
     blendshapes: bool | Blendshapes | str | Path
     controls: RigControls | None
     blinks: bool | int | Blinks | None
+    noise_seed: int
 
 
 class ClipOptions(VoiceOptions, total=False):
@@ -91,6 +94,7 @@ DEFAULTS = AnimatorOptions(
     blendshapes=False,
     controls=None,
     blinks=None,
+    noise_seed=0,
     backend="auto",
     precision=None,
     threads=1,

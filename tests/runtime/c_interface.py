@@ -6,7 +6,7 @@ import ctypes
 import glob
 import importlib.util
 import sys
-from ctypes import POINTER, byref, c_char_p, c_double, c_float, c_int32, c_int64, c_uint32, c_void_p
+from ctypes import POINTER, byref, c_char_p, c_double, c_float, c_int32, c_int64, c_uint32, c_uint64, c_void_p
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +42,7 @@ class AnimatorConfig(Sized):
         ("blinks", c_int32),
         ("blink_seed", c_uint32),
         ("blink_rate", c_double),
+        ("noise_seed", c_uint64),
     ]
 
 

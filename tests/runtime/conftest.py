@@ -52,6 +52,32 @@ def python_package(package_path):
 
 
 @pytest.fixture(scope="session")
+def format2_path(tmp_path_factory) -> Path:
+    """The handmade package of format 2 with real golden vectors."""
+    import handmade
+    import handmade_format2
+
+    from emoface import Package
+
+    folder = tmp_path_factory.mktemp("format2")
+    files = handmade_format2.package_files()
+    loaded = Package.load(handmade.write_zip(folder / "plain.emoface", files))
+    return handmade.write_zip(folder / "format2.emoface", handmade.with_golden(loaded, files))
+
+
+@pytest.fixture(scope="session")
+def format2(api, format2_path) -> abi.Package:
+    return api.open(format2_path)
+
+
+@pytest.fixture(scope="session")
+def format2_python(format2_path):
+    from emoface import Package
+
+    return Package.load(format2_path)
+
+
+@pytest.fixture(scope="session")
 def sound():
     """seconds, rate -> float32 noise, the same every time."""
 

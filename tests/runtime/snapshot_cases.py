@@ -3,7 +3,8 @@
 The snapshots that are changed are of the handmade package, 16 kHz, blocks of 2 features, 30 frames per second, overlap
 80, a delay of 2 features: `START` before any audio, `MIDDLE` after 5500 samples (8 blocks of 640, which leave 300
 samples and one feature of each track) with a change of the emotion to come at 2 s, `END` after flush(), `SHAPED` as
-`MIDDLE` with blendshape weights and smoothing.
+`MIDDLE` with blendshape weights and smoothing. `NOISY` is as `MIDDLE`, of the handmade package of format 2,
+whose stages read noise, with the seed 2^64 - 1.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from snapshot_drafts import Draft
 
-START, MIDDLE, END, SHAPED = "start", "middle", "end", "shaped"
+START, MIDDLE, END, SHAPED, NOISY = "start", "middle", "end", "shaped", "noisy"
 Change = Callable[[Draft], object]
 
 
@@ -122,6 +123,8 @@ def nested(levels: int) -> Any:
     return value
 
 
+# The largest there is
+NOISE_SEED = (1 << 64) - 1
 RIG = ("rig.held", "rig.started", "rig.weights")
 # What is no count: each for every counter
 NO_COUNTS = {
@@ -320,6 +323,18 @@ CASES: list[Case] = [
     Case("a block of 2.0", inside("identity", "block_features", 2.0), "identity.block_features"),
     Case("controls in identity", inside("identity", "controls", [1.0]), "identity"),
     Case("null for an unknown key of identity", inside("identity", "more", None), "identity"),
+    Case("a noise seed where there is no noise", inside("identity", "noise_seed", 0), "identity"),
+    Case("no noise seed", lambda d: d.header["identity"].pop("noise_seed"), "identity.noise_seed", NOISY),
+    Case("the noise seed as it was", inside("identity", "noise_seed", NOISE_SEED), None, NOISY),
+    *(
+        Case(
+            f"{value!r} for noise_seed of identity",
+            inside("identity", "noise_seed", value),
+            "identity.noise_seed",
+            NOISY,
+        )
+        for value in (0, -1, NOISE_SEED - 1, 1 << 64, float(1 << 64), "1", None, True, [NOISE_SEED], {})
+    ),
     # Tracks
     *(Case(f"{kind} for tracks", header("tracks", value), "tracks") for kind, value in KINDS.items()),
     Case("an empty object for tracks", header("tracks", {}), "tracks"),

@@ -9,7 +9,7 @@ from typing import Any
 import c_interface as abi
 import numpy as np
 import pytest
-from snapshot_cases import CASES, END, MIDDLE, SHAPED, START
+from snapshot_cases import CASES, END, MIDDLE, NOISE_SEED, NOISY, SHAPED, START
 from snapshot_drafts import Draft
 
 from emoface import FrameBatch
@@ -24,13 +24,14 @@ READERS = ("python", "native", "c")
 class PythonReader:
     """Animators of one backend."""
 
-    def __init__(self, package: Any, backend: str) -> None:
+    def __init__(self, package: Any, noisy: Any, backend: str) -> None:
+        self.noisy = noisy.animator(backend=backend, channels=1, noise_seed=NOISE_SEED)
         self.plain = package.animator(backend=backend, channels=1, blinks=False)
         shaped = {"blendshapes": True, "controls": RigControls(**SMOOTHED), "blinks": False}
         self.shaped = package.animator(backend=backend, channels=1, **shaped)
 
     def voice(self, of: str) -> Any:
-        return self.shaped if of == SHAPED else self.plain
+        return {SHAPED: self.shaped, NOISY: self.noisy}.get(of, self.plain)
 
     def refusal(self, voice: Any, data: bytes) -> str | None:
         """What a refusal says it got; None where the snapshot is taken."""
@@ -60,13 +61,14 @@ class PythonReader:
 class CReader:
     """Animators of the C interface."""
 
-    def __init__(self, package: Any) -> None:
+    def __init__(self, package: Any, noisy: Any) -> None:
+        self.noisy = noisy.animator(channels=1, noise_seed=NOISE_SEED)
         self._controls = abi.Controls(upper_strength=1.0, lower_strength=1.0, **SMOOTHED)
         self.plain = package.animator(channels=1, blinks=-1)
         self.shaped = package.animator(channels=1, blinks=-1, blendshapes=1, controls=ctypes.addressof(self._controls))
 
     def voice(self, of: str) -> Any:
-        return self.shaped if of == SHAPED else self.plain
+        return {SHAPED: self.shaped, NOISY: self.noisy}.get(of, self.plain)
 
     def refusal(self, voice: Any, data: bytes) -> str | None:
         try:
@@ -90,20 +92,20 @@ class CReader:
 
 
 @pytest.fixture(scope="module", params=READERS)
-def reader(request, package_path, python_package):
+def reader(request, python_package, format2_python):
     if request.param == "c":
-        return CReader(request.getfixturevalue("package"))
+        return CReader(request.getfixturevalue("package"), request.getfixturevalue("format2"))
     if request.param == "native" and "native" not in available_backends():
         pytest.skip("no emoface._runtime: build with ONNXRUNTIME_ROOT set, zlib and nlohmann-json")
-    return PythonReader(python_package, "ort-cpu" if request.param == "python" else "native")
+    return PythonReader(python_package, format2_python, "ort-cpu" if request.param == "python" else "native")
 
 
 @pytest.fixture(scope="module")
-def snapshots(reader, python_package, sound) -> dict[str, bytes]:
+def snapshots(reader, python_package, format2_python, sound) -> dict[str, bytes]:
     """What the table's rows change, of this reader's backend; C reads those of Python."""
-    source = reader if isinstance(reader, PythonReader) else PythonReader(python_package, "ort-cpu")
+    source = reader if isinstance(reader, PythonReader) else PythonReader(python_package, format2_python, "ort-cpu")
     made = {}
-    for of in (START, MIDDLE, END, SHAPED):
+    for of in (START, MIDDLE, END, SHAPED, NOISY):
         voice = source.voice(of)
         voice.reset()
         if of != START:
@@ -120,7 +122,7 @@ def snapshots(reader, python_package, sound) -> dict[str, bytes]:
 def continued(reader, snapshots, sound) -> dict[str, list[bytes]]:
     """What follows each snapshot."""
     made = {}
-    for of in (START, MIDDLE, SHAPED):
+    for of in (START, MIDDLE, SHAPED, NOISY):
         voice = reader.voice(of)
         voice.restore(snapshots[of])
         made[of] = reader.bits(voice.step(sound(0.1, seed=1)))
@@ -132,7 +134,7 @@ def test_the_table_names_each_row_once():
     assert len(set(names)) == len(names) >= 150
 
 
-@pytest.mark.parametrize("of", [START, MIDDLE, END, SHAPED])
+@pytest.mark.parametrize("of", [START, MIDDLE, END, SHAPED, NOISY])
 def test_verdict_and_field(reader, snapshots, continued, sound, of):
     wrong = []
     for case in (case for case in CASES if case.of == of):

@@ -107,7 +107,13 @@ class DrivingEngine(Engine, Protocol):
     """An engine that runs whole streams itself."""
 
     def open_driver(
-        self, manifest: Manifest, clock: Clock, rate: int, timeline: ConditionTimeline, probe: Probe | None
+        self,
+        manifest: Manifest,
+        clock: Clock,
+        rate: int,
+        timeline: ConditionTimeline,
+        probe: Probe | None,
+        noise_seed: int = 0,
     ) -> StreamDriver:
         """A stream; arguments as of `emoface.stream.driver.Driver`."""
 
@@ -211,6 +217,12 @@ def create_engine(package: Package, backend: str, precision: str, threads: int) 
     """Load the graphs; callers use `Package.engine`, which caches."""
     if backend in _FACTORIES:
         return _FACTORIES[backend](package, precision, threads)
+    if package.manifest.noise:
+        raise BackendError(
+            f"backend={backend!r} for package {package.manifest.name!r}, whose stages read noise",
+            "a backend of the CPU: auto, ort-cpu, ort-cpu-native or native",
+            "Leave the backend out.",
+        )
     from emoface.backends import gpu
 
     return gpu.factory(backend)(package, precision, threads)

@@ -63,7 +63,13 @@ class NativeEngine:
         return self._stages.open_stage(stage)
 
     def open_driver(
-        self, manifest: Manifest, clock: Clock, rate: int, timeline: ConditionTimeline, probe: Probe | None
+        self,
+        manifest: Manifest,
+        clock: Clock,
+        rate: int,
+        timeline: ConditionTimeline,
+        probe: Probe | None,
+        noise_seed: int = 0,
     ) -> NativeDriver:
         """A stream; BackendError for a probe, since single stages are not seen from outside."""
         if probe is not None:
@@ -72,13 +78,15 @@ class NativeEngine:
                 "a backend whose stages run one by one",
                 f"Use backend={self._single!r}: the same graphs with the same bits.",
             )
-        animator = self._animator(clock, rate, [(name, vector) for name, _, vector in timeline.state()])
+        conditions = [(name, vector) for name, _, vector in timeline.state()]
+        animator = self._animator(clock, rate, conditions, noise_seed)
         identity = {
             "package": self._package.digest,
             "backend": self._single,
             "precision": animator.precision,
             "sample_rate": rate,
             "block_features": clock.block_features,
+            **({"noise_seed": noise_seed} if manifest.noise else {}),
         }
         return NativeDriver(self._runtime, animator, clock, rate, identity)
 
@@ -94,7 +102,7 @@ class NativeEngine:
         with _errors(self._runtime):
             return GoldenCheck(**self._package.verify(precision, threads))
 
-    def _animator(self, clock: Clock, rate: int, conditions: Any) -> Any:
+    def _animator(self, clock: Clock, rate: int, conditions: Any, noise_seed: int = 0) -> Any:
         package, precision, threads = self._given
         block_ms, rest = divmod(1000 * clock.block_features, clock.feature_rate)
         if clock.block_features == package.manifest.block_features:
@@ -106,7 +114,9 @@ class NativeEngine:
                 "Choose another block, or backend='ort-cpu'.",
             )
         with _errors(self._runtime):
-            return self._runtime.Animator(self._package, precision, threads, block_ms, rate, list(conditions))
+            return self._runtime.Animator(
+                self._package, precision, threads, block_ms, rate, list(conditions), noise_seed
+            )
 
 
 class NativeDriver:

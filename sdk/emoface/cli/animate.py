@@ -41,6 +41,9 @@ def register(subparsers: Any) -> None:
     blinks = parser.add_mutually_exclusive_group()
     blinks.add_argument("--no-blinks", action="store_true", help="eyes as the model moves them")
     blinks.add_argument("--blink-seed", type=int, metavar="N", help="another pattern of blinks")
+    parser.add_argument(
+        "--noise-seed", type=int, default=0, metavar="N", help="another variation, of packages whose stages read noise"
+    )
     group = parser.add_argument_group("blendshapes and controls")
     group.add_argument(
         "--blendshapes",
@@ -91,6 +94,7 @@ def run(args: argparse.Namespace) -> int:
         controls=controls,
         calibration=calibration(package, args),
         blinks=False if args.no_blinks else args.blink_seed,
+        noise_seed=args.noise_seed,
     ) as stream:
         write_all(args.out, stream, progress=progress_line("frames"))
         report(stream, stream.frames, stream.samples, args.out, args.json)

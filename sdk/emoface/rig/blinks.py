@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from emoface.counter_hash import STEP, mixed
 from emoface.errors import RigError
 
 if TYPE_CHECKING:
@@ -40,9 +41,6 @@ _INTERVALS = (
     4006, 4155, 4314, 4486, 4672, 4877, 5106, 5366, 5671, 6041, 6515, 7180, 8324, 11000,
 )  # fmt: skip
 _ONE = 4096
-
-_MASK = (1 << 64) - 1
-_STEP = 0x9E3779B97F4A7C15
 
 
 @dataclass(frozen=True)
@@ -80,27 +78,19 @@ class Blinks:
 
     def starts(self, cell: int) -> list[int]:
         """Milliseconds at which blinks of minute `cell` of the stream begin, ascending."""
-        base = _mixed(_mixed(int(self.seed)) ^ cell)
+        base = mixed(mixed(int(self.seed)) ^ cell)
         scale = int(65536.0 * DEFAULT_RATE / self.rate + 0.5)
         begin, draw, starts = cell * _CELL, 1, list[int]()
-        random = _mixed(base + _STEP)
+        random = mixed(base + STEP)
         at = begin + _FIRST + (_interval(random, scale) * (random >> 48) >> 16)
         while at <= begin + _LAST:
             starts.append(at)
             if random >> 16 & 0xFFFF < _DOUBLE_SHARE:
                 starts.append(at + _DOUBLE_FROM + ((random >> 32 & 0xFFFF) * _DOUBLE_SPREAD >> 16))
             draw += 1
-            random = _mixed(base + draw * _STEP)
+            random = mixed(base + draw * STEP)
             at = starts[-1] + _interval(random, scale)
         return starts
-
-
-def _mixed(value: int) -> int:
-    """SplitMix64's output function: neighbouring inputs give unrelated 64 bits."""
-    value &= _MASK
-    value = (value ^ value >> 30) * 0xBF58476D1CE4E5B9 & _MASK
-    value = (value ^ value >> 27) * 0x94D049BB133111EB & _MASK
-    return value ^ value >> 31
 
 
 def _interval(random: int, scale: int) -> int:

@@ -1,7 +1,8 @@
 """Calibration on a voice: the mean emotion feature of its neutral speech.
 
 Features are those that the model takes `speaker_mean` from: the output [B, n, D] of the block stage that reads the
-condition `speaker_mean` [D], at 50 per second, with the condition at zero and the stage's state at its start.
+condition `speaker_mean` [D], at 50 per second, with the condition at zero, noise of seed 0 and the stage's state at its
+start.
 
 Which features count is decided by the sound alone, in whole numbers, as in the C++ runtime
 (csrc/runtime/calibrate.cpp). Samples at the model's rate become 16-bit integers. Feature t has the energy of the `hop`
@@ -26,6 +27,7 @@ from emoface.calibration import Calibration
 from emoface.errors import AudioError, PackageError
 from emoface.manifest import Manifest, StageSpec
 from emoface.stream.features import Floats
+from emoface.stream.noise import NoiseSource
 from emoface.timing import Clock
 
 if TYPE_CHECKING:
@@ -155,7 +157,7 @@ def _features(
     for block in range(-(-(count + clock.delay_features) // size)):
         begin = clock.hop * size * block
         piece = audio[None, begin : clock.samples_for_block(block)]
-        values = _run_block(manifest, streams, piece, zeros, size)
+        values = _run_block(manifest, streams, piece, zeros, size, block)
         parts.append(np.array(values[f"{wanted.name}.{output}"][0], np.float32))
     return np.concatenate(parts)[clock.delay_features :][:count]
 
@@ -170,7 +172,7 @@ def _needed(manifest: Manifest, wanted: StageSpec) -> list[StageSpec]:
 
 
 def _run_block(
-    manifest: Manifest, streams: Mapping[str, StageStream], audio: Floats, zeros: Floats, size: int
+    manifest: Manifest, streams: Mapping[str, StageStream], audio: Floats, zeros: Floats, size: int, block: int
 ) -> dict[str, Array]:
     values: dict[str, Array] = {}
     for stage in manifest.stages:
@@ -183,6 +185,8 @@ def _run_block(
                 inputs[item.name] = audio
             elif item.source == f"condition.{CONDITION}":
                 inputs[item.name] = zeros
+            elif kind == "noise" and manifest.format >= 2:
+                inputs[item.name] = NoiseSource(manifest.noise, 0).values(name, block * size, size)
             elif kind == "condition":
                 inputs[item.name] = np.array([manifest.conditions[name].default], np.float32)
             else:

@@ -23,6 +23,7 @@ from emoface.manifest import ROLES, Manifest
 from emoface.stream.choices import change_moment
 from emoface.stream.conditions import ConditionTimeline, Vector
 from emoface.stream.features import FeatureTrack, Floats, Interpolation
+from emoface.stream.noise import NoiseSource
 from emoface.stream.plan import PlannedStage, make_plan
 from emoface.stream.state import driver_state, restore_driver
 from emoface.timing import Clock
@@ -118,7 +119,13 @@ class StreamDriver(Protocol):
 
 
 def open_driver(
-    manifest: Manifest, engine: Engine, clock: Clock, rate: int, timeline: ConditionTimeline, probe: Probe | None = None
+    manifest: Manifest,
+    engine: Engine,
+    clock: Clock,
+    rate: int,
+    timeline: ConditionTimeline,
+    probe: Probe | None = None,
+    noise_seed: int = 0,
 ) -> StreamDriver:
     """A stream on `engine`, run by the engine itself where it can; arguments as of `Driver`."""
     if not manifest.streams:
@@ -127,8 +134,8 @@ def open_driver(
 
         return ClipDriver(manifest, engine, clock, rate, timeline, probe)
     if isinstance(engine, DrivingEngine):
-        return engine.open_driver(manifest, clock, rate, timeline, probe)
-    return Driver(manifest, engine, clock, rate, timeline, probe)
+        return engine.open_driver(manifest, clock, rate, timeline, probe, noise_seed)
+    return Driver(manifest, engine, clock, rate, timeline, probe, noise_seed)
 
 
 class Driver:
@@ -143,6 +150,7 @@ class Driver:
         probe: called with (stage, output, first index, array (k, ...)) after every stage call: for verification. The
             index counts features after the dropped look-ahead, or frames. Stages then hear the audio as it was fed, its
             offset included, as in golden vectors and in PyTorch.
+        noise_seed: of the noise that stages read.
     """
 
     def __init__(
@@ -153,11 +161,13 @@ class Driver:
         rate: int,
         timeline: ConditionTimeline,
         probe: Probe | None = None,
+        noise_seed: int = 0,
     ) -> None:
         self.manifest = manifest
         self.clock = clock
         self.plan = make_plan(manifest, engine)
         self.timeline = timeline
+        self.noise = NoiseSource(manifest.noise, noise_seed)
         self.resampler = Resampler(rate, clock.sample_rate)
         self.offset = OffsetRemover(clock.hop, clock.overlap)
         self._probe = probe
@@ -274,6 +284,8 @@ class Driver:
             inputs: dict[str, Array] = {name: audio for name in stage.audio}
             for name, condition in stage.conditions:
                 inputs[name] = self.timeline.value(condition, self.block_time(block))[None]
+            for name, noise in stage.noise:
+                inputs[name] = self.noise.values(noise, block * size, size)
             for name, key in stage.links:
                 inputs[name] = values[key]
             outputs = yield StageCall(stage, inputs, size, block)
@@ -320,6 +332,7 @@ class Driver:
                 end += 1
             inputs: dict[str, Array] = {key: values[link][:, begin - first : end - first] for key, link in stage.links}
             inputs.update((name, vector[None]) for (name, _), vector in zip(stage.conditions, held, strict=True))
+            inputs.update((name, self.noise.values(noise, begin, end - begin)) for name, noise in stage.noise)
             outputs = yield StageCall(stage, inputs, end - begin, self.blocks)
             self._report(stage, outputs, begin, 0)
             # A second call overwrites the buffers of the first but one.
@@ -339,6 +352,8 @@ class Driver:
             }
             for name, condition in stage.conditions:
                 inputs[name] = self.timeline.value(condition, time)[None]
+            for name, noise in stage.noise:
+                inputs[name] = self.noise.values(noise, frame, 1)
             outputs = yield StageCall(stage, inputs, 1, self.blocks)
             for name, key in stage.outputs:
                 latest[key] = outputs[name]

@@ -17,6 +17,7 @@ class PlannedStage:
         stream: the stage's graph and state.
         audio: input names fed with audio.
         conditions: (input name, condition name).
+        noise: (input name, noise name).
         links: (input name, "stage.output").
         outputs: (output name, "stage.output").
     """
@@ -25,6 +26,7 @@ class PlannedStage:
     stream: StageStream
     audio: tuple[str, ...]
     conditions: tuple[tuple[str, str], ...]
+    noise: tuple[tuple[str, str], ...]
     links: tuple[tuple[str, str], ...]
     outputs: tuple[tuple[str, str], ...]
 
@@ -64,7 +66,7 @@ def make_plan(manifest: Manifest, engine: Engine) -> Plan:
     """Open every stage on `engine` and resolve sources."""
     groups: dict[str, list[PlannedStage]] = {cadence: [] for cadence in CADENCES}
     for stage in manifest.stages:
-        groups[stage.cadence].append(_planned(stage, engine))
+        groups[stage.cadence].append(_planned(stage, engine, manifest))
     of_blocks = {key for stage in groups["block"] for _, key in stage.outputs}
     wanted = [key for stage in (*groups["frames"], *groups["frame"]) for _, key in stage.links]
     wanted += list(manifest.outputs.values())
@@ -78,13 +80,15 @@ def make_plan(manifest: Manifest, engine: Engine) -> Plan:
     )
 
 
-def _planned(stage: StageSpec, engine: Engine) -> PlannedStage:
-    audio, conditions, links = [], [], []
+def _planned(stage: StageSpec, engine: Engine, manifest: Manifest) -> PlannedStage:
+    audio, conditions, noise, links = [], [], [], []
     for item in stage.inputs:
         if item.source == "audio":
             audio.append(item.name)
         elif item.source.startswith("condition."):
             conditions.append((item.name, item.source.removeprefix("condition.")))
+        elif manifest.format >= 2 and item.source.startswith("noise."):
+            noise.append((item.name, item.source.removeprefix("noise.")))
         else:
             links.append((item.name, item.source))
     return PlannedStage(
@@ -92,6 +96,7 @@ def _planned(stage: StageSpec, engine: Engine) -> PlannedStage:
         stream=engine.open_stage(stage),
         audio=tuple(audio),
         conditions=tuple(conditions),
+        noise=tuple(noise),
         links=tuple(links),
         outputs=tuple((output.name, f"{stage.name}.{output.name}") for output in stage.outputs),
     )

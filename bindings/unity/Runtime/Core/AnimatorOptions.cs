@@ -81,6 +81,8 @@ namespace EmoFace
         public uint BlinkSeed;
         /// <summary>About so many blinks per minute, 4 to 40; 0 = 15.</summary>
         public double BlinkRate;
+        /// <summary>Of the noise that the stages of some packages read: another seed, another variation.</summary>
+        public ulong NoiseSeed;
         /// <summary>The voice, as FaceAnimator.Calibrate() found it; null = none.</summary>
         public VoiceCalibration Calibration;
     }
@@ -131,6 +133,7 @@ namespace EmoFace
             Config.Blinks = (int)options.Blinks;
             Config.BlinkSeed = options.BlinkSeed;
             Config.BlinkRate = options.BlinkRate;
+            Config.NoiseSeed = options.NoiseSeed;
             if (options.Template != null)
             {
                 if (options.Template.Length == 0 || options.Template.Length % 3 != 0)

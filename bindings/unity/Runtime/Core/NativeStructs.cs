@@ -58,6 +58,7 @@ namespace EmoFace
         public int Blinks;
         public uint BlinkSeed;
         public double BlinkRate;
+        public ulong NoiseSeed;
     }
 
     [StructLayout(LayoutKind.Sequential)]
