@@ -306,6 +306,8 @@ Manifest read_manifest(const uint8_t* text, size_t size) {
     if (manifest.format >= 2 && reader.has("noise"))
         for (const auto& item : reader.object("noise", kMostNoises).items())
             manifest.noise.push_back(read_noise(item.key(), item.value()));
+    std::sort(manifest.noise.begin(), manifest.noise.end(),
+              [](const NoiseSpec& a, const NoiseSpec& b) { return a.name < b.name; });
     for (const Json& value : reader.list("stages", "a list of objects", kMostStages))
         manifest.stages.push_back(read_stage(value, "stages[" + std::to_string(manifest.stages.size()) + "]"));
     manifest.outputs = reader.text_map("outputs", kMostTensors);

@@ -285,7 +285,7 @@ class Manifest:
                 f"Update the SDK with `pip install -U emoface`, or export the package again in format {known}.",
             )
         # In this order, so that every reader names the same field of a manifest with several faults.
-        manifest = cls(
+        fields: dict[str, Any] = dict(
             format=version,
             name=reader.text("name"),
             family=reader.text("family"),
@@ -316,8 +316,9 @@ class Manifest:
             verification=_verification(reader),
             files={name: _file(item) for name, item in reader.children("files", MOST_FILES)},
         )
+        # Relations between fields are checked after all of them were read.
         reader.refuse_unknown()
-        return manifest
+        return cls(**fields)
 
 
 def _least_and_most(reader: Reader) -> tuple[int, int]:
