@@ -68,7 +68,7 @@ def random_of(seed: int, target: str, index: int) -> Random:
 def run_one(target: Any, seed: int, name: str, index: int) -> str:
     """ "taken", "refused", or what was found."""
     # Here, so that the parent needs none of it.
-    from targets import Finding
+    from target import Finding
 
     try:
         return "taken" if target.run(random_of(seed, name, index)) else "refused"

@@ -11,6 +11,7 @@ from pathlib import Path
 import mutate
 import pytest
 import targets
+from target import ROOT, Target, load
 
 SEED = 1
 SLICE = {name: 5 * share for name, share in mutate.SHARES.items()}
@@ -29,7 +30,7 @@ def test_a_slice_of_the_inputs(name):
     assert not found, "\n".join(found)
 
 
-class Raising(targets.Target):
+class Raising(Target):
     """Now and then an error that is none of ours."""
 
     def run(self, random):
@@ -38,7 +39,7 @@ class Raising(targets.Target):
         return True
 
 
-class Hanging(targets.Target):
+class Hanging(Target):
     """Once, without end."""
 
     def run(self, random):
@@ -48,7 +49,7 @@ class Hanging(targets.Target):
         return True
 
 
-class Crashing(targets.Target):
+class Crashing(Target):
     """Once, the end of the process."""
 
     def run(self, random):
@@ -57,7 +58,7 @@ class Crashing(targets.Target):
         return True
 
 
-class Hoarding(targets.Target):
+class Hoarding(Target):
     """More memory than there may be."""
 
     def run(self, random):
@@ -65,11 +66,11 @@ class Hoarding(targets.Target):
 
 
 def test_the_fuzzers_planted_bugs_fit_the_sources():
-    bugs = targets.load("../csrc/fuzz/planted_bugs.py").PLANTED
-    runtime = targets.ROOT / "csrc" / "runtime"
+    bugs = load("../csrc/fuzz/planted_bugs.py").PLANTED
+    runtime = ROOT / "csrc" / "runtime"
     wrong = {name: bug for name, bug in bugs.items() if (runtime / bug.file).read_text().count(bug.text) != 1}
     assert not wrong
-    harnesses = {path.stem.removeprefix("fuzz_") for path in (targets.ROOT / "csrc" / "fuzz").glob("fuzz_*.cpp")}
+    harnesses = {path.stem.removeprefix("fuzz_") for path in (ROOT / "csrc" / "fuzz").glob("fuzz_*.cpp")}
     assert bugs.keys() == harnesses
 
 
