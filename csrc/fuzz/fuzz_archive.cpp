@@ -1,9 +1,78 @@
-// libFuzzer: whole packages as bytes of a zip, opened from memory and as a file.
+// libFuzzer: whole packages as bytes of a zip, opened from memory and as a file; or, behind "DIR", what lies in a folder
+// beside the files of a package or instead of them: name and content in turn, a content's first byte says what it is.
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "fuzz_inputs.h"
 
 namespace {
+
+namespace fs = std::filesystem;
+constexpr size_t kMark = 3;
+
+bool is_folder(const uint8_t* data, size_t size) { return size > kMark && std::memcmp(data, "DIR", kMark) == 0; }
+
+// A name of this process alone.
+fs::path place(const char* suffix) {
+    const char* folder = std::getenv("TMPDIR");
+    return fs::path(folder ? folder : "/tmp") / ("emoface-fuzz-" + std::to_string(getpid()) + suffix);
+}
+
+void write(const fs::path& path, const Input& bytes) {
+    std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(bytes.data()), std::streamsize(bytes.size()));
+}
+
+void lay_out(const fs::path& path, const Input& content) {
+    const Input rest(content.begin() + (content.empty() ? 0 : 1), content.end());
+    const fs::path targets[] = {"nothing", "/dev/zero", ".", path.filename(), path.parent_path().parent_path()};
+    switch (content.empty() ? 0 : content[0] % 6) {
+        case 1: mkfifo(path.c_str(), 0600); break;
+        case 2: fs::create_directory(path); break;
+        case 3: fs::create_symlink(targets[rest.size() % std::size(targets)], path); break;
+        case 4:
+            // Bytes, a hole and perhaps bytes once more.
+            write(path, rest);
+            fs::resize_file(path, rest.size() + (get(rest, 0, 4) & 0x0FFFFFFF));
+            if (rest.size() % 2) std::ofstream(path, std::ios::binary | std::ios::app) << "end";
+            break;
+        case 5: {
+            sockaddr_un address{};
+            address.sun_family = AF_UNIX;
+            std::snprintf(address.sun_path, sizeof address.sun_path, "%s", path.c_str());
+            const int made = socket(AF_UNIX, SOCK_STREAM, 0);
+            bind(made, reinterpret_cast<const sockaddr*>(&address), sizeof address);
+            close(made);
+            break;
+        }
+        default: write(path, rest);
+    }
+}
+
+// The package's files as links, as Hugging Face's cache has them, changed by the input; and each entry as a package.
+void open_folder(const std::vector<Input>& parts) {
+    const fs::path folder = place("-folder");
+    fs::create_directory(folder);
+    for (const auto& [name, unused] : seed_files()) fs::create_symlink(fs::absolute(fs::path(std::getenv("EMOFACE_FUZZ_FILES")) / name), folder / name);
+    std::vector<std::string> names = {""};
+    for (size_t i = 0; i + 1 < parts.size(); i += 2) {
+        std::string name(parts[i].begin(), parts[i].end());
+        for (char& c : name)
+            if (c == '/' || c == 0) c = '_';
+        if (name.empty() || name == "." || name == ".." || name.size() > 100) continue;
+        fs::remove_all(folder / name);
+        lay_out(folder / name, parts[i + 1]);
+        names.push_back(name);
+    }
+    for (const std::string& name : names) {
+        emoface_package* package = nullptr;
+        const emoface_status status = emoface_package_open((folder / name).c_str(), &package);
+        require((status == EMOFACE_OK) == (package != nullptr) && status != EMOFACE_ERROR_INTERNAL);
+        emoface_package_release(package);
+    }
+    fs::remove_all(folder);
+}
 
 // Sizes and checksums that fit what the entries hold, or hardly a mutation would come past them.
 void repair(Input& zip) {
@@ -39,22 +108,24 @@ void repair(Input& zip) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    if (is_folder(data, size)) {
+        open_folder(parts_of(data + kMark, size - kMark));
+        return 0;
+    }
     emoface_package* package = open_package(Input(data, data + size));
     const bool taken = package != nullptr;
     emoface_package_release(package);
-    static const std::string path = [] {
-        const char* folder = std::getenv("TMPDIR");
-        return std::string(folder ? folder : "/tmp") + "/emoface-fuzz-" + std::to_string(getpid()) + ".emoface";
-    }();
-    std::ofstream(path, std::ios::binary).write(reinterpret_cast<const char*>(data), std::streamsize(size));
+    static const fs::path path = place(".emoface");
+    write(path, Input(data, data + size));
     package = nullptr;
     require((emoface_package_open(path.c_str(), &package) == EMOFACE_OK) == taken);
     emoface_package_release(package);
-    std::filesystem::remove(path);
+    fs::remove(path);
     return 0;
 }
 
 extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most, unsigned seed) {
+    if (is_folder(data, size)) return kMark + mutate_parts(data + kMark, size - kMark, most - kMark, seed);
     Random random(seed);
     Input zip(data, data + size);
     if (random() % 4 == 0) {

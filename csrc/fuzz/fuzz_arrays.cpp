@@ -25,5 +25,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
 extern "C" size_t LLVMFuzzerCustomMutator(uint8_t* data, size_t size, size_t most, unsigned seed) {
     if (size < 2 || seed % 50 == 0) return LLVMFuzzerMutate(data, size, most);
-    return 1 + mutate_parts(data + 1, size - 1, most - 1, seed);
+    if (seed % 4) return 1 + mutate_parts(data + 1, size - 1, most - 1, seed);
+    // The length that a .npy file says its header has.
+    std::vector<Input> parts = parts_of(data + 1, size - 1);
+    Random random(seed);
+    if (parts.empty()) return LLVMFuzzerMutate(data, size, most);
+    Input& file = parts[random() % parts.size()];
+    const uint64_t values[] = {0, 1, 16, file.size() - 10, file.size() - 9, file.size(), 4096, 0xFFFF, random()};
+    set(file, 8, values[random() % std::size(values)], 2);
+    return 1 + join_parts(parts, data + 1, most - 1);
 }

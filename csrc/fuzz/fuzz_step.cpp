@@ -1,6 +1,7 @@
 // libFuzzer: options of an animator and a sequence of calls, with any bytes for samples.
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstring>
 #include <vector>
 
@@ -37,6 +38,65 @@ void require(bool condition) {
     if (!condition) __builtin_trap();
 }
 
+// A wrong field of the configuration; most numbers leave it as it is. `weights` is the one condition.
+void spoil(emoface_animator_config& config, emoface_condition& weights, uint8_t how) {
+    switch (how) {
+        case 1: config.struct_size = offsetof(emoface_animator_config, blinks); break;
+        case 2: config.struct_size = offsetof(emoface_animator_config, controls); break;
+        case 3: config.struct_size = 20; break;
+        case 4: config.condition_count = -1; break;
+        case 5: config.conditions = nullptr; config.condition_count = 1; break;
+        case 6: weights.name = "nothing"; break;
+        case 7: weights.name = nullptr; break;
+        case 8: weights.values = nullptr; break;
+        case 9: weights.values = nullptr; weights.count = 0; break;
+        case 10: config.template_count = 5; break;
+        case 11: config.threads = 5000; break;
+        case 12: config.backend = "no backend"; break;
+        case 13: config.level = "no level"; break;
+        case 14: config.block_ms = -20; break;
+        case 15: config.emotion = "auto"; config.level = "normal"; break;
+        case 16: config.blinks = 2; break;
+        default: break;
+    }
+}
+
+// Calls that no program should make: each is an error with a status of its own, and nothing is consumed.
+void refused_call(emoface_animator* animator, uint8_t which, const emoface_package_info& info) {
+    std::vector<float> space(size_t(3 * info.vertices) + 64);
+    int64_t number = 0;
+    emoface_frames out{};
+    out.struct_size = which & 64 ? 4 : sizeof out;
+    out.blendshapes = space.data();
+    emoface_calibration result{};
+    result.struct_size = which & 64 ? 4 : sizeof result;
+    float odd[] = {NAN, 17.0f, INFINITY, -1.0f};
+    emoface_status status = EMOFACE_ERROR_ARGUMENT;
+    switch (which % 20) {
+        case 0: status = emoface_step(animator, nullptr, 10, nullptr, 0, nullptr); break;
+        case 1: status = emoface_step(animator, odd, -1, nullptr, 0, nullptr); break;
+        case 2: status = emoface_step(animator, odd, INT64_MAX, nullptr, 0, &number); break;
+        case 3: status = emoface_step(nullptr, odd, 1, nullptr, 0, nullptr); break;
+        case 4: status = emoface_step_frames(animator, -1, &number); break;
+        case 5: status = emoface_step_frames(animator, 1, nullptr); break;
+        case 6: status = emoface_flush_frames(animator, NAN, &number); break;
+        case 7: status = emoface_snapshot(animator, space.data(), 1, &number); break;
+        case 8: status = emoface_restore(animator, space.data(), -1); break;
+        case 9: status = emoface_restore(animator, nullptr, 1); break;
+        case 10: status = emoface_set_condition(animator, "nothing", odd, 1, EMOFACE_NOW); break;
+        case 11: status = emoface_set_condition(animator, "level", odd, 3, EMOFACE_NOW); break;
+        case 12: status = emoface_set_condition(animator, "level", nullptr, 3, EMOFACE_NOW); break;
+        case 13: status = emoface_set_emotion(animator, "no emotion", EMOFACE_NOW); break;
+        case 14: status = emoface_calibrate(animator, odd, 4, 16000, EMOFACE_NOW, &result); break;
+        case 15: status = emoface_calibrate(animator, odd, -1, 16000, EMOFACE_NOW, nullptr); break;
+        case 16: status = emoface_calibrate(animator, space.data(), 40, 7, EMOFACE_NOW, nullptr); break;
+        case 17: status = emoface_calibrate(animator, nullptr, 40, 0, EMOFACE_NOW, nullptr); break;
+        case 18: status = emoface_set_condition(animator, "speaker_mean", odd, 1, EMOFACE_NOW); break;
+        default: out.struct_size = 4; status = emoface_step(animator, space.data(), 1, &out, 0, nullptr); break;
+    }
+    require(status != EMOFACE_OK && status != EMOFACE_ERROR_INTERNAL);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -59,7 +119,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     emoface_controls controls{};
     emoface_controls_init(&controls, sizeof controls);
     const float weights[] = {0.5f, 0.5f, input.take<float>()};
-    const emoface_condition given{"style", weights, options & 4 ? 2 : 3};
+    emoface_condition given{"style", weights, options & 4 ? 2 : 3};
     if (options & 1) config.blendshapes = 1;
     if (options & 2) {
         controls.upper_smoothing = input.take<uint8_t>() / 200.0;
@@ -82,6 +142,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         config.template_vertices = neutral.data();
         config.template_count = info.vertices - (input.take<uint8_t>() == 7);
     }
+    spoil(config, given, input.take<uint8_t>());
     emoface_animator* animator = nullptr;
     if (emoface_animator_create(package, &config, &animator) != EMOFACE_OK) {
         require(animator == nullptr);
@@ -129,7 +190,14 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             const double tail = double(input.take<int16_t>() % 2000) / 1000;
             int64_t due = 0;
             emoface_flush_frames(animator, tail, &due);
-            require(emoface_flush(animator, tail, nullptr, 0, nullptr) != EMOFACE_ERROR_INTERNAL);
+            // Into arrays that may be too short; then everything, unless it went out.
+            const int64_t capacity = what % 4 * 2;
+            vertices.assign(size_t(3 * info.vertices * std::max<int64_t>(capacity, 1)), 0);
+            out.vertices = out.offsets = vertices.data();
+            int64_t written = 0;
+            const emoface_status status = emoface_flush(animator, tail, &out, capacity, &written);
+            require(status != EMOFACE_ERROR_INTERNAL && (status != EMOFACE_OK || written <= capacity));
+            if (status == EMOFACE_ERROR_BUFFER_TOO_SMALL) require(emoface_flush(animator, tail, nullptr, 0, nullptr) != EMOFACE_ERROR_INTERNAL);
         } else if (what < 190) {
             emoface_reset(animator);
         } else if (what < 220) {
@@ -158,6 +226,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             const float values[] = {input.take<float>(), input.take<float>()};
             require(emoface_set_condition(animator, what & 1 ? "style" : "level", values, 1 + what % 3, input.take<int16_t>() / 100.0) !=
                     EMOFACE_ERROR_INTERNAL);
+        } else if (what < 250) {
+            refused_call(animator, input.take<uint8_t>(), info);
         } else {
             emoface_restore(animator, snapshot.data(), int64_t(snapshot.size()));
         }

@@ -13,7 +13,7 @@ import struct
 import sys
 import warnings
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,11 @@ import snapshot_cases  # noqa: E402
 from snapshot_drafts import Draft  # noqa: E402
 
 from emoface import Package  # noqa: E402
+from emoface.graphs.bounds import check_operators  # noqa: E402
+from emoface.graphs.check import stage_bounds  # noqa: E402
+from emoface.graphs.model import GraphError, read_model  # noqa: E402
 from emoface.graphs.operators import OPERATORS  # noqa: E402
+from emoface.manifest import Manifest  # noqa: E402
 from emoface.rig import RigControls  # noqa: E402
 
 TARGETS = ("archive", "manifest", "arrays", "graph", "snapshot", "step")
@@ -71,7 +75,36 @@ def parts(npz: bytes) -> bytes:
     """An npz file as fuzz_arrays takes it: name and bytes of each member, with their lengths."""
     with zipfile.ZipFile(io.BytesIO(npz)) as archive:
         items = [item for info in archive.infolist() for item in (info.filename.encode(), archive.read(info))]
-    return b"".join(struct.pack("<I", len(item)) + item for item in items)
+    return joined(items)
+
+
+def joined(parts: list[bytes]) -> bytes:
+    return b"".join(struct.pack("<I", len(part)) + part for part in parts)
+
+
+def add_folders(files: dict[str, bytes], corpus: Corpus) -> None:
+    """What may lie in a folder, as fuzz_archive takes it: in the place of a file, of the manifest, and beside them."""
+    kinds = [b"\0x", b"\1", b"\2", *(b"\3" + b"x" * target for target in range(5)), b"\5"]
+    kinds += [b"\4" + struct.pack("<I", size) + more for size in (0, 1 << 10, 1 << 27) for more in (b"", b"x")]
+    for kind in kinds:
+        for name in (
+            b"mix.onnx",
+            b"manifest.json",
+            b"beside",
+            b".hidden",
+            b"._",
+            b"README.md",
+            b"LICENSE.rst",
+            b"__MACOSX",
+        ):
+            corpus.add(b"DIR" + joined([name, kind]))
+    manifest = json.loads(files["manifest.json"])
+    for size in (1 << 27) + 4, (1 << 27) + 8, 1 << 28:
+        manifest["files"]["mix.onnx"]["bytes"] = size
+        hole = b"\4" + struct.pack("<I", 1 << 27) + b"x" * (size % 16 // 8)
+        corpus.add(b"DIR" + joined([b"manifest.json", b"\0" + json.dumps(manifest).encode(), b"mix.onnx", hole]))
+    many = [item for index in range(30) for item in (b"more%d" % index, b"\0")]
+    corpus.add(b"DIR" + joined(many))
 
 
 def add_packages(files: dict[str, bytes], corpora: dict[str, Corpus], folder: Path) -> None:
@@ -108,12 +141,30 @@ def add_graphs(files: dict[str, bytes], corpus: Corpus) -> None:
         corpus.add(bytes([index]) + files[name])
     for case in graph_cases.CASES:
         corpus.add(bytes([graphs.index("mix.onnx")]) + case.build())
-    for build in operator_graphs():
-        corpus.add(bytes([graphs.index("mix.onnx")]) + build())
+    manifest = Manifest.from_json(files["manifest.json"])
+    said = set()
+    for operator, given, data in operator_graphs():
+        # A refusal in the same words is the same place of the reader; a graph that is taken is slow to run.
+        verdict = (operator, refusal(manifest, data) or given)
+        if verdict not in said:
+            said.add(verdict)
+            corpus.add(bytes([graphs.index("mix.onnx")]) + data)
 
 
-def operator_graphs() -> Iterator[Callable[[], bytes]]:
-    """An operator of every rule, over inputs and attributes of several kinds: many fit, others nearly."""
+def refusal(manifest: Manifest, data: bytes) -> str:
+    """What a reader says against the graph of "mix"; empty where it takes it."""
+    stage = next(stage for stage in manifest.stages if "mix.onnx" in stage.files.values())
+    try:
+        model = read_model(data, {})
+        check_operators(model)
+        stage_bounds(manifest, stage, model)
+    except GraphError as error:
+        return f"{error.got}, not {error.expected}"
+    return ""
+
+
+def operator_graphs() -> Iterator[tuple[str, str, bytes]]:
+    """An operator of every rule, over inputs and attributes of several kinds, with both: many fit, others nearly."""
     ints = {"one": (1,), "two": (2,), "minus": (-1,), "three": (1, 2, 3), "places": (0, 2, 1, 0)}
     constants = [graph_building.ints(name, *values) for name, values in ints.items()]
     constants += [graph_building.scalar("single", 2)]
@@ -130,7 +181,8 @@ def operator_graphs() -> Iterator[Callable[[], bytes]]:
         for text in inputs:
             for given in attributes:
                 node = helper.make_node(name, text.split(), ["made"], domain=domain, **given)
-                yield graph_building.graph(node, constants=constants, domains=[domain] if domain else [])
+                build = graph_building.graph(node, constants=constants, domains=[domain] if domain else [])
+                yield name, str(given), build()
 
 
 def add_snapshots(package: Package, corpus: Corpus) -> None:
@@ -162,12 +214,24 @@ def add_steps(corpus: Corpus) -> None:
         width = (4, 8, 2, 4, 1)[kind >> 4 & 7] * (2 if kind & 8 else 1)
         samples = (0.1 * random.standard_normal(1000 * width // 4)).astype(np.float32).tobytes()
         calls = [struct.pack("<BH", 1, 1000) + samples, struct.pack("<BBh", 201, 1, 50), b"\xe0"]
-        calls += [struct.pack("<Bh", 161, 500), b"\xf0", struct.pack("<BH", 236, 60000), struct.pack("<BH", 241, 3)]
+        calls += [struct.pack("<Bh", 161, 500), b"\xfa", struct.pack("<BH", 236, 60000), struct.pack("<BH", 241, 3)]
+        calls += [struct.pack("<Bh", 163, 500), struct.pack("<BH", 237, 60000), b"\xb4"]
         for options in (0, 1, 2, 4, 6, 8, 12, 16, 20, 35, 99, 128, 255):
-            head = bytes([kind]) + (b"" if kind & 8 else b"\1") + bytes([1, 2, options])
-            corpus.add(head + b"".join(calls))
-            for call in calls:
-                corpus.add(head + call)
+            head = bytes([kind]) + (b"" if kind & 8 else b"\1") + bytes([1, 2, options]) + bytes(taken_by(options))
+            corpus.add(head + b"\0" + b"".join(calls))
+    head = bytes([2, 1, 1, 2])
+    for call in calls:
+        corpus.add(head + bytes([0, 0, 0, 0, 0, 0]) + call)
+    for wrong in range(17):
+        corpus.add(head + bytes([16, 0, 0, 0, 0, wrong]) + calls[0])
+    for refused in range(20):
+        corpus.add(head + bytes([0, 0, 0, 0, 0, 0]) + bytes([244, refused]))
+        corpus.add(head + bytes([0, 0, 0, 0, 0, 0]) + bytes([244, 64 + refused, 160, 0, 0, 244, refused]))
+
+
+def taken_by(options: int) -> int:
+    """Bytes that these options take behind them."""
+    return 4 + (3 if options & 2 else 0) + (1 if options & 64 else 0) + (5 if options & 128 else 0)
 
 
 def main() -> None:
@@ -183,6 +247,7 @@ def main() -> None:
         (folder / "files" / name).write_bytes(data)
     path = handmade.write_zip(folder / "package.emoface", files)
     add_packages(files, corpora, folder)
+    add_folders(files, corpora["archive"])
     add_graphs(files, corpora["graph"])
     add_snapshots(Package.load(path), corpora["snapshot"])
     add_steps(corpora["step"])
