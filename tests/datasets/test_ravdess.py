@@ -178,8 +178,9 @@ def test_mistakes_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) 
     assert main(["data", "ravdess", "--out", str(tmp_path)]) == 2
     (tmp_path / "empty").mkdir()
     flame = str(flame_files.write_flame(tmp_path / "flame.pkl"))
+    assert main(["data", "ravdess", "--out", str(tmp_path / "out"), "--videos", str(tmp_path / "empty")]) in (3, 5)
+    assert ("ffmpeg" if lacking("ffmpeg") else "Actor_") in capsys.readouterr().err
     for arguments, word in (
-        (["--videos", str(tmp_path / "empty")], "Actor_"),
         (["--codes", str(tmp_path / "empty"), "--flame", flame], "EMOCA"),
         (["--codes", str(tmp_path / "empty"), "--flame", str(tmp_path / "none.pkl")], "none.pkl"),
     ):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import importlib.util
 import json
 import struct
 from ctypes import byref
@@ -311,6 +312,12 @@ def test_bad_arguments(voiced, neutral):
     assert voice.api.call("calibrate", voice.handle, pointer, count, 0, -1.0, None) == "OK"
 
 
+needs_native = pytest.mark.skipif(
+    importlib.util.find_spec("emoface._runtime") is None, reason="emoface._runtime is not built: set ONNXRUNTIME_ROOT"
+)
+
+
+@needs_native
 def test_the_backend_native(voiced_python, neutral, sound):
     audio = sound(1.5)
     with voiced_python.animator(backend="native", blinks=SEED, controls=RigControls(*CALM)) as native:
@@ -331,6 +338,7 @@ def native_twin() -> str:
     return "ort-cpu-native" if "ort-cpu-native" in available_backends() else "ort-cpu"
 
 
+@needs_native
 def test_the_backend_native_and_a_package_that_cannot_be_calibrated(python_package, neutral):
     with python_package.animator(backend="native") as animator, pytest.raises(PackageError, match="no emotion stage"):
         animator.calibrate(neutral(3.0))

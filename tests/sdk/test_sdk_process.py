@@ -163,6 +163,37 @@ def wait_for_frames(out: Path) -> None:
         time.sleep(0.02)
 
 
+SIGNALLED = """
+import io, os, signal, sys
+import soundfile
+from emoface.cli.process import raise_lost, run_process
+
+class File(io.BytesIO):
+    def readinto(self, buffer):
+        os.kill(os.getpid(), getattr(signal, sys.argv[2]))
+        return super().readinto(buffer)
+
+def command():
+    try:
+        with open(sys.argv[1], "rb") as file:
+            soundfile.SoundFile(File(file.read()))
+    except soundfile.SoundFileError:
+        raise_lost()
+    return 0
+
+sys.exit(run_process(command))
+"""
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_while_libsndfile_reads(folder, name, code):
+    """C swallows what Python raises when it calls back."""
+    command = [sys.executable, "-c", SIGNALLED, "long.wav", name]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == code, done.stderr
+    assert done.stderr in ("emoface: interrupted\n", f"emoface: ended by {name}\n")
+
+
 def test_signals_leave_nothing(folder, tmp_path):
     """Ctrl-C, SIGTERM and SIGHUP while several outputs are written; under nohup SIGHUP stays ignored."""
     expected = {"SIGINT": (130, "interrupted"), "SIGTERM": (143, "SIGTERM"), "SIGHUP": (129, "SIGHUP")}

@@ -12,23 +12,33 @@ import sys
 import traceback
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, NoReturn
 
 from emoface import __version__
 from emoface.cli import animate, demo, doctor, inspect, profile, verify
-from emoface.cli.process import run_process, say
+from emoface.cli.process import raise_lost, run_process, say
 from emoface.errors import EmoFaceError
 
 COMMAND_GROUP = "emoface.commands"
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose help fails where it cannot be written, as all results do; argparse would not say so."""
+    """A parser whose help fails where it cannot be written, as all results do, and that says so; errors do not.
+
+    Argparse passes over both, or before Python 3.11.4 over neither.
+    """
 
     def print_help(self, file: Any = None) -> None:
         """Write the help to `file` (stdout)."""
         (file or sys.stdout).write(self.format_help())
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong with the words, where stderr takes it; exit code 2."""
+        with suppress(OSError):
+            super().error(message)
+        raise SystemExit(2)
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -59,13 +69,16 @@ def _run(argv: Sequence[str] | None) -> int:
         args = build_parser().parse_args(argv)
         with warnings.catch_warnings():
             warnings.showwarning = _warner(warnings.showwarning)
-            return int(args.run(args))
+            code = int(args.run(args))
+        raise_lost()
+        return code
     except BrokenPipeError:
         raise
     except KeyboardInterrupt:
         say("emoface: interrupted")
         return 130
     except Exception as error:
+        raise_lost()
         return _report(error)
 
 

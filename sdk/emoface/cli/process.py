@@ -7,6 +7,7 @@ import io
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
@@ -16,6 +17,7 @@ from emoface.errors import OutputError
 BROKEN_PIPE = 141
 """Exit code where the reader of stdout went away: as of programs that SIGPIPE ends."""
 _ENDING = ("SIGTERM", "SIGHUP")
+_AGAIN_S = 0.05
 
 
 class Ended(BaseException):
@@ -29,14 +31,18 @@ class Ended(BaseException):
 def run_process(command: Callable[[], int]) -> int:
     """Run a command as the whole of a process; returns its exit code.
 
-    SIGTERM and SIGHUP unwind it as Ctrl-C does (a signal that is ignored, as under nohup, stays so). Text that a stream
-    cannot encode is escaped. Results that stdout does not take, since it is full or closed, are an error.
+    SIGTERM and SIGHUP unwind it as Ctrl-C does (a signal that is ignored, as under nohup, stays so), also where they
+    come while a C library calls back. Text that a stream cannot encode is escaped. Results that stdout does not take,
+    since it is full or closed, are an error.
     """
     _open_standard_streams()
     for name in _ENDING:
         number = getattr(signal, name, None)
         if number is not None and signal.getsignal(number) is signal.SIG_DFL:
             signal.signal(number, _end)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, _end)
+    sys.unraisablehook = _unraisable
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -106,7 +112,31 @@ def _give_up(number: int) -> None:
 
 
 def _end(number: int, frame: FrameType | None) -> None:
-    raise Ended(number)
+    stop = KeyboardInterrupt() if number == signal.SIGINT else Ended(number)
+    while frame is not None:
+        if frame.f_code.co_filename.endswith("soundfile.py") and frame.f_code.co_name.startswith("vio_"):
+            # What is raised here ends the read alone, since C swallows it: again when that has returned.
+            _lost.append(stop)
+            again = threading.Timer(_AGAIN_S, os.kill, (os.getpid(), number))
+            again.daemon = True
+            again.start()
+            break
+        frame = frame.f_back
+    raise stop
+
+
+_lost: list[BaseException] = []
+
+
+def raise_lost() -> None:
+    """Raise what a signal raised where that could not unwind the command: no failure that it caused is told instead."""
+    if _lost:
+        raise _lost[-1]
+
+
+def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    if not any(unraisable.exc_value is stop for stop in _lost):
+        sys.__unraisablehook__(unraisable)
 
 
 class _Closed(io.TextIOBase):
