@@ -137,7 +137,7 @@ Array read_array(const std::string& what, const Bytes& file) {
     Array array;
     array.dtype = header.dtype;
     const uint64_t size = item_size(array.dtype);
-    if (size == 0) broken(what, "an array of dtype " + array.dtype);
+    if (size == 0) broken(what, "an array of dtype '" + shown_name(array.dtype) + "'");
     const uint64_t room = file.size() - start - length;
     uint64_t bytes = size;
     bool fits = header.shape.size() <= kMostAxes, empty = false;

@@ -9,17 +9,33 @@
 namespace emoface::runtime {
 namespace {
 
-// A text of fixed room, so that setting it allocates nothing.
+// Bytes of the UTF-8 sequence that a text begins with; 0 where it begins with none.
+size_t sequence(std::string_view text) noexcept {
+    const auto byte = [&](size_t at) { return at < text.size() ? unsigned(static_cast<unsigned char>(text[at])) : 0u; };
+    const unsigned lead = byte(0), second = byte(1);
+    const size_t size = lead < 0x80 ? 1 : lead < 0xC2 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF5 ? 4 : 0;
+    for (size_t at = 1; at < size; ++at)
+        if ((byte(at) & 0xC0) != 0x80) return 0;
+    // Longer than need be, halves of pairs, and what lies beyond Unicode
+    const bool wrong = (lead == 0xE0 && second < 0xA0) || (lead == 0xED && second > 0x9F) || (lead == 0xF0 && second < 0x90) ||
+                       (lead == 0xF4 && second > 0x8F);
+    return wrong ? 0 : size;
+}
+
+// A text of fixed room, so that setting it allocates nothing. UTF-8 whatever comes: names and paths may be any bytes.
 template <size_t kRoom> class FixedText {
 public:
     void clear() noexcept { bytes_[length_ = 0] = 0; }
     void append(std::string_view text) noexcept {
-        size_t kept = text.size() < kRoom - 1 - length_ ? text.size() : kRoom - 1 - length_;
-        // Never end within a UTF-8 sequence.
-        if (kept < text.size())
-            while (kept > 0 && (static_cast<unsigned char>(text[kept]) & 0xC0) == 0x80) --kept;
-        if (kept > 0) std::memmove(bytes_ + length_, text.data(), kept);  // no text may be no pointer
-        bytes_[length_ += kept] = 0;
+        while (!text.empty()) {
+            const size_t size = sequence(text), taken = size ? size : 1;
+            if (taken > kRoom - 1 - length_) break;
+            if (size) std::memcpy(bytes_ + length_, text.data(), size);
+            else bytes_[length_] = '?';
+            length_ += taken;
+            text.remove_prefix(taken);
+        }
+        bytes_[length_] = 0;
     }
     const char* c_str() const noexcept { return bytes_; }
 
@@ -77,7 +93,10 @@ void fail(emoface_status status, const std::string& got, const std::string& expe
 
 void manifest_fault(const std::string& file, const std::string& field, const std::string& got,
                     const std::string& expected) {
-    const std::string shown = got.size() <= 200 ? got : got.substr(0, 200) + "...";
+    size_t end = 200;
+    // Not within a character
+    while (end < got.size() && end > 0 && (static_cast<unsigned char>(got[end]) & 0xC0) == 0x80) --end;
+    const std::string shown = got.size() <= end ? got : got.substr(0, end) + "...";
     throw Failure(EMOFACE_ERROR_MANIFEST, {shown, expected,
                                            "Export the package again with `emoface export`, or fetch an undamaged copy.",
                                            file, field});
