@@ -1,6 +1,7 @@
 """What the fuzzers start from: valid inputs of each kind, and every row of the tests' tables of refused ones.
 
-python csrc/fuzz/make_seeds.py FOLDER   FOLDER/package.emoface, its files in FOLDER/files, and FOLDER/corpus/TARGET/
+python csrc/fuzz/make_seeds.py FOLDER   FOLDER/package.emoface, its files in FOLDER/files, FOLDER/voiced.emoface, and
+                                        FOLDER/corpus/TARGET/
 python csrc/fuzz/make_seeds.py --tiny   writes csrc/fuzz/seeds/tiny.emoface again
 """
 
@@ -27,6 +28,7 @@ sys.path[:0] = [str(ROOT / "tests" / name) for name in ("sdk", "runtime", "forma
 import graph_building  # noqa: E402
 import graph_cases  # noqa: E402  (the tests' tables and their handmade package)
 import handmade  # noqa: E402
+import handmade_voice  # noqa: E402
 import package_changes  # noqa: E402
 import snapshot_cases  # noqa: E402
 from snapshot_drafts import Draft  # noqa: E402
@@ -34,7 +36,7 @@ from snapshot_drafts import Draft  # noqa: E402
 from emoface import Package  # noqa: E402
 from emoface.graphs.bounds import check_operators  # noqa: E402
 from emoface.graphs.check import stage_bounds  # noqa: E402
-from emoface.graphs.model import GraphError, read_model  # noqa: E402
+from emoface.graphs.model import OWN, GraphError, read_model  # noqa: E402
 from emoface.graphs.operators import OPERATORS  # noqa: E402
 from emoface.manifest import Manifest  # noqa: E402
 from emoface.rig import RigControls  # noqa: E402
@@ -143,6 +145,8 @@ def add_graphs(files: dict[str, bytes], corpus: Corpus) -> None:
         corpus.add(bytes([graphs.index("mix.onnx")]) + case.build())
     manifest = Manifest.from_json(files["manifest.json"])
     said = set()
+    for data in arithmetic_graphs():
+        corpus.add(bytes([graphs.index("mix.onnx")]) + data)
     for operator, given, data in operator_graphs():
         # A refusal in the same words is the same place of the reader; a graph that is taken is slow to run.
         verdict = (operator, refusal(manifest, data) or given)
@@ -183,6 +187,69 @@ def operator_graphs() -> Iterator[tuple[str, str, bytes]]:
                 node = helper.make_node(name, text.split(), ["made"], domain=domain, **given)
                 build = graph_building.graph(node, constants=constants, domains=[domain] if domain else [])
                 yield name, str(given), build()
+
+
+def arithmetic_graphs() -> Iterator[bytes]:
+    """Whole numbers that depend on n, fixed ones and unknown ones, through every operator that follows them."""
+    node = helper.make_node
+    fixed = {"three": (1, 2, 3), "large": (7, 40, 1 << 40), "minus": (-3, -1, -7), "one": (1,), "zero": (0, 0, 0)}
+    constants = [graph_building.ints(name, *values) for name, values in fixed.items()]
+    constants += [numpy_helper.from_array(np.float32([1.5, 2, -3]), "reals"), graph_building.scalar("single", 2)]
+    constants += [graph_building.ints("ends", 0, 3), graph_building.ints("minus_one", -1)]
+    shape = [node("Shape", ["content"], ["shape"]), node("ReduceMax", ["content"], ["peak"], keepdims=0)]
+    # No reader knows what is in it.
+    shape += [node("Cast", ["peak"], ["whole"], to=7), node("Mul", ["whole", "three"], ["unknown"])]
+    operators = ["Add", "Sub", "Mul", "Max", "Min", "Sum", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual"]
+    operators += ["Div", "Mod"]
+    pairs = [("shape", other) for other in ("three", "large", "minus", "one", "single", "shape", "unknown", "zero")]
+    pairs += [(right, left) for left, right in pairs] + [("minus", "three"), ("large", "three"), ("three", "minus")]
+    for left, right in pairs:
+        nodes = [node(name, [left, right], [f"of_{name}"]) for name in operators if (name, right) != ("Div", "zero")]
+        nodes += [node("And", ["of_Less", "of_Equal"], ["both"]), node("Or", ["of_Less", "of_Equal"], ["either"])]
+        nodes += [node("Not", ["both"], ["not"]), node("Where", ["either", left, right], ["chosen"])]
+        nodes += [node("Cast", [of], [f"{of}_{to}"], to=to) for of in ("chosen", "either") for to in (1, 6, 7, 9, 10)]
+        nodes += [node("CastLike", ["either", left], ["like"]), node("Mod", [left, "three"], ["rest"], fmod=1)]
+        nodes += [node("Clip", [left, "single", "single"], ["between"]), node("Clip", [left, "", "single"], ["below"])]
+        nodes += [node(name, ["of_Sub"], [f"a_{name}"]) for name in ("Neg", "Abs", "Identity")]
+        kinds = ("ReduceSum", "ReduceProd", "ReduceMax", "ReduceMin")
+        nodes += [node(name, ["of_Sub"], [f"a_{name}"], keepdims=0) for name in kinds]
+        yield graph_building.graph(*shape, *nodes, constants=constants)()
+    moved = [
+        node("Slice", ["shape", "one", "ends"], ["wrong"]),
+        node("Slice", ["shape", "one", "minus_one"], ["middle"]),
+        node("Slice", ["shape", "minus_one", "one", "", "minus_one"], ["back"]),
+        node("Slice", ["shape", "minus_one", "unknown"], ["open"]),
+        node("Split", ["shape", "ends"], ["none", "all"]),
+        node("Gather", ["shape", "ends"], ["outside"]),
+        node("Gather", ["shape", "minus_one"], ["last"]),
+        node("Expand", ["one", "one"], ["same"]),
+        node("Constant", [], ["given"], value_floats=[1.5, 2.0]),
+        node("Constant", [], ["texts"], value_string=b"x"),
+        node("ConstantOfShape", ["one"], ["ones"], value=numpy_helper.from_array(np.float32([2.5]))),
+        node("ConstantOfShape", ["one"], ["many"], value=numpy_helper.from_array(np.ones((2, 2), np.float32))),
+        node("Slice", ["content", "minus_one", "zero", "one", "minus_one"], ["reversed"]),
+        node("Slice", ["content", "single", "one"], ["scalar"]),
+        node("Tile", ["content", "unknown"], ["repeated"]),
+        node("Reshape", ["content", "unknown"], ["somehow"]),
+        node("Transpose", ["content"], ["twice"], perm=[0, 0, 1]),
+        node("CastLike", ["reals", "three"], ["rounded"]),
+    ]
+    for one in moved:
+        yield graph_building.graph(*shape, one, constants=constants)()
+    # EmoFace's own operators: a function in the file, whose body any runtime can run.
+    texts = ("content content content content", "content shape shape", "content taps content", "content")
+    attributes: tuple[dict[str, Any], ...] = ({}, {"count": 2}, {"kernel": 2, "stride": 1}, {"kernel": 99, "stride": 0})
+    constants.append(numpy_helper.from_array(np.full((6, 1, 3), 0.5, np.float32), "taps"))
+    for name in (name for domain, name in OPERATORS if domain == OWN):
+        for inputs in map(str.split, texts):
+            for given in attributes:
+                outputs = ("made", "more", "rest") if name in ("StreamAttention", "Delay") else ("made", "more")
+                body = [node("Identity", ["x0"], [output]) for output in outputs]
+                names = [f"x{index}" for index in range(len(inputs))]
+                opsets = [helper.make_opsetid("", 17)]
+                function = helper.make_function(OWN, name, names, outputs, body, opsets, list(given))
+                own = node(name, inputs, outputs, domain=OWN, **given)
+                yield graph_building.graph(*shape, own, constants=constants, functions=[function], domains=[OWN])()
 
 
 def add_snapshots(package: Package, corpus: Corpus) -> None:
@@ -246,6 +313,8 @@ def main() -> None:
     for name, data in files.items():
         (folder / "files" / name).write_bytes(data)
     path = handmade.write_zip(folder / "package.emoface", files)
+    # One that can be calibrated on a voice
+    handmade.write_zip(folder / "voiced.emoface", handmade_voice.with_emotion(files))
     add_packages(files, corpora, folder)
     add_folders(files, corpora["archive"])
     add_graphs(files, corpora["graph"])
