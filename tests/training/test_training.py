@@ -10,6 +10,7 @@ import torch
 from synthetic_corpus import TinyRig, ToneCorpus
 from tiny_run import run, tiny_options
 
+from emoface_training import options
 from emoface_training.clips.store import ClipStore
 from emoface_training.errors import CheckpointError, OptionsError, RunExistsError
 from emoface_training.loop.learning_rate import one_cycle
@@ -76,9 +77,46 @@ class Killed(Exception):
     pass
 
 
+REGULARISED = {
+    **dict.fromkeys(("feat_proj_dropout", "hidden_dropout", "attention_dropout", "activation_dropout"), 0.1),
+    **{"layerdrop": 0.3, "mask_time_prob": 0.2, "mask_time_length": 3, "mask_feature_prob": 0.1},
+}
+
+
+def regularised(chosen: options.TrainingOptions) -> options.TrainingOptions:
+    """Everything that is random in training, switched on."""
+    encoders = {name: chosen.model[name] | REGULARISED for name in ("content_encoder", "emotion_encoder")}
+    decoder = chosen.model["decoder"] | {"attention_dropout": 0.1, "position_dropout": 0.1}
+    return dataclasses.replace(chosen, model=chosen.model | encoders | {"decoder": decoder})
+
+
+@pytest.mark.parametrize("stage", ["a", "b"])
+def test_regularised_training_has_one_curve_however_its_rows_are_split(tmp_path: Path, stage: str) -> None:
+    for accumulate in (1, 2):
+        chosen = regularised(tiny_options(4, batch_size=4))
+        parts = {f"stage_{x}": getattr(chosen, f"stage_{x}") for x in "ab"}
+        parts = {n: dataclasses.replace(p, accumulate=accumulate, batch_size=4) for n, p in parts.items()}
+        run(tmp_path / str(accumulate), dataclasses.replace(chosen, **parts), stage=stage)
+    name = f"stage_{stage}"
+    one, two = curve(tmp_path / "1", name), curve(tmp_path / "2", name)
+    assert one == pytest.approx(two, rel=1e-4)
+    run(tmp_path / "plain", tiny_options(4, batch_size=4), stage=stage)
+    assert one[0] != pytest.approx(curve(tmp_path / "plain", name)[0], rel=1e-4)
+
+
+def test_encoders_with_and_without_masks_take_over_each_others_weights(tmp_path: Path) -> None:
+    run(tmp_path / "plain", tiny_options(1), stage="b")
+    run(tmp_path / "masked", regularised(tiny_options(1)), stage="b", start_from=tmp_path / "plain" / "stage_b")
+    key = "content_encoder.encoder.masked_spec_embed"
+    weights = checkpoint.load_weights(tmp_path / "masked" / "stage_b")[0]
+    assert weights[key].shape == (32,)
+    run(tmp_path / "again", tiny_options(1), stage="b", start_from=tmp_path / "masked" / "stage_b")
+    assert key not in checkpoint.load_weights(tmp_path / "again" / "stage_b")[0]
+
+
 @pytest.mark.parametrize("stage", ["a", "b"])
 def test_killed_and_resumed_gives_the_same_curve(tmp_path: Path, stage: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    chosen = tiny_options(8)
+    chosen = regularised(tiny_options(8))
     chosen = dataclasses.replace(
         chosen,
         stage_a=dataclasses.replace(chosen.stage_a, checkpoint_every_minutes=0.0),

@@ -31,6 +31,9 @@ class EncoderConfig:
     `rate`: rows per second that the transformer sees, 50 (the convolutions' own) or FaceFormer's 30 for VOCASET, for
     which features are interpolated between convolutions and transformer; `left`, `right` and `position_right` then
     count rows of 1 / `rate` s, while windows still count features of 20 ms.
+    The rest is regularisation in training, under Hugging Face's names and with its meaning: chances of dropout
+    (behind the feature projection, behind attention and feed-forward, inside either), of leaving out a layer, and
+    SpecAugment's masks over time and channels. All are off by default and mean nothing outside training.
     """
 
     hidden_size: int = 192
@@ -57,6 +60,23 @@ class EncoderConfig:
     window_right: int = 0
     window_block: int = 5
     rate: int = 50
+    feat_proj_dropout: float = 0.0
+    hidden_dropout: float = 0.0
+    attention_dropout: float = 0.0
+    activation_dropout: float = 0.0
+    layerdrop: float = 0.0
+    mask_time_prob: float = 0.0
+    mask_time_length: int = 10
+    mask_time_min_masks: int = 2
+    mask_feature_prob: float = 0.0
+    mask_feature_length: int = 10
+    mask_feature_min_masks: int = 0
+
+    def __post_init__(self) -> None:
+        _check_chances(self)
+        for name in ("mask_time_length", "mask_feature_length"):
+            if getattr(self, name) < 1:
+                raise OptionsError(f"{name} {getattr(self, name)}", "1 or more", _CORRECT)
 
     @property
     def look_ahead(self) -> int:
@@ -100,6 +120,8 @@ class DecoderConfig:
     [rank, 3V], a declared deviation.
     `emotional_content=True` gives level and emotion class to EmoFace's content branch too, since they decide how wide
     one articulates; in the paper the emotion branch alone has the level. A declared deviation.
+    dropout acts in the layer, behind attention and feed-forward and inside the latter; attention_dropout on attention's
+    weights; position_dropout behind the positions (None: `dropout` in FaceFormer, none in EmoFace).
     """
 
     width: int = 64
@@ -107,8 +129,20 @@ class DecoderConfig:
     period: int = 30
     window: int = 300
     dropout: float = 0.1
+    attention_dropout: float = 0.0
+    position_dropout: float | None = None
     motion_rank: int | None = None
     emotional_content: bool = False
+
+    def __post_init__(self) -> None:
+        _check_chances(self)
+
+
+def _check_chances(config: EncoderConfig | DecoderConfig) -> None:
+    """Raises OptionsError for a field of dropout or masks that is no chance."""
+    for name, value in vars(config).items():
+        if name.endswith(("dropout", "layerdrop", "_prob")) and not 0.0 <= (value or 0.0) <= 1.0:
+            raise OptionsError(f"{name} {value}", "a chance, 0 to 1", _CORRECT)
 
 
 class _Saved:

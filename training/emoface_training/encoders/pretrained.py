@@ -27,6 +27,7 @@ CONFIG, WEIGHTS, SHARDS, PICKLED = (
     "config.json", "model.safetensors", "model.safetensors.index.json", "pytorch_model.bin",
 )  # fmt: skip
 SECTION = "emoface"
+MASKED_SPEC_EMBED = "masked_spec_embed"
 ARCHITECTURES = ("wav2vec2", "hubert", "wavlm")
 _SAME_NAME = (
     "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "conv_bias",
@@ -133,6 +134,8 @@ def load_weights(model: StreamingWav2Vec2, folder: Path) -> None:
     """Copy the folder's weights into an encoder of its architecture; taps beyond the model's band are dropped."""
     found = convert_weights(_read_weights(Path(folder)), model)
     expected = model.state_dict()
+    # Saved only by those that mask; without it, training begins with our own
+    found.setdefault(MASKED_SPEC_EMBED, expected.get(MASKED_SPEC_EMBED))
     missing = sorted(set(expected) - set(found))
     if missing:
         raise EncoderWeightsError(

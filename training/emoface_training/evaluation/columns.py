@@ -32,6 +32,14 @@ KNOWN = (
 )
 
 
+def published_scale(report: dict[str, Any]) -> str | None:
+    """How published squared errors of this data compare, where its unit is no metre; older reports do not say."""
+    square = report["dataset"].get("square_unit_in_m2", 1.0)
+    if square == 1.0:
+        return None
+    return f"figures published in squares of this data's unit, times {square:.5f}, are the m2 here"
+
+
 def columns(row: dict[str, Any]) -> list[Column]:
     """The known figures that a row has, then every other measured (float) one under its own name."""
     known = [column for column in KNOWN if column.key in row]

@@ -245,6 +245,7 @@ def _baseline_predictions(
 def _dataset_facts(corpus: Any, face: Face) -> dict[str, Any]:
     """What was measured on: kind, rate, unit, masks by hash, and what is missing."""
     masks = {name: np.asarray(face.masks[name]) for name in NEEDS if name in face.masks}
+    unit = float(getattr(face, "unit_in_metres", 1.0))
     missing = [f"no mask {name!r}: no {what} (--masks)" for name, what in NEEDS.items() if name not in masks]
     if isinstance(face, DatasetFace):
         missing.append("no phonemes: no speech measures")
@@ -252,7 +253,8 @@ def _dataset_facts(corpus: Any, face: Face) -> dict[str, Any]:
         "kind": getattr(corpus, "kind", "synthetic"),
         "fps": getattr(corpus, "fps", FPS),
         "vertices": len(face.template),
-        "unit_in_metres": float(getattr(face, "unit_in_metres", 1.0)),
+        "unit_in_metres": unit,
+        "square_unit_in_m2": unit**2,
         "masks": {name: {"vertices": len(mask), "sha256": mask_hash(mask)} for name, mask in masks.items()},
         "missing": missing,
     }

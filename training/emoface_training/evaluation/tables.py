@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from emoface_training.evaluation.columns import Column, columns
+from emoface_training.evaluation.columns import Column, columns, published_scale
 
 WIDTH = 13
 BRIEF = ("lve_rms_mm", "eve_rms_mm", "face_rms_mm")
@@ -30,6 +30,7 @@ def table(report: dict[str, Any]) -> str:
             + ([f"closed below {report['closed_below_mm']:.2f} mm"] if "closed_below_mm" in report else [])
         )
         or "no masks: LVE and EVE need them (--masks)",
+        *([scale] if (scale := published_scale(report)) else []),
         *([f"model: {report['models']['model']['label']}"] if len(report["models"]) > 1 else []),
         *_rows("", columns(model), report["rows"].items()),
     ]

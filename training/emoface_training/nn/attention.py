@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from emoface_training.config import EncoderConfig
+from emoface_training.nn.regularisation import EncoderDropout, EncoderNoise
 from emoface_training.nn.step_ops import stream_attention
 
 
@@ -19,8 +20,9 @@ class Attention(nn.Module):
     until the look-ahead of their layer has arrived.
     """
 
-    def __init__(self, config: EncoderConfig, first: bool = False) -> None:
+    def __init__(self, config: EncoderConfig, noise: EncoderNoise, first: bool = False) -> None:
         super().__init__()
+        self.dropout = EncoderDropout(config.attention_dropout, noise)
         width, self.heads = config.hidden_size, config.num_attention_heads
         self.q_proj, self.k_proj, self.v_proj, self.out_proj = (nn.Linear(width, width) for _ in range(4))
         self.gated = config.num_buckets is not None
@@ -76,10 +78,11 @@ class Attention(nn.Module):
         if bias is not None:
             mask = mask + query[..., width:].transpose(1, 2)[..., None] * bias
         q = self.split(query[..., :width])
-        if query.is_cuda:
+        if query.is_cuda and not (self.training and self.dropout.chance):
             out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask.to(q.dtype), scale=1.0)
         else:  # written out: in bfloat16 on a CPU a whole training step takes 0.85 of the fused kernel's time
-            out = torch.matmul((torch.matmul(q, k.transpose(-1, -2)) + mask).softmax(-1).to(v.dtype), v)
+            weights = (torch.matmul(q, k.transpose(-1, -2)) + mask).softmax(-1).to(v.dtype)
+            out = torch.matmul(self.dropout(weights), v)
         return self.out_proj(out.transpose(1, 2).flatten(2))
 
 

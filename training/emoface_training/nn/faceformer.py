@@ -33,7 +33,7 @@ class PairedBranch(BranchDecoder):
         query = self.cross_query(x).unflatten(-1, split)[:, :, None]  # [B, n, 1, H, d / H]
         key, value = (part(memory).unflatten(-1, split) for part in (self.cross_key, self.cross_value))
         scores = (query * key).sum(-1) * key.shape[-1] ** -0.5  # [B, n, 2, H]
-        attended = (scores.softmax(2)[..., None] * value).sum(2)
+        attended = (self.attention_dropout(scores.softmax(2))[..., None] * value).sum(2)
         return self.cross_out(attended.flatten(2))
 
 
@@ -52,7 +52,8 @@ class FaceFormerDecoder(MotionDecoder):
             else PairedBranch(config, self.motion_size)
         )
         # The original's periodic position is followed by a dropout of its own
-        self.content_branch.token_dropout = nn.Dropout(config.decoder.dropout)
+        if config.decoder.position_dropout is None:
+            self.content_branch.token_dropout = nn.Dropout(config.decoder.dropout)
 
     def _fuse(self, hidden: tuple[Tensor, ...], inputs: State, vertices: Tensor | None = None) -> MotionOutputs:
         return MotionOutputs(self._offsets(self.content_branch, hidden[0], vertices))
@@ -143,7 +144,10 @@ class FaceFormer(nn.Module):
         padded, frames = self.pad_audio(audio)
         if not self.config.content_encoder.streams:
             lengths = [audio.shape[1]] * len(audio) if lengths is None else lengths
-            clips = [self.content_encoder.frames(row[None, :n]) for row, n in zip(audio, lengths, strict=True)]
+            noise, clips = self.content_encoder.encoder.noise, []
+            for index, (row, n) in enumerate(zip(audio, lengths, strict=True)):
+                with noise.of_row(index):
+                    clips.append(self.content_encoder.frames(row[None, :n]))
             return {"content": torch.cat([_at_least(clip, frames) for clip in clips])}
         rows = self.content_encoder.encoder.whole(padded)
         if self.config.keys > 1:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from emoface_training.config import EncoderConfig
 from emoface_training.errors import OptionsError
+from emoface_training.nn.regularisation import EncoderDropout, EncoderNoise
 from emoface_training.nn.step_ops import unfold
 
 
@@ -118,10 +119,11 @@ class FeatureExtractor(nn.Module):
 class FeatureProjection(nn.Module):
     """Layer norm and the map from the convolutions' width to the transformer's."""
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: EncoderConfig, noise: EncoderNoise) -> None:
         super().__init__()
         self.layer_norm = nn.LayerNorm(config.conv_dim[-1], eps=config.layer_norm_eps)
         self.projection = nn.Linear(config.conv_dim[-1], config.hidden_size)
+        self.dropout = EncoderDropout(config.feat_proj_dropout, noise)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.projection(self.layer_norm(x))
+        return self.dropout(self.projection(self.layer_norm(x)))

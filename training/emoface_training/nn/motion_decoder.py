@@ -54,8 +54,9 @@ class BranchDecoder(nn.Module):
         self.linear2 = nn.Linear(2 * width, width)
         self.norm1, self.norm2, self.norm3 = (nn.LayerNorm(width) for _ in range(3))
         self.dropout = nn.Dropout(d.dropout)
+        self.attention_dropout = nn.Dropout(d.attention_dropout)
         # What training does to the tokens before the layer
-        self.token_dropout: nn.Module = nn.Identity()
+        self.token_dropout: nn.Module = nn.Dropout(d.position_dropout) if d.position_dropout else nn.Identity()
 
     def condition(self, inputs: State) -> Tensor:
         """Sum of the condition embeddings, [B, d] for conditions [B, ...]."""
@@ -68,7 +69,11 @@ class BranchDecoder(nn.Module):
         """tokens [B, n, d], features [B, n, D], keys/values [B, H, cache, d/H], bias [B, H, n, cache + n]."""
         q, k, v = (t.unflatten(-1, (self.heads, -1)).transpose(1, 2) for t in self.self_in(tokens).chunk(3, -1))
         k, v = torch.cat([keys, k], 2), torch.cat([values, v], 2)
-        attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+        if self.training and self.attention_dropout.p > 0:
+            weights = (q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5 + bias).softmax(-1)
+            attended = self.attention_dropout(weights) @ v
+        else:
+            attended = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
         return self._after(tokens, attended.transpose(1, 2).flatten(2), features), k, v
 
     def exported(
@@ -89,7 +94,11 @@ class BranchDecoder(nn.Module):
     def cross(self, x: Tensor, features: Tensor) -> Tensor:
         """Cross-attention of x [B, n, d] to the features of its own frame: with one key, whatever the query."""
         if not torch.compiler.is_exporting():
-            return self.cross_out(self.cross_value(self.audio_feature_map(features)))
+            value = self.cross_value(self.audio_feature_map(features))
+            if self.training and self.attention_dropout.p > 0:  # of the one weight that each head has
+                weight = self.attention_dropout(value.new_ones(*value.shape[:2], self.heads, 1))
+                value = (value.unflatten(-1, (self.heads, -1)) * weight).flatten(2)
+            return self.cross_out(value)
         inner = self.cross_value.weight @ self.audio_feature_map.weight
         inner_bias = self.cross_value.weight @ self.audio_feature_map.bias + self.cross_value.bias
         bias = self.cross_out.weight @ inner_bias + self.cross_out.bias

@@ -19,6 +19,7 @@ from emoface_training.errors import BandError, EncoderStatisticsError
 from emoface_training.nn.attention import Attention, relative_bias
 from emoface_training.nn.front_end import FeatureExtractor, FeatureProjection
 from emoface_training.nn.interpolation import FEATURE_RATE, can_hold, group, interpolate
+from emoface_training.nn.regularisation import EncoderDropout, EncoderNoise, SpecAugment
 from emoface_training.nn.stage import State
 from emoface_training.nn.step_ops import delay, grouped_conv
 
@@ -61,25 +62,34 @@ class PositionalConv(nn.Module):
 class FeedForward(nn.Module):
     """Two layers with GELU between them."""
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: EncoderConfig, noise: EncoderNoise) -> None:
         super().__init__()
+        self.intermediate_dropout = EncoderDropout(config.activation_dropout, noise)
+        self.output_dropout = EncoderDropout(config.hidden_dropout, noise)
         self.intermediate_dense = nn.Linear(config.hidden_size, config.intermediate_size)
         self.output_dense = nn.Linear(config.intermediate_size, config.hidden_size)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.output_dense(F.gelu(self.intermediate_dense(x)))
+        hidden = self.intermediate_dropout(F.gelu(self.intermediate_dense(x)))
+        return self.output_dropout(self.output_dense(hidden))
 
 
 class EncoderLayer(nn.Module):
     """One transformer layer, pre-norm ("stable layer norm") or post-norm."""
 
-    def __init__(self, config: EncoderConfig, first: bool) -> None:
+    def __init__(self, config: EncoderConfig, noise: EncoderNoise, index: int) -> None:
         super().__init__()
-        self.pre_norm = config.do_stable_layer_norm
-        self.attention = Attention(config, first)
+        self.pre_norm, self.index = config.do_stable_layer_norm, index
+        self.layerdrop, self.noise = config.layerdrop, noise
+        self.attention = Attention(config, noise, first=index == 0)
+        self.dropout = EncoderDropout(config.hidden_dropout, noise)
         self.layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.feed_forward = FeedForward(config)
+        self.feed_forward = FeedForward(config, noise)
         self.final_layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
+
+    def left_out(self) -> bool:
+        """Whether this step of training goes without the layer (LayerDrop)."""
+        return self.training and self.layerdrop > 0.0 and self.noise.dropped_layer(self.index, self.layerdrop)
 
     def source(self, x: Tensor) -> Tensor:
         """What queries, keys and values are projected from."""
@@ -87,11 +97,13 @@ class EncoderLayer(nn.Module):
 
     def forward(self, x: Tensor, query: Tensor, k: Tensor, v: Tensor, mask: Tensor, bias: Tensor | None) -> Tensor:
         """x [B, n, D], its projected query, all keys and values (see `Attention.attend`) -> [B, n, D]."""
+        if self.left_out():
+            return x
         return self.after(x, self.attention.attend(query, k, v, mask, bias))
 
     def after(self, x: Tensor, attended: Tensor) -> Tensor:
         """What follows the attention's output."""
-        attended = x + attended
+        attended = x + self.dropout(attended)
         if self.pre_norm:
             return attended + self.feed_forward(self.final_layer_norm(attended))
         attended = self.layer_norm(attended)
@@ -101,12 +113,18 @@ class EncoderLayer(nn.Module):
 class TransformerEncoder(nn.Module):
     """Positional convolution and transformer layers."""
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: EncoderConfig, noise: EncoderNoise) -> None:
         super().__init__()
         self.pos_conv_embed = PositionalConv(config)
+        self.dropout = EncoderDropout(config.hidden_dropout, noise)
         self.layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.layers = nn.ModuleList(EncoderLayer(config, i == 0) for i in range(config.num_hidden_layers))
-        self.max_distance = config.max_bucket_distance
+        self.layers = nn.ModuleList(EncoderLayer(config, noise, i) for i in range(config.num_hidden_layers))
+        self.max_distance, self.pre_norm = config.max_bucket_distance, config.do_stable_layer_norm
+
+    def enter(self, x: Tensor, positions: Tensor) -> Tensor:
+        """x and the positional convolution's output [B, n, D] -> what the first layer gets."""
+        x = x + positions
+        return self.dropout(x if self.pre_norm else self.layer_norm(x))
 
     def relative_bias(self, distance: Tensor) -> Tensor | None:
         """WavLM's position bias [H, n, S] of key - query distances int64 [n, S]; None for other families."""
@@ -120,10 +138,12 @@ class StreamingWav2Vec2(nn.Module):
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         check_band(config)
-        self.config = config
+        self.config, self.noise = config, EncoderNoise()
         self.feature_extractor = FeatureExtractor(config)
-        self.feature_projection = FeatureProjection(config)
-        self.encoder = TransformerEncoder(config)
+        self.feature_projection = FeatureProjection(config, self.noise)
+        self.spec_augment = SpecAugment(config, self.noise)
+        self.masked_spec_embed = nn.Parameter(torch.rand(config.hidden_size)) if config.mask_time_prob else None
+        self.encoder = TransformerEncoder(config, self.noise)
 
     def initial_state(self, batch: int, cache: int | None = None) -> State:
         """Zero state for `batch` streams; `cache` keys per layer (default: what a stream needs; 0 for one call).
@@ -164,6 +184,10 @@ class StreamingWav2Vec2(nn.Module):
         local = self.feature_extractor(audio if gain == 1.0 else audio * gain)
         return local if rate == FEATURE_RATE else interpolate(local, self.rows(local.shape[1]), rate)
 
+    def project(self, local: Tensor) -> Tensor:
+        """The front end's output [B, n, conv_dim[-1]] -> what the transformer works on, [B, n, D]."""
+        return self.spec_augment(self.feature_projection(local), self.masked_spec_embed)
+
     def rows(self, features: int) -> int:
         """Rows at the transformer's rate that `features` features of 20 ms make."""
         # Whole groups first: an exporter with symbolic n could not simplify a fraction
@@ -183,10 +207,8 @@ class StreamingWav2Vec2(nn.Module):
         n = local.shape[1]
         position_conv = encoder.pos_conv_embed
         left = position_conv.left
-        recent = torch.cat([state["features"], self.feature_projection(local)], 1)
-        z = recent[:, left : left + n] + position_conv(recent)
-        if not c.do_stable_layer_norm:
-            z = encoder.layer_norm(z)
+        recent = torch.cat([state["features"], self.project(local)], 1)
+        z = encoder.enter(recent[:, left : left + n], position_conv(recent))
         first = state["position"] - position_conv.right  # index of z[:, 0]
         new_state, queries, used = {"features": recent[:, n:], "position": state["position"] + n}, [], 0
         for index, layer in enumerate(encoder.layers):
@@ -260,11 +282,9 @@ class StreamingWav2Vec2(nn.Module):
     def transform(self, local: Tensor) -> Tensor:
         """The transformer with unlimited attention: the front end's output [B, T, conv_dim[-1]] -> [B, T, D]."""
         encoder = self.encoder
-        x = self.feature_projection(local)
+        x = self.project(local)
         position_conv = encoder.pos_conv_embed
-        x = x + position_conv(F.pad(x, (0, 0, position_conv.left, position_conv.right)))
-        if not self.config.do_stable_layer_norm:
-            x = encoder.layer_norm(x)
+        x = encoder.enter(x, position_conv(F.pad(x, (0, 0, position_conv.left, position_conv.right))))
         mask, index = x.new_zeros(1, 1, 1, 1), torch.arange(x.shape[1], device=x.device)
         bias = encoder.relative_bias(index[None] - index[:, None])
         for layer in encoder.layers:

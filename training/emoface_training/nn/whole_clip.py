@@ -55,17 +55,15 @@ class WholeClipEncoder(Stage):
         """The transformer over the first `valid` rows alone; what the others give means nothing."""
         encoder = self.encoder.encoder
         exists = torch.arange(local.shape[1], device=local.device) < valid
-        x = self.encoder.feature_projection(local) * exists[:, None].to(local.dtype)
+        x = self.encoder.project(local) * exists[:, None].to(local.dtype)
         position = encoder.pos_conv_embed
-        x = x + position(F.pad(x, (0, 0, position.left, position.right)))
-        stable = self.encoder.config.do_stable_layer_norm
-        x = x if stable else encoder.layer_norm(x)
+        x = encoder.enter(x, position(F.pad(x, (0, 0, position.left, position.right))))
         mask = torch.where(exists, 0.0, MASKED).to(x.dtype)[None, None, None]
         index = torch.arange(x.shape[1], device=x.device)
         bias = encoder.relative_bias(index[None] - index[:, None])
         for layer in encoder.layers:
             x = layer(x, *layer.attention.project(layer.source(x)), mask, bias)
-        return encoder.layer_norm(x) if stable else x
+        return encoder.layer_norm(x) if encoder.pre_norm else x
 
 
 def clip_interpolate(features: Tensor, fps: int) -> tuple[Tensor, Tensor]:

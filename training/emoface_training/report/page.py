@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from emoface_training.evaluation.columns import Column, columns
+from emoface_training.evaluation.columns import Column, columns, published_scale
 from emoface_training.report.style import MEAN_FACE, Picture
 
 TEMPLATE = "page.html"
@@ -62,6 +62,7 @@ def page(report: dict[str, Any], sections: list[Section], bars: Picture | None =
         sections=sections,
         bars=bars,
         synthetic=report["dataset"]["kind"] == "synthetic",
+        published_scale=published_scale(report),
     )
 
 

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from emoface_training.clips.store import ClipStore
 from emoface_training.encoders import pretrained_sections
+from emoface_training.encoders.pretrained import MASKED_SPEC_EMBED
 from emoface_training.errors import CheckpointError, OptionsError
 from emoface_training.errors import RunExistsError as RunExistsError
 from emoface_training.loop import stage_loop
@@ -168,6 +169,7 @@ def load_encoders(model: TalkingModel, folder: Path) -> None:
             if not hasattr(config, name):
                 raise RuntimeError(f"a checkpoint of family {config.family!r} has no {name}")
             part = {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+            _keep_own_mask(stage, part)
             layers = getattr(config, name).num_hidden_layers
             stage.load_state_dict(_further_layers(stage, layers) | part, strict=True)
     except RuntimeError as error:
@@ -176,6 +178,15 @@ def load_encoders(model: TalkingModel, folder: Path) -> None:
             "the model's own",
             "Use one model section for both stages.",
         ) from error
+
+
+def _keep_own_mask(stage: Stage, part: dict[str, Tensor]) -> None:
+    """SpecAugment's vector is training's alone: taken over where both have one, else the encoder's own or none."""
+    own, name = stage.state_dict(), f"encoder.{MASKED_SPEC_EMBED}"
+    if name not in own:
+        part.pop(name, None)
+    elif name not in part:
+        part[name] = own[name]
 
 
 def _further_layers(stage: Stage, layers: int) -> dict[str, Tensor]:

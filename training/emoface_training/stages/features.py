@@ -57,8 +57,8 @@ class ClipFeatures:
         if self.frozen:
             self.kept = self.encode_all()
 
-    def of(self, clips: list[int], progress: float, batch: StageBBatch) -> dict[int, Features]:
-        """Features of whole clips by index; progress: share of the stage that is done."""
+    def of(self, clips: list[int], progress: float, batch: StageBBatch, seed: int = 0) -> dict[int, Features]:
+        """Features of whole clips by index; progress: share of the stage that is done; seed: of the step's noise."""
         wanted = sorted(set(clips), key=lambda i: self.store.clips[i].frames)
         if progress < self.options.freeze_encoders_for:
             if self.kept is None:
@@ -70,6 +70,8 @@ class ClipFeatures:
             }
         if self.frozen:
             self._unfreeze()
+        for number, encoder in enumerate(self.model.encoders.values()):
+            encoder.noise.begin(seed + number, wanted if encoder.config.window is None else [])
         return dict(zip(wanted, self._encode(wanted, batch.samples, batch.audio), strict=True))
 
     def _encode(self, clips: list[int], samples: int, loaded: dict[int, Tensor]) -> list[Features]:

@@ -8,7 +8,7 @@ end), which the later stage keeps frozen as the paper does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,7 +24,7 @@ from emoface_training.data.synthetic.parameters import RIG_PARAMETERS, SPEECH_PA
 from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS, OPEN_VOWELS, PHONEMES
 from emoface_training.errors import OptionsError
 from emoface_training.loop.precision import encoder_precision
-from emoface_training.loop.step_seeds import seed_step, step_generator
+from emoface_training.loop.step_seeds import encoder_seed, seed_step, step_generator
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.interpolation import interpolate
 from emoface_training.nn.wav2vec2 import HOP
@@ -152,11 +152,14 @@ class StageA:
         seed_step(self.seed, self.name, step)
         batch = self.load(step, rows) if batch is None else batch
         chances, count, totals = torch.rand(len(batch.neutral)), len(batch.neutral), None
+        places: Sequence[int] = range(count)
         if rows is not None and len(rows) < count:
             count, totals = len(rows), Totals.of(batch)
             places = batch.with_neutral(rows)
             batch, chances = batch.part(places), chances[places]
         batch = batch.to(self.device)
+        for number, encoder in enumerate(self.model.encoders.values()):
+            encoder.noise.begin(encoder_seed(self.seed, self.name, step) + number, places)
         audio, frames = self.model.pad_audio(batch.audio)
         content, emotion, _ = self.features(audio, frames, not self.emotion_alone)
         emotion = relative_to_neutral(emotion, batch.mask, batch.neutral, o.calibrated, chances.to(self.device))

@@ -11,7 +11,7 @@ from emoface_training.data.sample import DatasetFace
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.errors import OptionsError
 from emoface_training.loop.split import BatchRows, share_dropout
-from emoface_training.loop.step_seeds import seed_step, step_generator
+from emoface_training.loop.step_seeds import encoder_seed, seed_step, step_generator
 from emoface_training.measures.vertices import VertexMetrics
 from emoface_training.models.families import family_of
 from emoface_training.models.rollout import Rollout, animate
@@ -122,10 +122,10 @@ class StageB:
             draw, rows, self.train, self.targets, self.options.frame_gains, not self.features.frozen
         )
 
-    def rows(self, batch: StageBBatch, progress: float, own: range | None = None) -> DecoderRows:
-        """Decoder inputs and targets of a batch, or of its `own` rows."""
+    def rows(self, batch: StageBBatch, progress: float, own: range | None = None, noise: int = 0) -> DecoderRows:
+        """Decoder inputs and targets of a batch, or of its `own` rows; noise: seed of the encoders' dropout."""
         own = batch.rows if own is None else own
-        features = self.features.of(batch.draw.wanted(own, self.train), progress, batch)
+        features = self.features.of(batch.draw.wanted(own, self.train), progress, batch, noise)
         return DecoderRows.of(batch, own, features, self.train, self.options.pair_alignment, self.device)
 
     def _vertices(self, generator: torch.Generator) -> Tensor | None:
@@ -148,7 +148,8 @@ class StageB:
     ) -> tuple[Tensor, dict[str, Tensor | float]]:
         """The loss of one step (EmoFace: equation 9), or what `rows` of its batch add to it, and its parts."""
         generator = seed_step(self.seed, self.name, step)
-        rows = self.rows(self.load(step, rows) if batch is None else batch, progress, rows)
+        noise = encoder_seed(self.seed, self.name, step)
+        rows = self.rows(self.load(step, rows) if batch is None else batch, progress, rows, noise)
         if rows.index is not None and self.dropout_rows is None:
             self.dropout_rows = share_dropout(self.model)
         if self.dropout_rows is not None:
