@@ -32,7 +32,7 @@ class StageOptions:
     batch_size: clips per optimiser step, over all processes and micro-batches. accumulate: micro-batches per step and
     process, for less memory; the loss curve stays.
     clip_norm: largest norm of a step's gradient, None for no limit (the papers name none). Losses share one norm: where
-    equation 9 multiplies one by 1000 and L_cls by 1e-4, a limit of 1 leaves L_cls less than Adam's epsilon.
+    equation 9 multiplies one by 1000 and L_cls by 1e-4, a limit of 1 brings L_cls down to Adam's epsilon.
     checkpoint_every_steps and validate_every_steps replace the minutes.
     bfloat16, float16: the encoders' precision (float16 with loss scaling, on a GPU alone); all else stays float32.
     """
