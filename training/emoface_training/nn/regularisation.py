@@ -27,6 +27,9 @@ class EncoderNoise:
         self.clips: list[int] = []
         self._generators: list[torch.Generator] = []
 
+    def __deepcopy__(self, memo: dict) -> EncoderNoise:
+        return EncoderNoise()  # a copied model is in no step
+
     def begin(self, seed: int, clips: Sequence[int]) -> None:
         """The next passes have these rows; all passes of a step have its seed."""
         self.seed, self.clips, self._generators = seed, list(clips), []
