@@ -86,6 +86,7 @@ def test_a_layout_becomes_a_package_that_speaks(
     capsys.readouterr()
     assert main(["eval", str(run / "stage_b"), str(root), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
+    assert report["dataset"]["square_unit_in_m2"] == (0.1875**2 if kind == "biwi" else 1.0)
     assert report["split"] == "test_unseen" and report["rows"]["ground_truth"]["lve_m2"] == 0.0
     assert report["rows"]["model"]["lve_m2"] > 0.0 and "bilabials" not in report["rows"]["model"]
     package = tmp_path / "face.emoface"

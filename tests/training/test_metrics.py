@@ -6,11 +6,18 @@ import numpy as np
 import pytest
 
 from emoface_training.errors import EmptySplitError
+from emoface_training.evaluation.columns import published_scale
 from emoface_training.measures.vertices import VertexMetrics, face_dynamics_deviation, mask_hash, region_error
 
 
 def motion(frames: int) -> np.ndarray:
     return np.zeros((frames, 4, 3), np.float32)
+
+
+def test_published_figures_of_another_unit_come_with_their_factor() -> None:
+    assert published_scale({"dataset": {"square_unit_in_m2": 1.0}}) is None
+    assert published_scale({"dataset": {}}) is None  # a report of an earlier version
+    assert "times 0.03516" in published_scale({"dataset": {"square_unit_in_m2": 0.1875**2}})
 
 
 def test_region_error_is_the_largest_squared_distance_in_the_region() -> None:
