@@ -43,14 +43,19 @@ def whole_clip(model: TalkingModel, audio: Floats, conditions: Mapping[str, Floa
 
 
 def _emoface(model: EmoFace, audio: Tensor, conditions: Mapping[str, Floats]) -> WholeClip:
-    padded, frames = model.pad_audio(audio)
-    content = model.content_encoder.encoder.whole(padded)
     speaker = torch.from_numpy(np.asarray(conditions["speaker_mean"], np.float32))
-    emotion = model.emotion_encoder.encoder.whole(padded) - speaker
-    running = emotion.cumsum(1) / torch.arange(1, emotion.shape[1] + 1)[:, None]
-    probabilities = torch.softmax(model.emotion_encoder.classifier(running), -1)
-    fps = model.config.fps
-    streams = {"content": interpolate(content, frames, fps), "emotion": interpolate(emotion, frames, fps)}
+    if model.config.whole_clips:
+        content, emotion, logits = model.encode(audio, speaker[None])
+        probabilities = torch.softmax(logits, -1)[:, None].expand(-1, content.shape[1], -1)
+        streams = {"content": content, "emotion": emotion}
+    else:
+        padded, frames = model.pad_audio(audio)
+        content = model.content_encoder.encoder.whole(padded)
+        emotion = model.emotion_encoder.encoder.whole(padded) - speaker
+        running = emotion.cumsum(1) / torch.arange(1, emotion.shape[1] + 1)[:, None]
+        probabilities = torch.softmax(model.emotion_encoder.classifier(running), -1)
+        fps = model.config.fps
+        streams = {"content": interpolate(content, frames, fps), "emotion": interpolate(emotion, frames, fps)}
     inputs = {name: rows[0].numpy() for name, rows in (streams | model.fuse(streams)).items()}
     return WholeClip(
         features={

@@ -32,7 +32,7 @@ def input_shapes(config: ModelConfig, stage: str) -> dict[str, Shape]:
 
 def streams(config: ModelConfig) -> bool:
     """Whether the package streams; False where a stage hears whole clips."""
-    return not config.hears_whole_clips or all(encoder.streams for encoder in config.encoders.values())
+    return not config.hears_whole_clips
 
 
 def check_streams(config: ModelConfig) -> int:

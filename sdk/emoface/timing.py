@@ -12,6 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+MOST_CLIP_FRAMES = 50
+"""Frames of a whole clip that a `frames` stage is called for at once."""
+
 
 @dataclass(frozen=True)
 class Clock:

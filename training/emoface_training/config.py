@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self, get_args
@@ -24,7 +25,9 @@ class EncoderConfig:
     - band: `left`, `right` (per layer) and `position_right` limit what a feature sees;
     - window: `window` features of audio are encoded again for every block of `window_block`, the last `window_right`
       of them as look-ahead; the encoder itself stays as it was trained;
-    - unlimited: none of these; whole clips only, the original non-streaming behaviour.
+    - unlimited: none of these; whole clips only, the original non-streaming behaviour. `normalised` then brings every
+      clip to mean 0 and variance 1 first, as the preprocessor (do_normalize) of most wav2vec2 models does; FaceFormer's
+      clips always are.
 
     `num_buckets` and `max_bucket_distance` are WavLM's relative position bias (`num_buckets=None`: there is none).
     `input_gain` multiplies the audio, in place of a normaliser that would need the whole utterance.
@@ -60,6 +63,7 @@ class EncoderConfig:
     window_right: int = 0
     window_block: int = 5
     rate: int = 50
+    normalised: bool = False
     feat_proj_dropout: float = 0.0
     hidden_dropout: float = 0.0
     attention_dropout: float = 0.0
@@ -93,6 +97,11 @@ class EncoderConfig:
     def delay_features(self) -> int:
         """The look-ahead in features of 20 ms, whatever the rate."""
         return self.look_ahead if self.window is not None else self.look_ahead * 50 // self.rate
+
+    @property
+    def unlimited(self) -> bool:
+        """Whether every feature sees the whole clip."""
+        return self.window is None and (self.left, self.right, self.position_right) == (None, None, None)
 
     @property
     def streams(self) -> bool:
@@ -149,8 +158,6 @@ class _Saved:
     """What every family's configuration does: plain data in and out, in a checkpoint's `config.json`."""
 
     _nested: ClassVar[dict[str, type]]
-    # Whether an encoder that cannot stream may serve, with every clip heard as a whole
-    hears_whole_clips: ClassVar[bool] = False
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)  # type: ignore[call-overload]
@@ -174,7 +181,11 @@ class _Saved:
 
 @dataclass(frozen=True)
 class EmoFaceConfig(_Saved):
-    """The whole two-stream model. Shapes: V vertices, n styles, D = encoder width, d = decoder width."""
+    """The whole two-stream model. Shapes: V vertices, n styles, D = encoder width, d = decoder width.
+
+    whole_clips: both encoders have full context (no band, no window), as the paper's wav2vec2 has: every clip is heard
+    as a whole, and the model cannot stream.
+    """
 
     vertices: int = 5023
     styles: tuple[str, ...] = ("default",)
@@ -184,6 +195,7 @@ class EmoFaceConfig(_Saved):
     emotion_encoder: EncoderConfig = field(default_factory=EncoderConfig)
     mesh_attention: MeshAttentionConfig = field(default_factory=MeshAttentionConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
+    whole_clips: bool = False
     family: str = "emoface"
 
     _nested: ClassVar[dict[str, type]] = {
@@ -211,6 +223,23 @@ class EmoFaceConfig(_Saved):
             raise OptionsError(f"encoder width {self.width}", "a multiple of 16 (C/16 of Mesh Attention)", _CORRECT)
         if not self.styles:
             raise OptionsError("no styles", "at least one", _CORRECT)
+        limited = [name for name, encoder in self.encoders.items() if not encoder.unlimited]
+        if self.whole_clips and limited:
+            raise OptionsError(
+                f"whole_clips with a band or a window of the {' and the '.join(limited)} encoder",
+                "encoders of full context",
+                "Give left, right and position_right as null (a folder that was not distilled has no band), or leave "
+                "whole_clips out.",
+            )
+
+    @classmethod
+    def allows_whole_clips(cls, section: Mapping[str, Any]) -> bool:
+        """Whether encoders of full context may serve under this `model` section: only where it asks for them."""
+        return section.get("whole_clips") is True
+
+    @property
+    def hears_whole_clips(self) -> bool:
+        return self.whole_clips
 
     @property
     def width(self) -> int:
@@ -247,7 +276,6 @@ class FaceFormerConfig(_Saved):
     family: str = "faceformer"
 
     _nested: ClassVar[dict[str, type]] = {"content_encoder": EncoderConfig, "decoder": DecoderConfig}
-    hears_whole_clips: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if self.resampling not in get_args(Resampling):
@@ -272,6 +300,15 @@ class FaceFormerConfig(_Saved):
     def encoders(self) -> dict[str, EncoderConfig]:
         """Encoders by short name."""
         return {"content": self.content_encoder}
+
+    @classmethod
+    def allows_whole_clips(cls, section: Mapping[str, Any]) -> bool:
+        """An encoder that cannot stream hears whole clips, as the original does."""
+        return True
+
+    @property
+    def hears_whole_clips(self) -> bool:
+        return not self.content_encoder.streams
 
     @property
     def keys(self) -> int:

@@ -10,6 +10,7 @@ from emoface.graphs.call import Tensor
 from emoface.graphs.lengths import Number, exactly
 from emoface.graphs.model import Function, GraphError, Model, Value, read_model
 from emoface.manifest import Manifest, Shape, StageSpec, concrete_shape
+from emoface.timing import MOST_CLIP_FRAMES
 
 MOST_PACKAGE_NODES = 60_000
 """Nodes of all graphs of a package, functions written out."""
@@ -52,9 +53,10 @@ def item_range(manifest: Manifest, stage: StageSpec) -> tuple[int, int]:
         return SHORTEST_CLIP, LONGEST_CLIP_S * manifest.sample_rate
     if stage.cadence == "frame":
         return 1, 1
-    # All frames that a block completes, or a clip has.
-    seconds = most / manifest.feature_rate if manifest.streams else LONGEST_CLIP_S
-    return 1, int(seconds * manifest.fps) + 2
+    if not manifest.streams:
+        return 1, MOST_CLIP_FRAMES
+    # All frames that a block completes.
+    return 1, int(most / manifest.feature_rate * manifest.fps) + 2
 
 
 def stage_bounds(manifest: Manifest, stage: StageSpec, model: Model, rows: dict[str, int] | None = None) -> Bounds:

@@ -46,8 +46,14 @@ def calibrated_output(manifest: Manifest) -> tuple[StageSpec, str]:
     """The stage and the name of its output that calibration averages.
 
     Raises:
-        PackageError: the model takes no speaker_mean, or gives no features of its size.
+        PackageError: the model takes no speaker_mean, gives no features of its size, or hears whole clips.
     """
+    if not manifest.streams:
+        raise PackageError(
+            f"calibration with the package {manifest.name!r}, which hears clips as a whole",
+            "a package that streams",
+            "Leave calibration out, or export the model with a band or a window.",
+        )
     if CONDITION in manifest.conditions:
         shape = ("B", "n", *manifest.conditions[CONDITION].shape)
         for stage in manifest.stages:

@@ -14,6 +14,7 @@ from emoface.errors import RuntimeFailure
 from emoface.manifest import ROLES
 from emoface.stream.driver import Calls, Driver, Motion, StageCall
 from emoface.stream.features import Floats
+from emoface.timing import MOST_CLIP_FRAMES
 
 # Shorter clips are padded with silence: an encoder needs two features (720 samples at 16 kHz) for a frame.
 _SHORTEST = 800
@@ -52,9 +53,12 @@ class ClipDriver(Driver):
             outputs = yield StageCall(stage, inputs, audio.shape[1], 0)
             self._report(stage, outputs, 0, 0)
             values.update((key, outputs[name].copy()) for name, key in stage.outputs)
-        for key, rows in values.items():
-            values[key] = rows[:, np.minimum(np.arange(len(motion.offsets)), rows.shape[1] - 1)]
-        yield from self._run_frame_values(0, len(motion.offsets), values, motion)
+        # In pieces: what a stage of a dense face makes of all frames at once would be gigabytes.
+        for first in range(0, len(motion.offsets), MOST_CLIP_FRAMES):
+            last = min(first + MOST_CLIP_FRAMES, len(motion.offsets))
+            held = np.arange(first, last)
+            some: dict[str, Array] = {key: rows[:, np.minimum(held, rows.shape[1] - 1)] for key, rows in values.items()}
+            yield from self._run_frame_values(first, last, some, motion)
         self.frames = len(motion.offsets)
         if not np.isfinite(motion.offsets).all():
             raise RuntimeFailure(

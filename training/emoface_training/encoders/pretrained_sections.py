@@ -18,13 +18,13 @@ ENCODERS = ("content_encoder", "emotion_encoder")
 def resolve(model: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
     """The `model` section with every `pretrained` folder replaced by its fields, and the folders by encoder.
 
-    Fields beside `pretrained` choose the mode (left, right, position_right, or window, window_right, window_block)
-    and `input_gain`.
-    Raises EncoderError for a folder that cannot be used, that cannot stream in this mode (where the family needs that),
-    or that needs a gain; OptionsError for an unknown family.
+    Fields beside `pretrained` choose the mode (left, right, position_right, or window, window_right, window_block),
+    `input_gain` and, for full context, `normalised` (default: as the folder's preprocessor says).
+    Raises EncoderError for a folder that cannot be used, that cannot stream in this mode (unless the model hears whole
+    clips), or that needs a gain; OptionsError for an unknown family.
     """
     data, folders = dict(model), {}
-    whole_clips = wanted_class(data).hears_whole_clips
+    whole_clips = wanted_class(data).allows_whole_clips(data)
     for name in ENCODERS:
         section = dict(data.get(name) or {})
         if "pretrained" not in section:
@@ -39,7 +39,9 @@ def resolve(model: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
             raise OptionsError(
                 f"model.{name} with a wrong field ({error})", "fields of EncoderConfig", "Correct the config."
             ) from None
-        if not config.streams and whole_clips:
+        if config.unlimited and whole_clips:
+            if "normalised" not in section:
+                config = dataclasses.replace(config, normalised=normalises_input(folders[name]))
             data[name] = dataclasses.asdict(config)
             continue
         if not config.streams:
@@ -47,7 +49,8 @@ def resolve(model: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Path]]:
                 f"model.{name} from {folders[name]}, which cannot stream: its band is unlimited or its group norm "
                 "needs the whole utterance",
                 "a band and calibrated statistics, or a window",
-                "Give the folder that `emoface distill` writes (--steps 0 only calibrates), or `window: 100`.",
+                "Give the folder that `emoface distill` writes (--steps 0 only calibrates), or `window: 100`; or "
+                "`whole_clips: true` in the model section, for a model that hears whole clips and cannot stream.",
             )
         # The first norm takes the level out again, unless a bias stands before it.
         if config.conv_bias and "input_gain" not in section and normalises_input(folders[name]):

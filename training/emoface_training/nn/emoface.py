@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,8 @@ from torch import Tensor, nn
 from emoface_training.config import EmoFaceConfig
 from emoface_training.nn.audio_stages import ContentEncoder, EmotionEncoder, pad_to_features
 from emoface_training.nn.decoder import TwoBranchDecoder
-from emoface_training.nn.interpolation import frame_count, interpolate
+from emoface_training.nn.full_context import FullContextContent, FullContextEmotion, frame_rows, pad_to_shortest
+from emoface_training.nn.interpolation import frame_count, held, interpolate
 from emoface_training.nn.mesh_attention import MeshAttention
 from emoface_training.nn.motion_decoder import MotionOutputs
 from emoface_training.nn.stage import Stage
@@ -35,8 +37,12 @@ class EmoFace(nn.Module):
         if spiral.shape != (config.vertices, kernel):
             raise ValueError(f"spirals must be [{config.vertices}, {kernel}], got {list(spiral.shape)}")
         self.register_buffer("spiral", spiral)
-        self.content_encoder = ContentEncoder(config.content_encoder)
-        self.emotion_encoder = EmotionEncoder(config.emotion_encoder)
+        if config.whole_clips:
+            self.content_encoder: ContentEncoder = FullContextContent(config)
+            self.emotion_encoder: EmotionEncoder = FullContextEmotion(config)
+        else:
+            self.content_encoder = ContentEncoder(config.content_encoder)
+            self.emotion_encoder = EmotionEncoder(config.emotion_encoder)
         self.mesh_attention = MeshAttention(config, spiral)
         self.decoder = TwoBranchDecoder(config, basis)
 
@@ -74,8 +80,13 @@ class EmoFace(nn.Module):
         return dict.fromkeys(self.streams, self.config.width)
 
     def pad_audio(self, audio: Tensor) -> tuple[Tensor, int]:
-        """Zero-pad audio [B, N] to whole features; returns it and the number of frames floor(N fps / rate)."""
+        """Zero-pad audio [B, N] to whole features; returns it and the number of frames floor(N fps / rate).
+
+        With full context only the shortest clips are padded: silence behind a clip would be heard.
+        """
         frames = frame_count(audio.shape[1], self.config.fps, self.config.sample_rate)
+        if self.config.whole_clips:
+            return pad_to_shortest(audio), frames
         return pad_to_features(audio, frames, self.config.fps), frames
 
     def encode(self, audio: Tensor, speaker_mean: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
@@ -86,15 +97,26 @@ class EmoFace(nn.Module):
         if speaker_mean is not None:
             emotion = emotion - speaker_mean[:, None]
         logits = self.emotion_encoder.logits(emotion)
-        return (
-            interpolate(content, frames, self.config.fps),
-            interpolate(emotion, frames, self.config.fps),
-            logits,
-        )
+        rows = frame_rows if self.config.whole_clips else interpolate
+        return rows(content, frames, self.config.fps), rows(emotion, frames, self.config.fps), logits
 
     def encode_streams(self, audio: Tensor, lengths: Sequence[int] | None = None) -> dict[str, Tensor]:
-        """audio [B, N] at 16 kHz -> content and emotion [B, M, D] at frame rate; silence follows a clip's end."""
-        content, emotion, _ = self.encode(audio)
+        """audio [B, N] at 16 kHz -> content and emotion [B, M, D] at frame rate.
+
+        lengths: samples of every clip; what lies behind them is silence to a streaming encoder, and does not exist to
+        one of full context.
+        """
+        if not self.config.whole_clips or lengths is None:
+            content, emotion, _ = self.encode(audio)
+            return {"content": content, "emotion": emotion}
+        frames = frame_count(audio.shape[1], self.config.fps, self.config.sample_rate)
+        noises, clips = [encoder.noise for encoder in self.encoders.values()], []
+        for index, (row, n) in enumerate(zip(audio, lengths, strict=True)):
+            with ExitStack() as rows:
+                for noise in noises:
+                    rows.enter_context(noise.of_row(index))
+                clips.append(self.encode(row[None, :n])[:2])
+        content, emotion = (torch.cat([held(rows, frames) for rows in stream]) for stream in zip(*clips, strict=True))
         return {"content": content, "emotion": emotion}
 
     def fuse(

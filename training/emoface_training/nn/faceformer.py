@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from emoface_training.config import FaceFormerConfig
 from emoface_training.errors import OptionsError
 from emoface_training.nn.audio_stages import ContentEncoder, pad_to_features
-from emoface_training.nn.interpolation import FEATURE_RATE, frame_count, group, hold, interpolate
+from emoface_training.nn.interpolation import FEATURE_RATE, frame_count, group, held, hold, interpolate
 from emoface_training.nn.motion_decoder import BranchDecoder, MotionDecoder, MotionOutputs
 from emoface_training.nn.stage import Stage, State
 from emoface_training.nn.whole_clip import WholeClipEncoder
@@ -148,7 +148,7 @@ class FaceFormer(nn.Module):
             for index, (row, n) in enumerate(zip(audio, lengths, strict=True)):
                 with noise.of_row(index):
                     clips.append(self.content_encoder.frames(row[None, :n]))
-            return {"content": torch.cat([_at_least(clip, frames) for clip in clips])}
+            return {"content": torch.cat([held(clip, frames) for clip in clips])}
         rows = self.content_encoder.encoder.whole(padded)
         if self.config.keys > 1:
             return {"content": rows.unflatten(1, (-1, self.config.keys)).flatten(2)[:, :frames]}
@@ -165,11 +165,6 @@ class FaceFormer(nn.Module):
     def forward(self, audio: Tensor, style: Tensor) -> Tensor:
         """Inference on whole clips: audio [B, N], style [B, n] -> offsets [B, M, V, 3]."""
         return self.decoder.autoregressive(self.encode_streams(audio) | {"style": style})
-
-
-def _at_least(rows: Tensor, frames: int) -> Tensor:
-    """The first `frames` rows; the last one is held where there are fewer."""
-    return rows[:, torch.arange(frames, device=rows.device).clamp(max=rows.shape[1] - 1)]
 
 
 def block_multiple(config: FaceFormerConfig) -> int:

@@ -48,6 +48,11 @@ def hold(rows: Tensor, rate: int) -> Tensor:
     return rows[:, ((torch.arange(count, device=rows.device) + 1) * rate - 1) // FEATURE_RATE]
 
 
+def held(rows: Tensor, count: int) -> Tensor:
+    """The first `count` of rows [B, R, C]; the last one is held where there are fewer."""
+    return rows[:, torch.arange(count, device=rows.device).clamp(max=rows.shape[1] - 1)]
+
+
 def group(rate: int) -> tuple[int, int]:
     """(features, rows): the least numbers of both that last equally long, 5 and 3 at 30 Hz."""
     common = math.gcd(FEATURE_RATE, rate)

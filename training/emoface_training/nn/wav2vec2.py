@@ -27,6 +27,8 @@ HOP = 320
 OVERLAP = 80
 # Finite, because -inf turns fully masked rows into NaN in ONNX Runtime.
 MASKED = -1e9
+# What the published preprocessor adds to the variance
+_NORMALISER_EPS = 1e-7
 # Bounds of a band, in features: what a stream may hold per layer (60 s), and a delay that is still live (2 s).
 WIDEST_LEFT, LONGEST_LOOK_AHEAD = 3000, 100
 
@@ -181,6 +183,8 @@ class StreamingWav2Vec2(nn.Module):
         At another rate than 50 Hz, n is a whole number of groups (5 features at 30 Hz) and rows are interpolated.
         """
         gain, rate = self.config.input_gain, self.config.rate
+        if self.config.normalised:
+            audio = normalised(audio)
         local = self.feature_extractor(audio if gain == 1.0 else audio * gain)
         return local if rate == FEATURE_RATE else interpolate(local, self.rows(local.shape[1]), rate)
 
@@ -262,13 +266,18 @@ class StreamingWav2Vec2(nn.Module):
     def whole(self, audio: Tensor) -> Tensor:
         """All features of a clip in one call. audio [B, 320 T + 80] -> [B, T, D], feature t at time t / 50 s.
 
-        The end is padded with silence, as a stream's flush does.
+        The end is padded with silence, as a stream's flush does; with full context nothing is padded, and any length
+        from 400 samples on will do.
         """
+        if self.config.unlimited:
+            return self(audio)
         tail = audio.new_zeros(audio.shape[0], HOP * self.config.delay_features)
         return self.whole_local(self.local_features(torch.cat([audio, tail], 1)))
 
     def whole_local(self, local: Tensor) -> Tensor:
         """`whole` from the front end's output of the padded clip [B, T + R, conv_dim[-1]] -> [B, T, D]."""
+        if self.config.unlimited:
+            return self.transform(local)
         features, _ = self.step_local(local, self.initial_state(local.shape[0], cache=0))
         return features[:, self.config.look_ahead :]
 
@@ -292,11 +301,22 @@ class StreamingWav2Vec2(nn.Module):
         return encoder.layer_norm(x) if self.config.do_stable_layer_norm else x
 
 
+def normalised(audio: Tensor) -> Tensor:
+    """Clips [B, N] with mean 0 and variance 1 each, as the preprocessor of wav2vec2 brings them."""
+    mean = audio.mean(1, keepdim=True)
+    variance = (audio - mean).square().mean(1, keepdim=True)
+    return (audio - mean) * torch.rsqrt(variance + _NORMALISER_EPS)
+
+
 def check_band(config: EncoderConfig) -> None:
     """Raise `BandError` for a band that does not fit the encoder or is wider than a stream may hold."""
     c = config
     if not can_hold(c.rate):
         raise BandError(f"rate {c.rate}", "50, 30 or at most 25 rows per second", "Correct the configuration.")
+    if c.normalised and not c.unlimited:
+        raise BandError(
+            "normalised clips with a band or a window", "full context", "Give input_gain, a fixed factor, in its place."
+        )
     given = {"left": c.left, "right": c.right, "position_right": c.position_right}
     missing = [name for name, value in given.items() if value is None]
     if len(missing) == len(given):

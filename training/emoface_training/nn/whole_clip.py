@@ -8,10 +8,7 @@ from torch import Tensor
 
 from emoface_training.config import FaceFormerConfig
 from emoface_training.nn.stage import Stage, State
-from emoface_training.nn.wav2vec2 import MASKED, StreamingWav2Vec2
-
-# What the published preprocessor adds to the variance
-_NORMALISER_EPS = 1e-7
+from emoface_training.nn.wav2vec2 import MASKED, StreamingWav2Vec2, normalised
 
 
 class WholeClipEncoder(Stage):
@@ -38,9 +35,7 @@ class WholeClipEncoder(Stage):
     def frames(self, audio: Tensor) -> Tensor:
         """audio [B, N], N >= 720 -> [B, frames, keys D]."""
         encoder = self.encoder
-        mean = audio.mean(1, keepdim=True)
-        variance = (audio - mean).square().mean(1, keepdim=True)
-        local = encoder.feature_extractor((audio - mean) * torch.rsqrt(variance + _NORMALISER_EPS))
+        local = encoder.feature_extractor(normalised(audio))
         count = local.shape[1]
         if self.resampling == "none":
             kept = count // self.keys * self.keys

@@ -26,6 +26,7 @@ from emoface_training.errors import OptionsError
 from emoface_training.loop.precision import encoder_precision
 from emoface_training.loop.step_seeds import encoder_seed, seed_step, step_generator
 from emoface_training.nn.emoface import EmoFace
+from emoface_training.nn.full_context import frame_rows
 from emoface_training.nn.interpolation import interpolate
 from emoface_training.nn.wav2vec2 import HOP
 from emoface_training.options import StageAOptions
@@ -132,13 +133,15 @@ class StageA:
         content_encoder = self.model.content_encoder.encoder
         emotion_encoder = self.model.emotion_encoder.encoder
         with encoder_precision(self.options, audio.device):
-            tail = audio.new_zeros(audio.shape[0], HOP * content_encoder.config.look_ahead)
+            look_ahead = 0 if content_encoder.config.unlimited else content_encoder.config.look_ahead
+            tail = audio.new_zeros(audio.shape[0], HOP * look_ahead)
             local = content_encoder.local_features(torch.cat([audio, tail], 1))
             emotion = emotion_encoder.whole_local(local)
             content = content_encoder.whole_local(local) if with_content else torch.zeros_like(emotion)
         content, emotion = content.float(), emotion.float()
         fps = self.model.config.fps
-        return interpolate(content, frames, fps), interpolate(emotion, frames, fps), emotion
+        rows = frame_rows if self.model.config.whole_clips else interpolate
+        return rows(content, frames, fps), rows(emotion, frames, fps), emotion
 
     def load(self, step: int, rows: range | None = None) -> CropBatch:
         """The batch of a step, with the sound of its `rows` (default: all)."""

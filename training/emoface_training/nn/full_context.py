@@ -1,0 +1,72 @@
+"""EmoFace's audio stages with full context, as the paper's wav2vec2 has it: whole clips, unlimited attention, no state.
+
+They share weights' names with the streaming stages. What leaves them is at frame rate already, since the runtime cannot
+know a clip's rows of features.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from emoface_training.config import EmoFaceConfig
+from emoface_training.nn.audio_stages import ContentEncoder, EmotionEncoder
+from emoface_training.nn.interpolation import frame_count, interpolate
+from emoface_training.nn.stage import Cadence, State
+
+# As the runtime pads a shorter clip: one frame at 25 fps and more is shorter than a feature
+SHORTEST = 800
+
+
+class FullContextContent(ContentEncoder):
+    """audio [B, N] of a whole clip -> content [B, floor(N fps / rate), D]."""
+
+    cadence: Cadence = "clip"
+
+    def __init__(self, config: EmoFaceConfig) -> None:
+        super().__init__(config.content_encoder)
+        self.fps, self.sample_rate = config.fps, config.sample_rate
+
+    def initial_state(self, batch: int) -> State:
+        return {}
+
+    def step(self, inputs: State, state: State) -> tuple[State, State]:
+        features = self.encoder(inputs["audio"])
+        return {"content": frame_rows(features, _frames(self, inputs["audio"]), self.fps)}, {}
+
+
+class FullContextEmotion(EmotionEncoder):
+    """audio [B, N], speaker_mean [B, D] -> emotion [B, M, D] (speaker mean removed), probabilities [B, M, 8].
+
+    The classifier sees the mean of the whole clip, so that every frame has the same probabilities.
+    """
+
+    cadence: Cadence = "clip"
+
+    def __init__(self, config: EmoFaceConfig) -> None:
+        super().__init__(config.emotion_encoder)
+        self.fps, self.sample_rate = config.fps, config.sample_rate
+
+    def initial_state(self, batch: int) -> State:
+        return {}
+
+    def step(self, inputs: State, state: State) -> tuple[State, State]:
+        features = self.encoder(inputs["audio"]) - inputs["speaker_mean"][:, None]
+        frames = _frames(self, inputs["audio"])
+        probabilities = torch.softmax(self.logits(features), -1)[:, None].expand(-1, frames, -1)
+        return {"emotion": frame_rows(features, frames, self.fps), "probabilities": probabilities}, {}
+
+
+def pad_to_shortest(audio: Tensor) -> Tensor:
+    """Silence behind clips [B, N] of less than 800 samples, as the runtime adds it."""
+    return F.pad(audio, (0, max(0, SHORTEST - audio.shape[1])))
+
+
+def frame_rows(features: Tensor, frames: int, fps: int) -> Tensor:
+    """features [B, T, D] at 50 Hz -> [B, frames, D]: frame m lies at m / fps seconds, the last feature is held."""
+    return interpolate(torch.cat([features, features[:, -1:]], 1), frames, fps)
+
+
+def _frames(stage: FullContextContent | FullContextEmotion, audio: Tensor) -> int:
+    return frame_count(audio.shape[1], stage.fps, stage.sample_rate)
