@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 # What is set up: all that the tests need where they are asked for.
 GOAL := $(if $(filter test test-%,$(MAKECMDGOALS)),test,demo)
 
-.PHONY: demo test test-engines engine-needs test-python test-wheel lint reference model clean FORCE
+.PHONY: demo test test-engines engine-needs test-python test-wheel lint reference model paper clean FORCE
 
 demo: $(VENV)/.runtime
 	$(BIN)/emoface demo --out out
@@ -59,6 +59,15 @@ model: $(VENV)/.dev
 	$(call train,default,default,b) --encoders $(RUNS)/emotion/stage_a
 	$(call train,default_polish,polish,b) --model $(RUNS)/default/stage_b
 	$(BIN)/emoface export $(RUNS)/polish/stage_b --out build/default.emoface --precisions int8 --name default --force
+
+# The paper's experiments on a recorded dataset (docs/paper.md): make paper DATA=DIR. Interrupted, the same line goes on.
+OUT ?= out/paper
+CONTENT ?= models/wav2vec2-base-960h
+EMOTION ?= $(CONTENT)
+paper: $(VENV)/.dev
+	@test -n "$(DATA)" || { echo "make paper: DATA=DIR is missing, the folder of VOCASET, 3D-RAVDESS or BIWI" >&2; exit 2; }
+	$(BIN)/python -m emoface_training.paper "$(DATA)" --out "$(OUT)" --content "$(CONTENT)" --emotion "$(EMOTION)" \
+		$(if $(MASKS),--masks "$(MASKS)") $(PAPER_ARGS)
 
 # Written by .ci/needs.py, only when what the native build can count on has changed.
 build/needs-present: FORCE

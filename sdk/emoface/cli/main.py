@@ -65,11 +65,19 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(argv: Sequence[str] | None) -> int:
-    try:
+    def run() -> int:
         args = build_parser().parse_args(argv)
+        return int(args.run(args))
+
+    return reported(run)
+
+
+def reported(command: Callable[[], int]) -> int:
+    """Run a command and return its exit code; what it raises is said on stderr, an error of ours as one line."""
+    try:
         with warnings.catch_warnings():
             warnings.showwarning = _warner(warnings.showwarning)
-            code = int(args.run(args))
+            code = command()
         raise_lost()
         return code
     except BrokenPipeError:

@@ -108,7 +108,7 @@ def load(place: Path, names: list[str] | None = None) -> Plan:
             if name not in known:
                 raise OptionsError(f"row {name!r}", f"one of {', '.join(known)}", "Correct --rows.")
         rows = tuple(row for row in rows if row.name in names)
-    data = _mapping(folder / BUDGET_FILE)
+    data = mapping(folder / BUDGET_FILE)
     if "splits" in data:
         data["splits"] = tuple(data["splits"])
     budget = _build(Budget, data, folder / BUDGET_FILE)
@@ -131,10 +131,11 @@ def merged(base: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
 
 
 def _row(path: Path) -> Row:
-    return _build(Row, {"name": path.stem} | _mapping(path), path)
+    return _build(Row, {"name": path.stem} | mapping(path), path)
 
 
-def _mapping(path: Path) -> dict[str, Any]:
+def mapping(path: Path) -> dict[str, Any]:
+    """A YAML file that holds a mapping. Raises OptionsError for another."""
     try:
         data = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
