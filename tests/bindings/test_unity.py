@@ -43,7 +43,7 @@ def test_frames_are_those_of_python(check: Check, tiny_package: Path, tmp_path: 
     time = np.arange(2 * RATE) / RATE
     audio = (0.4 * np.sin(2 * np.pi * 180 * time) * np.sin(2 * np.pi * 2 * time)).astype(np.float32)
     (tmp_path / "audio").write_bytes(audio.tobytes())
-    check("Animate", tiny_package, tmp_path / "audio", tmp_path / "vertices", 777, emotion)
+    check("Animate", tiny_package, tmp_path / "audio", tmp_path / "vertices", 777, emotion, 0)
     package = emoface.Package.load(tiny_package)
     with package.animator(precision="fp32", emotion=emotion) as animator:
         expected = emoface.FrameBatch.concat([animator.step(audio), animator.flush()]).vertices
@@ -52,6 +52,21 @@ def test_frames_are_those_of_python(check: Check, tiny_package: Path, tmp_path: 
     motion = np.abs(expected - package.face.template).max()
     assert motion > 1e-3
     assert np.abs(got - expected).max() <= 1e-4 * motion
+
+
+def test_chained_stages_and_noise_have_pythons_bits(check: Check, tmp_path: Path) -> None:
+    from chained import chained
+    from emoface_export.own_model import export_own
+
+    path, seed = tmp_path / "chained.emoface", (1 << 64) - 1
+    export_own(chained(), path)
+    audio = (0.2 * np.random.default_rng(4).standard_normal(RATE)).astype(np.float32)
+    (tmp_path / "audio").write_bytes(audio.tobytes())
+    check("Animate", path, tmp_path / "audio", tmp_path / "vertices", 777, "auto", seed)
+    with emoface.Package.load(path).animator(backend="ort-cpu", noise_seed=seed) as animator:
+        expected = emoface.FrameBatch.concat([animator.step(audio), animator.flush()]).vertices
+    got = np.fromfile(tmp_path / "vertices", np.float32).reshape(expected.shape)
+    assert np.abs(got - expected).max() <= 1e-6 * np.abs(expected).max()
 
 
 @pytest.mark.parametrize(

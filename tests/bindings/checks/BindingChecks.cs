@@ -6,12 +6,13 @@ using EmoFace;
 /// <summary>The binding against the real library. First argument: a package with blendshapes.</summary>
 internal static class BindingChecks
 {
-    /// <summary>Arguments: package, audio (raw float32, 16 kHz), file for the vertices, chunk, emotion.</summary>
+    /// <summary>Arguments: package, audio (raw float32, 16 kHz), file for the vertices, chunk, emotion, seed of noise.</summary>
     public static void Animate(string[] arguments)
     {
         using (var package = FacePackage.Open(arguments[0]))
         {
             var options = new AnimatorOptions { Precision = "fp32", Emotion = arguments[4] };
+            options.NoiseSeed = ulong.Parse(arguments[5]);
             var audio = Expect.Floats(arguments[1]);
             var frames = Voice.Frames(package, options, audio, int.Parse(arguments[3]));
             Expect.Write(arguments[2], frames, frames.Length);

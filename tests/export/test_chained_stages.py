@@ -1,0 +1,123 @@
+"""Three chained stages of one frame each, a GRU's state and noise: exported, proven, and played by every runtime."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chained import GRAIN, chained
+from emoface import FrameBatch, Package
+from emoface.backends import available_backends
+from emoface.verification import verify_cuts, verify_golden
+from emoface_export.errors import ExportError
+from emoface_export.own_model import OwnStage, export_own
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "runtime"))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("chained") / "chained.emoface"
+    manifest = export_own(chained(), path)
+    assert manifest.format == 2
+    assert [stage.cadence for stage in manifest.stages] == ["block", "frame", "frame", "frame"]
+    return path
+
+
+@pytest.fixture(scope="module")
+def audio() -> np.ndarray:
+    return (0.2 * np.random.default_rng(4).standard_normal(20000)).astype(np.float32)
+
+
+def run(animator, audio: np.ndarray) -> FrameBatch:
+    return FrameBatch.concat([animator.step(audio), animator.flush()])
+
+
+def test_pytorch_is_reproduced_and_cuts_do_not_matter(made):
+    loaded = Package.load(made)
+    checks = [*verify_golden(loaded), *verify_cuts(loaded)]
+    assert {check.name for check in checks} >= {"golden memory.code", "golden drift.drift", "golden face.offsets"}
+    assert all(check.passed for check in checks), checks
+
+
+def test_a_pool_plays_it(made, audio):
+    loaded = Package.load(made)
+    with loaded.pool(voices=1, capacity=3) as pool:
+        pool.join(noise_seed=1)
+        pool.join(noise_seed=2, style="ben")
+        parts = [[], [], []]
+        for begin in range(0, len(audio), 1500):
+            for part, batch in zip(parts, pool.step_all([audio[begin : begin + 1500]] * 3), strict=True):
+                part.append(batch)
+        for part, batch in zip(parts, pool.flush_all(), strict=True):
+            part.append(batch)
+    for part, options in zip(parts, ({}, {"noise_seed": 1}, {"noise_seed": 2, "style": "ben"}), strict=True):
+        with loaded.animator(**options) as animator:
+            assert FrameBatch.concat(part).vertices.tobytes() == run(animator, audio).vertices.tobytes()
+
+
+def test_c_and_real_time_play_it(made, audio):
+    import ctypes
+    import time
+
+    import c_interface as abi
+
+    if not abi.LIBRARY.is_file():
+        pytest.skip(f"no {abi.LIBRARY.name}: build with ONNXRUNTIME_ROOT set, zlib and nlohmann-json")
+    api = abi.Api(abi.load())
+    api.call("onnxruntime_load", abi.onnxruntime_library().encode())
+    loaded, package = Package.load(made), api.open(made)
+    assert package.info.format == 2 and package.verify().passed
+    with loaded.animator(backend="ort-cpu", noise_seed=9) as animator:
+        expected = run(animator, audio)
+    voice = package.animator(noise_seed=9)
+    frames = abi.joined([voice.step(audio[:7000]), voice.step(audio[7000:]), voice.flush()])
+    assert frames["vertices"].tobytes() == expected.vertices.tobytes()
+
+    live = package.animator(noise_seed=9)
+    config = abi.RealtimeConfig(history_ms=10000, queue_ms=10000)
+    api.call("start", live.handle, ctypes.byref(config))
+    api.call("push", live.handle, audio.ctypes.data, len(audio))
+    api.call("flush", live.handle, 0.0, None, 0, None)
+    end = time.monotonic() + 60
+    while live.statistics().frames < len(expected) and time.monotonic() < end:
+        time.sleep(0.01)
+    status, sampled = live.sample(10 / loaded.manifest.fps)
+    assert status == "OK"
+    np.testing.assert_allclose(sampled["vertices"][0], expected.vertices[10], atol=1e-7)
+
+
+def test_the_backend_native_plays_it(made, audio):
+    if "native" not in available_backends():
+        pytest.skip("no emoface._runtime")
+    loaded = Package.load(made)
+    single = "ort-cpu-native" if "ort-cpu-native" in available_backends() else "ort-cpu"
+    frames = []
+    for backend in ("native", single):
+        with loaded.animator(backend=backend, noise_seed=3) as animator:
+            frames.append(run(animator, audio).vertices.tobytes())
+    assert frames[0] == frames[1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        ({"noise": {"grain": (GRAIN,)}}, r"input 'noise' from 'noise\.air'"),
+        ({"outputs": {"offsets": "noise.air"}}, r"outputs\.offsets"),
+    ],
+)
+def test_what_is_not_there_is_refused(tmp_path, changes, match):
+    with pytest.raises(ExportError, match=match):
+        export_own(chained(**changes), tmp_path / "no.emoface")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_cycle_is_refused(tmp_path):
+    model = chained()
+    hearing, memory, drift, face = model.stages
+    with pytest.raises(ExportError, match=r"stage memory: input 'features' from 'drift\.drift'.*after those that they"):
+        looped = OwnStage("memory", memory.module, {"features": "drift.drift", "style": "condition.style"})
+        export_own(chained(stages=(hearing, looped, drift, face)), tmp_path / "no.emoface")
