@@ -175,9 +175,9 @@ def _whole_clip(model: OwnModel, audio: Tensor, conditions: Values) -> Values:
         cadence = stage.module.cadence
         inputs = {}
         for name, source in stage.sources.items():
-            if source.startswith("noise."):
-                count = blocks if cadence == "block" else frames
-                inputs[name] = torch.from_numpy(noise.values(source.removeprefix("noise."), 0, count))
+            drawn = source.removeprefix("noise.")
+            if source != drawn and drawn in model.noise:
+                inputs[name] = torch.from_numpy(noise.values(drawn, 0, blocks if cadence == "block" else frames))
                 continue
             value = known[source]
             if cadence != "block" and source in by_block:
@@ -233,17 +233,19 @@ def _wire(model: OwnModel) -> dict[str, dict[str, Shape]]:
     shapes: dict[str, Shape] = {"audio": AUDIO}
     shapes |= {f"condition.{name}": ("B", len(value)) for name, value in model.conditions.items()}
     shapes |= {f"noise.{name}": ("B", "n", *shape) for name, shape in model.noise.items()}
+    given = tuple(shapes)
     wiring: dict[str, dict[str, Shape]] = {}
     for stage in model.stages:
         module = stage.module.eval()
         wiring[stage.name] = {name: _input_shape(stage, name, shapes) for name in module.input_names}
         signature = StepModule(module).signature(wiring[stage.name])
         shapes |= {f"{stage.name}.{t.name}": t.shape for t in signature.outputs}
+    made = [key for key in shapes if key not in given]
     for role in ("offsets", *model.outputs):
-        if model.outputs.get(role) not in shapes:
+        if model.outputs.get(role) not in made:
             raise ExportError(
                 f"outputs.{role} = {model.outputs.get(role)!r}",
-                f"one of {', '.join(shapes)}",
+                f"one of {', '.join(made)}",
                 'Say which stage\'s output it is: outputs={"offsets": "<stage>.<output>"}.',
             )
     return wiring
