@@ -91,14 +91,23 @@ struct Frames {
     Frames(const emoface_package_info& info, int64_t count)
         : offsets({py::ssize_t(count), py::ssize_t(info.vertices), py::ssize_t(3)}),
           emotion({py::ssize_t(count), py::ssize_t(info.emotions)}),
-          weight({py::ssize_t(count), py::ssize_t(info.has_weights ? info.vertices : 0)}) {
+          weight({py::ssize_t(count), py::ssize_t(info.has_weights ? info.vertices : 0)}),
+          rotation({py::ssize_t(count), py::ssize_t(info.has_head_pose ? 3 : 0), py::ssize_t(info.has_head_pose ? 3 : 0)}),
+          translation({py::ssize_t(count), py::ssize_t(info.has_head_pose ? 3 : 0)}) {
         out.offsets = offsets.mutable_data();
         if (emotion.size() != 0) out.emotion = emotion.mutable_data();
         if (weight.size() != 0) out.emotion_weight = weight.mutable_data();
+        if (rotation.size() != 0) out.head_rotation = rotation.mutable_data();
+        if (translation.size() != 0) out.head_translation = translation.mutable_data();
     }
-    py::tuple tuple(int64_t first) const { return py::make_tuple(first, offsets, emotion, weight); }
+    // The fields of emoface.stream.motion.Motion.
+    py::dict fields(int64_t first) const {
+        using namespace py::literals;
+        return py::dict("first"_a = first, "offsets"_a = offsets, "emotion"_a = emotion, "emotion_weight"_a = weight,
+                        "head_rotation"_a = rotation, "head_translation"_a = translation);
+    }
 
-    Floats offsets, emotion, weight;
+    Floats offsets, emotion, weight, rotation, translation;
     emoface_frames out = sized<emoface_frames>();
 };
 
@@ -124,21 +133,21 @@ public:
     Animator(const Animator&) = delete;
     Animator& operator=(const Animator&) = delete;
 
-    py::tuple step(const Floats& samples) {
+    py::dict step(const Floats& samples) {
         const int64_t count = samples.size(), first = info().frames_made;
         int64_t frames = 0;
         check(emoface_step_frames(handle_, count, &frames));
         Frames made(package_info_, frames);
         run([&, values = samples.data()] { return emoface_step(handle_, values, count, &made.out, frames, nullptr); });
-        return made.tuple(first);
+        return made.fields(first);
     }
-    py::tuple flush(double tail_seconds) {
+    py::dict flush(double tail_seconds) {
         const int64_t first = info().frames_made;
         int64_t frames = 0;
         check(emoface_flush_frames(handle_, tail_seconds, &frames));
         Frames made(package_info_, frames);
         run([&] { return emoface_flush(handle_, tail_seconds, &made.out, frames, nullptr); });
-        return made.tuple(first);
+        return made.fields(first);
     }
     void reset() { check(emoface_reset(handle_)); }
     void set_condition(const std::string& name, const Floats& values, double at) {
@@ -211,7 +220,7 @@ PYBIND11_MODULE(_runtime, module) {
         .def(py::init<const Package&, const std::string&, int, int, int, const Conditions&, uint64_t>(), py::arg("package"),
              py::arg("precision"), py::arg("threads"), py::arg("block_ms"), py::arg("rate"), py::arg("conditions"),
              py::arg("noise_seed"))
-        .def("step", &Animator::step, py::arg("samples"), "samples (n,) -> first, offsets, emotion, emotion_weight.")
+        .def("step", &Animator::step, py::arg("samples"), "samples (n,) -> the fields of a Motion.")
         .def("flush", &Animator::flush, py::arg("tail_seconds"), "The frames still due, as of step.")
         .def("reset", &Animator::reset)
         .def("set_condition", &Animator::set_condition, py::arg("name"), py::arg("values"), py::arg("at"))

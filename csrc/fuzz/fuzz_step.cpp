@@ -172,11 +172,16 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             const size_t room = size_t(std::max<int64_t>(capacity, 1));
             std::vector<double> times(room);
             std::vector<float> emotion(room * size_t(info.emotions)), weight(room * size_t(info.vertices)), shapes(room * size_t(info.blendshapes));
+            std::vector<float> rotation(room * 9), translation(room * 3);
             if (options & 1) {
                 out.time = times.data();
                 out.emotion = emotion.data();
                 if (info.has_weights) out.emotion_weight = weight.data();
                 out.blendshapes = shapes.data();
+                if (info.has_head_pose) {
+                    out.head_rotation = rotation.data();
+                    out.head_translation = translation.data();
+                }
             }
             const emoface_status status = emoface_step(animator, samples, count, &out, capacity, &written);
             require(status != EMOFACE_ERROR_INTERNAL && status != EMOFACE_ERROR_RUNTIME && status != EMOFACE_ERROR_BACKEND);

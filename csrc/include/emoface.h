@@ -225,6 +225,8 @@ typedef struct emoface_package_info {
     int32_t reserved;
     double unit_in_metres;    /* length of the unit of vertices */
     double motion_range;      /* largest offset of the reference animation in metres */
+    int32_t has_head_pose;    /* 1 where the package moves the head as a whole */
+    int32_t reserved2;
 } emoface_package_info;
 
 /* Fill `info`. */
@@ -393,6 +395,10 @@ typedef struct emoface_frames {
     float* blendshapes;    /* [n, S] weights 0..1; the animator must have been made with `blendshapes` = 1 */
     float* offsets;        /* [n, V, 3] what the model gave, in the package's unit: the motion alone, before the end of a tail
                               fades it, before controls and blinks. Not of emoface_sample() */
+    float* head_rotation;    /* [n, 3, 3] the head's rotation R, orthonormal with determinant +1; the package must have
+                                `has_head_pose`. A posed vertex is R v + T about the origin: `vertices` never hold it. At
+                                the end of a tail it is none; emoface_sample() takes the short way between frames */
+    float* head_translation; /* [n, 3] the head's translation T in the package's unit */
 } emoface_frames;
 
 /* ---- Synchronous ------------------------------------------------------------------------------------------------- */

@@ -105,6 +105,8 @@ public:
         put(out_.emotion, frame.emotion, sizes_.emotion);
         put(out_.emotion_weight, frame.weight, sizes_.weight);
         put(out_.blendshapes, frame.blendshapes, sizes_.blendshapes);
+        put(out_.head_rotation, frame.head_rotation, sizes_.head_rotation);
+        put(out_.head_translation, frame.head_translation, sizes_.head_translation);
         ++count_;
     }
     int64_t count() const { return int64_t(count_); }
@@ -203,6 +205,10 @@ void require_frames(const emoface_frames* out, const FrameSizes& sizes) {
     if (out->blendshapes != nullptr && sizes.blendshapes == 0)
         fail(EMOFACE_ERROR_ARGUMENT, "an array for blendshapes", "NULL: this animator solves none",
              "Make the animator with blendshapes = 1.");
+    const emoface_frames known = whole(out);
+    if ((known.head_rotation != nullptr || known.head_translation != nullptr) && sizes.head_rotation == 0)
+        fail(EMOFACE_ERROR_ARGUMENT, "an array for the head's pose", "NULL: the package does not move the head",
+             "See `has_head_pose` of emoface_package_info.");
 }
 
 }  // namespace emoface::runtime

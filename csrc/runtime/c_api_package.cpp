@@ -136,10 +136,12 @@ emoface_status emoface_package_open_files(const emoface_file* files, int64_t cou
 
 void emoface_package_release(emoface_package* package) { delete package; }
 
-emoface_status emoface_package_get_info(const emoface_package* package, emoface_package_info* info) {
+emoface_status emoface_package_get_info(const emoface_package* package, emoface_package_info* result) {
     return guarded([&] {
         require_pointer(package, "package");
-        require_struct(info, "emoface_package_info", offsetof(emoface_package_info, motion_range) + sizeof(double));
+        require_struct(result, "emoface_package_info", offsetof(emoface_package_info, has_head_pose));
+        emoface_package_info found{};
+        emoface_package_info* const info = &found;
         const Manifest& manifest = package->package->manifest();
         const auto ms = [&](int64_t features) { return int32_t(1000 * features / manifest.clock.feature_rate); };
         info->format = int32_t(manifest.format);
@@ -157,6 +159,9 @@ emoface_status emoface_package_get_info(const emoface_package* package, emoface_
         info->reserved = 0;
         info->unit_in_metres = manifest.unit_in_metres;
         info->motion_range = manifest.motion_range_m;
+        info->has_head_pose = int32_t(manifest.outputs.count("head_rotation"));
+        found.struct_size = result->struct_size;
+        std::memcpy(result, &found, found.struct_size);
         return EMOFACE_OK;
     });
 }

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "failure.h"
+#include "head_pose.h"
 
 namespace emoface::runtime {
 
@@ -65,10 +66,16 @@ void Driver::plan(Engine& engine) {
         }
         stages_.push_back(std::move(stage));
     }
-    for (const auto& [role, source] : manifest_.outputs) {
-        const size_t key = key_of(source);
-        read_by_frames(key);
-        (role == "offsets" ? offsets_key_ : role == "emotion" ? emotion_key_ : weight_key_) = int(key);
+    const std::pair<const char*, int*> roles[] = {{"offsets", &offsets_key_},
+                                                  {"emotion", &emotion_key_},
+                                                  {"emotion_weight", &weight_key_},
+                                                  {"head_rotation", &rotation_key_},
+                                                  {"head_translation", &translation_key_}};
+    for (const auto& [role, place] : roles) {
+        const auto found = manifest_.outputs.find(role);
+        if (found == manifest_.outputs.end()) continue;
+        *place = int(key_of(found->second));
+        read_by_frames(size_t(*place));
     }
     for (Track& track : tracks_) {
         const int64_t features = 2 * clock_.block_features + clock_.feature_rate / clock_.fps + 8;
@@ -313,7 +320,7 @@ void Driver::run_frame(int64_t frame, int64_t offset) {
     }
 }
 
-void Driver::report(int64_t frame, int64_t offset, FrameSink& sink) const {
+void Driver::report(int64_t frame, int64_t offset, FrameSink& sink) {
     const auto values = [&](int index) -> const float* {
         if (index < 0) return nullptr;
         const Key& key = keys_[size_t(index)];
@@ -321,13 +328,18 @@ void Driver::report(int64_t frame, int64_t offset, FrameSink& sink) const {
         if (source.spec().cadence == Cadence::frame) return source.output(key.output).floats();
         return reinterpret_cast<const float*>(key.frames + size_t(offset) * key.bytes);
     };
-    const RawFrame raw{frame, values(offsets_key_), values(emotion_key_), values(weight_key_)};
+    RawFrame raw{frame, values(offsets_key_), values(emotion_key_), values(weight_key_), values(rotation_key_),
+                 values(translation_key_)};
     // False for NaN, too.
     bool finite = true;
     for (int64_t i = 0; i < 3 * manifest_.vertices; ++i) finite &= std::fabs(raw.offsets[i]) <= 3.4028235e38f;
     if (!finite)
         fail(EMOFACE_ERROR_RUNTIME, "NaN or infinite vertex offsets from the graphs", "finite offsets",
              "Call emoface_reset(). If it happens again, verify the package with emoface_verify().");
+    if (raw.head_rotation != nullptr) {
+        checked_rotation(raw.head_rotation, raw.head_translation, manifest_.unit_in_metres, rotation_);
+        raw.head_rotation = rotation_;
+    }
     sink.frame(raw);
 }
 

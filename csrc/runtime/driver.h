@@ -19,12 +19,15 @@ namespace emoface::runtime {
 // Seconds of frames after the end of the audio.
 constexpr double kLongestTail = 60.0;
 
-// One frame as the graphs gave it: offsets [V, 3], emotion [E], weight [V]; null where the package has no such output.
+// One frame as the graphs gave it: offsets [V, 3], emotion [E], weight [V]; the head's rotation [3, 3], made orthonormal,
+// and translation [3]; null where the package has no such output.
 struct RawFrame {
     int64_t index = 0;
     const float* offsets = nullptr;
     const float* emotion = nullptr;
     const float* weight = nullptr;
+    const float* head_rotation = nullptr;
+    const float* head_translation = nullptr;
 };
 
 // What a stage's output was, after every call of it: for verification. `first` counts features after the dropped
@@ -118,7 +121,7 @@ private:
     void interpolate(int64_t first, int64_t last);
     void run_frames_stage(Stage& stage, int64_t first, int64_t last);
     void run_frame(int64_t frame, int64_t offset);
-    void report(int64_t frame, int64_t offset, FrameSink& sink) const;
+    void report(int64_t frame, int64_t offset, FrameSink& sink);
     void probe(const Stage& stage, int64_t first, int64_t skip, int64_t count) const;
     void write_condition(Buffer& buffer, size_t condition, double time) const;
 
@@ -132,7 +135,8 @@ private:
     std::vector<Stage> stages_;
     std::vector<Key> keys_;
     std::vector<Track> tracks_;
-    int offsets_key_ = -1, emotion_key_ = -1, weight_key_ = -1;
+    int offsets_key_ = -1, emotion_key_ = -1, weight_key_ = -1, rotation_key_ = -1, translation_key_ = -1;
+    float rotation_[9] = {};    // the latest frame's, made orthonormal
     std::vector<float> audio_;  // the block's samples: overlap, then new ones
     int64_t fed_ = 0, blocks_ = 0, frames_ = 0;
 };

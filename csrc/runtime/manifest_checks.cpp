@@ -213,12 +213,18 @@ void check_outputs(const Manifest& manifest) {
         const std::optional<std::vector<int64_t>> shape = manifest.role_shape(role);
         if (!shape) fault("outputs." + shown_key(role), "an unknown output", "only the roles of the manifest's format");
         const std::vector<int64_t>& extents = *shape;
+        const std::string other = role == "head_rotation" ? "head_translation" : "head_rotation";
+        const bool pose = role == "head_rotation" || role == "head_translation";
+        if (pose && manifest.outputs.count(other) == 0)
+            fault("outputs." + other, "nothing", "<stage>.<output>: " + role + " and " + other + ", or neither");
         const auto [stage, index] = manifest.source(key);
         if (stage < 0) fault("outputs." + role, "'" + key + "'", "<stage>.<output> of a stage in the list");
         const TensorSpec& output = manifest.stages[size_t(stage)].outputs[size_t(index)];
         bool fits = output.shape.size() == extents.size() + 2 && output.dtype == DType::float32;
         for (size_t i = 0; fits && i < extents.size(); ++i) fits = output.shape[i + 2].at(0) == extents[i];
         if (!fits) fault("outputs." + role, key + " " + text_of(output.shape), "time, then one value per item, float32");
+        if (pose && manifest.stages[size_t(stage)].cadence == Cadence::block)
+            fault("outputs." + role, key + " (block)", "a stage of cadence frames or frame");
     }
 }
 
@@ -340,6 +346,8 @@ std::optional<std::vector<int64_t>> Manifest::role_shape(std::string_view role) 
     if (role == "offsets") return std::vector<int64_t>{vertices, 3};
     if (role == "emotion") return std::vector<int64_t>{int64_t(emotions.size())};
     if (role == "emotion_weight") return std::vector<int64_t>{vertices};
+    if (role == "head_rotation" && format >= 2) return std::vector<int64_t>{3, 3};
+    if (role == "head_translation" && format >= 2) return std::vector<int64_t>{3};
     return std::nullopt;
 }
 

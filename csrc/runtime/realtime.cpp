@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "failure.h"
+#include "head_pose.h"
 
 namespace emoface::runtime {
 namespace {
@@ -32,6 +33,8 @@ Realtime::Realtime(Stream& stream, int queue_ms, int history_ms)
         slot.emotion.resize(sizes.emotion);
         slot.weight.resize(sizes.weight);
         slot.blendshapes.resize(sizes.blendshapes);
+        slot.head_rotation.resize(sizes.head_rotation);
+        slot.head_translation.resize(sizes.head_translation);
     }
     clear_history();
     worker_ = std::thread([this] { work(); });
@@ -150,6 +153,8 @@ void Realtime::receive(const Frame& frame) {
     assign(slot.emotion, frame.emotion);
     assign(slot.weight, frame.weight);
     assign(slot.blendshapes, frame.blendshapes);
+    assign(slot.head_rotation, frame.head_rotation);
+    assign(slot.head_translation, frame.head_translation);
     if (newest_ < 0) oldest_ = frame.index;
     newest_ = frame.index;
     oldest_ = std::max(oldest_, newest_ - int64_t(history_.size()) + 1);
@@ -161,9 +166,15 @@ void Realtime::write(const emoface_frames& out, const Slot& a, const Slot& b, fl
     blend(out.emotion, a.emotion, b.emotion, share);
     blend(out.emotion_weight, a.weight, b.weight, share);
     blend(out.blendshapes, a.blendshapes, b.blendshapes, share);
+    if (out.head_rotation != nullptr) slerp(a.head_rotation.data(), b.head_rotation.data(), share, out.head_rotation);
+    blend(out.head_translation, a.head_translation, b.head_translation, share);
 }
 
-emoface_status Realtime::sample(double time, const emoface_frames* out) {
+emoface_status Realtime::sample(double time, const emoface_frames* given) {
+    // The struct of a caller that may know fewer fields.
+    emoface_frames whole{};
+    if (given != nullptr) std::memcpy(&whole, given, given->struct_size);
+    const emoface_frames* const out = given == nullptr ? nullptr : &whole;
     const double fps = double(stream_.fps());
     const std::lock_guard lock(history_mutex_);
     sampled_.fetch_add(1, std::memory_order_relaxed);
@@ -176,6 +187,9 @@ emoface_status Realtime::sample(double time, const emoface_frames* out) {
             if (out->emotion != nullptr) std::fill_n(out->emotion, sizes.emotion, 0.0f);
             if (out->emotion_weight != nullptr) std::fill_n(out->emotion_weight, sizes.weight, 0.0f);
             if (out->blendshapes != nullptr) std::fill_n(out->blendshapes, sizes.blendshapes, 0.0f);
+            if (out->head_rotation != nullptr)
+                for (size_t i = 0; i < 9; ++i) out->head_rotation[i] = i % 4 == 0 ? 1.0f : 0.0f;
+            if (out->head_translation != nullptr) std::fill_n(out->head_translation, sizes.head_translation, 0.0f);
         }
         return refuse(EMOFACE_NOTICE_NO_FRAME, "a time before there is any frame", "a later call: this is the neutral face",
                       "The first frame comes with the latency.");

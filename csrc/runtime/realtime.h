@@ -23,7 +23,7 @@ public:
     // Audio thread: checked and queued. No lock, no allocation, no system call.
     emoface_status push(const void* samples, int64_t count) noexcept;
     // Display thread.
-    emoface_status sample(double time, const emoface_frames* out);
+    emoface_status sample(double time, const emoface_frames* given);
     // Control thread: the worker finishes the stream.
     void end(int64_t tail);
     void reset();
@@ -40,7 +40,7 @@ public:
 private:
     struct Slot {
         int64_t index = -1;
-        std::vector<float> vertices, emotion, weight, blendshapes;
+        std::vector<float> vertices, emotion, weight, blendshapes, head_rotation, head_translation;
     };
     void receive(const Frame& frame) override;
     void work() noexcept;

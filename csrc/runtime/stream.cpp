@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "failure.h"
+#include "head_pose.h"
 
 namespace emoface::runtime {
 
@@ -19,6 +20,10 @@ Stream::Stream(std::shared_ptr<Package> package, StreamOptions options)
     sizes_.vertices = size_t(3 * manifest.vertices);
     sizes_.emotion = manifest.outputs.count("emotion") ? manifest.emotions.size() : 0;
     sizes_.weight = manifest.outputs.count("emotion_weight") ? size_t(manifest.vertices) : 0;
+    if (manifest.outputs.count("head_rotation")) {
+        sizes_.head_rotation = 9;
+        sizes_.head_translation = 3;
+    }
     offsets_.resize(sizes_.vertices);
     vertices_.resize(sizes_.vertices);
     if (options_.blinks.on) blinks_ = std::make_unique<EyeBlinks>(options_.blinks, *package_);
@@ -113,6 +118,14 @@ void Stream::frame(const RawFrame& raw) {
     frame.emotion = raw.emotion;
     frame.weight = raw.weight;
     frame.blendshapes = solver_ ? weights_.data() : nullptr;
+    frame.head_rotation = raw.head_rotation;
+    frame.head_translation = raw.head_translation;
+    if (raw.head_rotation != nullptr && share != 1.0f) {
+        towards_rest(raw.head_rotation, share, head_rotation_);
+        for (size_t i = 0; i < 3; ++i) head_translation_[i] = raw.head_translation[i] * share;
+        frame.head_rotation = head_rotation_;
+        frame.head_translation = head_translation_;
+    }
     receiver_->receive(frame);
 }
 

@@ -31,8 +31,8 @@ struct StreamOptions {
     std::vector<float> vertices;                 // the neutral face; none: the package's
 };
 
-// A finished frame: time with the sync offset; vertices [V, 3]; offsets as the graphs gave them; the rest as in RawFrame;
-// blendshapes [S] or null.
+// A finished frame: time with the sync offset; vertices [V, 3]; offsets as the graphs gave them; emotion and weight as in
+// RawFrame; blendshapes [S] or null; the head's pose as it is to be shown, or null.
 struct Frame {
     int64_t index = 0;
     double time = 0;
@@ -41,6 +41,8 @@ struct Frame {
     const float* emotion = nullptr;
     const float* weight = nullptr;
     const float* blendshapes = nullptr;
+    const float* head_rotation = nullptr;
+    const float* head_translation = nullptr;
 };
 
 class FrameReceiver {
@@ -51,7 +53,7 @@ public:
 
 // Sizes of a frame's arrays.
 struct FrameSizes {
-    size_t vertices = 0, emotion = 0, weight = 0, blendshapes = 0;
+    size_t vertices = 0, emotion = 0, weight = 0, blendshapes = 0, head_rotation = 0, head_translation = 0;
 };
 
 class Stream : private FrameSink {
@@ -102,6 +104,7 @@ private:
     std::unique_ptr<EyeBlinks> blinks_;
     std::unique_ptr<BlendshapeSolver> solver_;
     std::vector<float> offsets_, vertices_, weights_;
+    float head_rotation_[9] = {}, head_translation_[3] = {};
     FrameReceiver* receiver_ = nullptr;
     int64_t fade_from_ = -1, fade_count_ = 0;
     bool ended_ = false, failed_ = false;

@@ -75,7 +75,7 @@ class OwnModel:
     Attributes:
         name, family, licence: for the manifest.
         stages: in the order in which they run.
-        outputs: "offsets" (required), "emotion", "emotion_weight" -> "<stage>.<output>".
+        outputs: "offsets" (required) and others of `emoface.manifest.ROLES` -> "<stage>.<output>".
         face: what the offsets move.
         conditions: name -> default vector float32 [k].
         noise: name -> shape of the standard normal values of one feature or frame, one axis or two: a stage gets

@@ -31,9 +31,10 @@ from emoface.rig.stream import open_rig
 from emoface.stream.calibrate import CONDITION, calibrated_output, learn_voice
 from emoface.stream.choices import block_features, check_channels, chosen_face, initial_conditions, tail_frames
 from emoface.stream.conditions import ConditionTimeline, condition_vector
-from emoface.stream.driver import Calls, Motion, Probe, open_driver, run_alone
+from emoface.stream.driver import Calls, Probe, open_driver, run_alone
 from emoface.stream.features import Floats
 from emoface.stream.guard import Guard
+from emoface.stream.motion import Motion
 from emoface.stream.noise import check_noise_seed
 from emoface.stream.state import load_state, save_state
 from emoface.timing import Latency
@@ -350,9 +351,10 @@ class Animator:
         weights = None if self._rig is None else self._rig.solve(motion.offsets)
         vertices = np.add(motion.offsets, self._template, out=motion.offsets)
         time = np.arange(motion.first, motion.first + len(vertices)) / self.fps
+        rest = motion.beside_offsets
         if weights is None:
-            return FrameBatch(time, vertices, motion.emotion, motion.emotion_weight)
-        return FrameBatch(time + self.sync_offset, vertices, motion.emotion, motion.emotion_weight, weights)
+            return FrameBatch(time=time, vertices=vertices, **rest)
+        return FrameBatch(time=time + self.sync_offset, vertices=vertices, blendshape_weights=weights, **rest)
 
     def _identity(self) -> dict[str, Any]:
         return {

@@ -62,7 +62,7 @@ LENGTHS = (1e-9, 1e9)
 CADENCES = ("clip", "block", "frames", "frame")
 PRECISIONS = ("fp32", "fp16", "int8")
 DTYPES = ("float32", "float16", "int64", "int32")
-ROLES: Mapping[str, int] = {"offsets": 1, "emotion": 1, "emotion_weight": 1}
+ROLES: Mapping[str, int] = {"offsets": 1, "emotion": 1, "emotion_weight": 1, "head_rotation": 2, "head_translation": 2}
 """Roles that a stage's output can have, in the order of a frame's arrays, and the first format that knows each."""
 
 Shape = tuple[int | str, ...]
@@ -195,13 +195,14 @@ class Manifest:
 
     @property
     def role_shapes(self) -> dict[str, tuple[int, ...]]:
-        """What a frame's output of each role that the format knows is shaped like."""
-        shapes: dict[str, tuple[int, ...]] = {
+        """What a frame's output of each role is shaped like."""
+        return {
             "offsets": (self.vertices, 3),
             "emotion": (len(self.emotions),),
             "emotion_weight": (self.vertices,),
+            "head_rotation": (3, 3),
+            "head_translation": (3,),
         }
-        return {role: shape for role, shape in shapes.items() if ROLES[role] <= self.format}
 
     def stage(self, name: str) -> StageSpec:
         """The stage called `name`."""

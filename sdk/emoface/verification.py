@@ -11,7 +11,7 @@ import numpy.typing as npt
 from emoface.animator import Animator
 from emoface.backends import DrivingEngine, GoldenCheck
 from emoface.errors import ManifestError
-from emoface.frames import FrameBatch
+from emoface.frames import FRAME_ARRAYS, FrameBatch
 from emoface.manifest import Manifest
 from emoface.package import Golden, Package
 
@@ -174,7 +174,7 @@ def verify_cuts(package: Package, backend: str = "auto", precision: str | None =
             float((getattr(cut, field) != getattr(whole, field)).sum())
             if getattr(cut, field).shape == getattr(whole, field).shape
             else float("inf")
-            for field in ("time", "vertices", "emotion", "emotion_weight")
+            for field in FRAME_ARRAYS
         )
         checks.append(Check(f"random cuts at {rate} Hz", different, 0.0, "different values"))
         missing = abs(len(whole) - len(audio) * package.manifest.fps // rate)

@@ -12,6 +12,8 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import handmade
+import handmade_head
 import numpy as np
 import pytest
 from needs import lacking
@@ -112,6 +114,13 @@ def shapes_package(tiny_package: Path, tmp_path_factory: pytest.TempPathFactory)
 def plain_package(tiny_package: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The tiny package without blendshapes."""
     return with_face(tiny_package, tmp_path_factory.mktemp("plain") / "plain.emoface", without_blendshapes)
+
+
+@pytest.fixture(scope="session")
+def moving_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A handmade package that moves the head as a whole."""
+    files = handmade_head.with_head(handmade.package_files())
+    return handmade.write_zip(tmp_path_factory.mktemp("moving") / "moving.emoface", files)
 
 
 @pytest.fixture(scope="session")

@@ -69,6 +69,24 @@ def test_chained_stages_and_noise_have_pythons_bits(check: Check, tmp_path: Path
     assert np.abs(got - expected).max() <= 1e-6 * np.abs(expected).max()
 
 
+def test_head_poses_are_those_of_python(
+    check: Check, moving_package: Path, plain_package: Path, tmp_path: Path
+) -> None:
+    audio = (0.2 * np.random.default_rng(0).standard_normal(2 * RATE)).astype(np.float32)
+    (tmp_path / "audio").write_bytes(audio.tobytes())
+    check("HeadPose", moving_package, tmp_path / "audio", tmp_path / "rotations", tmp_path / "translations")
+    with emoface.Package.load(moving_package).animator(precision="fp32") as animator:
+        expected = animator.step(audio)
+    assert len(expected) > 50
+    assert (tmp_path / "rotations").read_bytes() == expected.head_rotation.tobytes()
+    assert (tmp_path / "translations").read_bytes() == expected.head_translation.tobytes()
+    check("NoHeadPose", plain_package)
+
+
+def test_the_component_refuses_a_head_that_moves(check: Check, moving_package: Path) -> None:
+    check("HeadRefused", moving_package)
+
+
 @pytest.mark.parametrize(
     "name",
     [

@@ -33,20 +33,20 @@ def build(out: Path, sources: list[Path], includes: list[Path], *flags: str) -> 
     return out
 
 
-def run(program: Path, library: Path, environment: dict[str, str], package: Path) -> None:
-    command = [str(program), str(library), environment["EMOFACE_ONNXRUNTIME"], str(package)]
+def run(program: Path, library: Path, environment: dict[str, str], *packages: Path) -> None:
+    command = [str(program), str(library), environment["EMOFACE_ONNXRUNTIME"], *map(str, packages)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert (done.returncode, done.stdout) == (0, "passed\n"), done.stderr[-4000:]
 
 
 @needs_compiler
 def test_core_without_the_engine(
-    library: Path, environment: dict[str, str], shapes_package: Path, tmp_path: Path
+    library: Path, environment: dict[str, str], shapes_package: Path, moving_package: Path, tmp_path: Path
 ) -> None:
     # As the engine compiles: without exceptions and run-time types
     flags = ["-fno-exceptions", "-fno-rtti", *SANITIZERS]
     program = build(tmp_path / "core", [HERE / "test_core.cpp", *(MODULE / "Core").glob("*.cpp")], [], *flags)
-    run(program, library, environment, shapes_package)
+    run(program, library, environment, shapes_package, moving_package)
 
 
 @needs_compiler

@@ -75,6 +75,7 @@ class PackageInfo(Sized):
         *[(name, c_int32) for name in ("least_block_ms", "longest_block_ms", "reserved")],
         ("unit_in_metres", c_double),
         ("motion_range", c_double),
+        *[(name, c_int32) for name in ("has_head_pose", "reserved2")],
     ]
 
 
@@ -93,6 +94,7 @@ class Frames(Sized):
         ("struct_size", c_uint32),
         ("reserved", c_uint32),
         *[(name, c_void_p) for name in ("time", "vertices", "emotion", "emotion_weight", "blendshapes", "offsets")],
+        *[(name, c_void_p) for name in ("head_rotation", "head_translation")],
     ]
 
 
@@ -254,6 +256,9 @@ class Voice:
             "emotion": np.zeros((n, info.emotions), np.float32),
             "emotion_weight": np.zeros((n, info.vertices * info.has_weights), np.float32),
         }
+        if info.has_head_pose:
+            arrays["head_rotation"] = np.zeros((n, 3, 3), np.float32)
+            arrays["head_translation"] = np.zeros((n, 3), np.float32)
         if self.config.blendshapes:
             arrays["blendshapes"] = np.zeros((n, info.blendshapes), np.float32)
         return arrays

@@ -189,7 +189,7 @@ def _decoder(vertices: int = V) -> bytes:
             _weights("weight_d", V, D, scale=0.05),
             _weights("out", D, vertices * 3, scale=0.01),
             _ints("axis1", 1),
-            _ints("shape", 1, 1, vertices, 3),
+            _ints("shape", 0, 0, vertices, 3),
         ],
     )
 

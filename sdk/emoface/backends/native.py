@@ -24,8 +24,9 @@ from emoface.errors import BackendError, ManifestError, RuntimeFailure, UsageErr
 from emoface.manifest import MANIFEST_NAME, Manifest, StageSpec
 from emoface.stream.choices import change_moment
 from emoface.stream.conditions import ConditionTimeline, Vector
-from emoface.stream.driver import Calls, Motion, Probe
+from emoface.stream.driver import Calls, Probe
 from emoface.stream.features import Floats
+from emoface.stream.motion import Motion
 from emoface.stream.snapshot import pack, unpack
 from emoface.timing import Clock
 
@@ -154,13 +155,13 @@ class NativeDriver:
         """Add mono samples and run every block that is due."""
         yield from ()
         with _errors(self._runtime):
-            return Motion(*self._animator.step(samples))
+            return Motion(**self._animator.step(samples), head_fades=False)
 
     def finish(self, extra_frames: int = 0) -> Calls[Motion]:
         """Feed zeros until all promised frames, and `extra_frames` more, are out."""
         yield from ()
         with _errors(self._runtime):
-            return Motion(*self._animator.flush(extra_frames / self.clock.fps))
+            return Motion(**self._animator.flush(extra_frames / self.clock.fps), head_fades=False)
 
     def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """What a snapshot's header and arrays say about the stream."""

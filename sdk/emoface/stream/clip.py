@@ -12,8 +12,9 @@ from emoface.audio.offset import without_offset
 from emoface.backends import Array
 from emoface.errors import RuntimeFailure
 from emoface.manifest import ROLES
-from emoface.stream.driver import Calls, Driver, Motion, StageCall
+from emoface.stream.driver import Calls, Driver, StageCall
 from emoface.stream.features import Floats
+from emoface.stream.motion import Motion
 from emoface.timing import MOST_CLIP_FRAMES
 
 # Shorter clips are padded with silence: an encoder needs two features (720 samples at 16 kHz) for a frame.
@@ -60,12 +61,7 @@ class ClipDriver(Driver):
             some: dict[str, Array] = {key: rows[:, np.minimum(held, rows.shape[1] - 1)] for key, rows in values.items()}
             yield from self._run_frame_values(first, last, some, motion)
         self.frames = len(motion.offsets)
-        if not np.isfinite(motion.offsets).all():
-            raise RuntimeFailure(
-                "NaN or infinite vertex offsets from the graphs",
-                "finite offsets",
-                "Verify the package with `emoface verify`.",
-            )
+        motion.settle(self.manifest.unit_in_metres)
         return motion
 
     @property
@@ -91,4 +87,4 @@ class ClipDriver(Driver):
 
     def _motion(self, count: int) -> Motion:
         results = {role: np.empty((count, *self._shapes[role]), np.float32) for role in ROLES}
-        return Motion(0, **results)
+        return Motion(first=0, head_fades=True, **results)

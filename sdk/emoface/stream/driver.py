@@ -9,7 +9,6 @@ frame.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
@@ -18,11 +17,11 @@ import numpy.typing as npt
 from emoface.audio.offset import OffsetRemover
 from emoface.audio.resampler import Resampler
 from emoface.backends import Array, DrivingEngine, Engine
-from emoface.errors import RuntimeFailure
 from emoface.manifest import ROLES, Manifest
 from emoface.stream.choices import change_moment
 from emoface.stream.conditions import ConditionTimeline, Vector
 from emoface.stream.features import FeatureTrack, Floats, Interpolation
+from emoface.stream.motion import Motion
 from emoface.stream.noise import NoiseSource
 from emoface.stream.plan import PlannedStage, make_plan
 from emoface.stream.state import driver_state, restore_driver
@@ -62,28 +61,6 @@ def run_alone(calls: Calls[_T]) -> _T:
     except StopIteration as stop:
         result: _T = stop.value
         return result
-
-
-@dataclass(frozen=True)
-class Motion:
-    """Frames [first, first + n): offsets (n, V, 3), emotion (n, E), emotion_weight (n, W); W is V or 0."""
-
-    first: int
-    offsets: Floats
-    emotion: Floats
-    emotion_weight: Floats
-
-    def fade(self, first: int, count: int) -> Floats:
-        """Blend the offsets of frames `first` ... to zero over `count` frames: smoothstep, the last is the template.
-
-        Returns the factor (n,) of every frame.
-        """
-        shares = np.ones(len(self.offsets), np.float32)
-        for index in range(max(0, first - self.first), len(shares)):
-            t = (self.first + index - first + 1) / count
-            shares[index] = np.float32(1.0 - t * t * (3.0 - 2.0 * t))
-            self.offsets[index] *= shares[index]
-        return shares
 
 
 class StreamDriver(Protocol):
@@ -172,7 +149,7 @@ class Driver:
         self.offset = OffsetRemover(clock.hop, clock.overlap)
         self._probe = probe
         shapes = manifest.role_shapes
-        self._shapes = {role: shapes[role] if role in self.plan.results else (0,) for role in ROLES}
+        self._shapes = {role: shapes[role] if role in self.plan.results else (0,) * len(shapes[role]) for role in ROLES}
         self.reset()
 
     def reset(self) -> None:
@@ -240,15 +217,10 @@ class Driver:
         first = self.frames
         count = max(0, total_frames - first)
         results = {role: np.empty((count, *shape), np.float32) for role, shape in self._shapes.items()}
-        motion = Motion(first, **results)
+        motion = Motion(first=first, head_fades=True, **results)
         while self.blocks < blocks:
             yield from self._run_block(motion)
-        if not np.isfinite(motion.offsets).all():
-            raise RuntimeFailure(
-                "NaN or infinite vertex offsets from the graphs",
-                "finite offsets",
-                "Call reset(). If it happens again, verify the package with `emoface verify`.",
-            )
+        motion.settle(self.manifest.unit_in_metres)
         return motion
 
     def _run_block(self, motion: Motion) -> Calls[None]:

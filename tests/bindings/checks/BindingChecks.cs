@@ -19,6 +19,32 @@ internal static class BindingChecks
         }
     }
 
+    /// <summary>Arguments: package, audio (raw float32, 16 kHz), files for the head's rotations and translations.</summary>
+    public static void HeadPose(string[] arguments)
+    {
+        using (var package = FacePackage.Open(arguments[0]))
+        using (var animator = new FaceAnimator(package, new AnimatorOptions { Precision = "fp32" }))
+        using (var room = new FrameBuffer(package, 256, Outputs.HeadPose))
+        {
+            Expect.True(package.HasHeadPose, "a package that moves the head");
+            Expect.True(room.Vertices == null, "nothing but what was asked for");
+            var audio = Expect.Floats(arguments[1]);
+            var made = animator.Step(audio, 0, audio.Length, room);
+            Expect.Write(arguments[2], room.HeadRotation, 9 * made);
+            Expect.Write(arguments[3], room.HeadTranslation, 3 * made);
+        }
+    }
+
+    /// <summary>Arguments: a package whose head does not move.</summary>
+    public static void NoHeadPose(string[] arguments)
+    {
+        using (var package = FacePackage.Open(arguments[0]))
+        {
+            Expect.True(!package.HasHeadPose, "a package that does not move the head");
+            Expect.Throws<UsageException>(() => new FrameBuffer(package, 1, Outputs.HeadPose), "Outputs.HeadPose");
+        }
+    }
+
     public static void GoldenVectors(string[] arguments)
     {
         using (var package = FacePackage.Open(arguments[0]))

@@ -211,6 +211,12 @@ internal static class UnityChecks
         }
     }
 
+    /// <summary>Arguments: a package that moves the head.</summary>
+    public static void HeadRefused(string[] arguments)
+    {
+        Refused(new Stage(arguments[0]), "moves the head as a whole");
+    }
+
     private static void Refused(Stage stage, string why)
     {
         Expect.Equal(Debug.Errors.Count, 1, "one error");

@@ -1,6 +1,6 @@
 // The Unreal plugin's core without the engine: axes, clock, ring, names, and a voice against the real library.
 //
-//   test_core LIBRARY ONNXRUNTIME PACKAGE
+//   test_core LIBRARY ONNXRUNTIME PACKAGE PACKAGE_THAT_MOVES_THE_HEAD
 #include "EmoFaceCoordinates.h"
 #include "EmoFaceCurves.h"
 #include "EmoFaceTiming.h"
@@ -124,7 +124,7 @@ void names() {
 }
 
 // A voice in real time: a moving jaw, every failure with its reason, closing while another thread pushes.
-void voice(const char* path, const char* onnxruntime, const char* package_path) {
+void voice(const char* path, const char* onnxruntime, const char* package_path, const char* moving_path) {
     void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     EXPECT(library != nullptr);
     emoface::Api api;
@@ -135,6 +135,8 @@ void voice(const char* path, const char* onnxruntime, const char* package_path) 
     EXPECT(api.onnxruntime_load(onnxruntime) == EMOFACE_OK);
     EXPECT(emoface::VoicePackage::open(api, "no/größe.emoface", &problem) == nullptr);
     EXPECT(problem.find("größe") != std::string::npos);
+    EXPECT(emoface::VoicePackage::open(api, moving_path, &problem) == nullptr);
+    EXPECT(problem.find("moves the head as a whole") != std::string::npos);
     const auto package = emoface::VoicePackage::open(api, package_path, &problem);
     EXPECT(package != nullptr && package->text(EMOFACE_TEXT_AXES) == "+Y up, +Z front");
     EXPECT(package->names(EMOFACE_NAMES_BLENDSHAPES).size() == 3 && package->names(EMOFACE_NAMES_EMOTIONS).back() == "auto");
@@ -221,7 +223,7 @@ int main(int count, char** arguments) {
     sync();
     ring();
     names();
-    if (count == 4) voice(arguments[1], arguments[2], arguments[3]);
+    if (count == 5) voice(arguments[1], arguments[2], arguments[3], arguments[4]);
     std::puts("passed");
     return 0;
 }

@@ -81,6 +81,8 @@ namespace EmoFace
         /// <summary>Number of emotions that frames carry a probability for; 0 where they carry none.</summary>
         public int EmotionCount => _info.Emotions;
         public bool HasEmotionWeights => _info.HasWeights != 0;
+        /// <summary>Whether the package moves the head as a whole.</summary>
+        public bool HasHeadPose => _info.HasHeadPose != 0;
         public int BlockMs => _info.BlockMs;
         public int LeastBlockMs => _info.LeastBlockMs;
         public int LongestBlockMs => _info.LongestBlockMs;

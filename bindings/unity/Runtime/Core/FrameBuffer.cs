@@ -11,6 +11,7 @@ namespace EmoFace
         Emotion = 2,
         EmotionWeight = 4,
         Blendshapes = 8,
+        HeadPose = 16,
     }
 
     /// <summary>Room for frames. Made once and used for every call, so that no frame costs the collector
@@ -18,7 +19,7 @@ namespace EmoFace
     public sealed class FrameBuffer : IDisposable
     {
         internal NativeFrames Native;
-        private readonly GCHandle[] _pinned = new GCHandle[5];
+        private readonly GCHandle[] _pinned = new GCHandle[7];
 
         /// <param name="capacity">Frames there is room for. FaceAnimator.StepFrames() tells how many are due.</param>
         /// <exception cref="UsageException">Outputs that the package does not give, or a capacity below 1.</exception>
@@ -32,17 +33,22 @@ namespace EmoFace
             Require(outputs, Outputs.Emotion, package.EmotionCount > 0);
             Require(outputs, Outputs.EmotionWeight, package.HasEmotionWeights);
             Require(outputs, Outputs.Blendshapes, package.Blendshapes.Count > 0);
+            Require(outputs, Outputs.HeadPose, package.HasHeadPose);
             Time = new double[capacity];
             Vertices = Room(outputs, Outputs.Vertices, 3 * package.VertexCount);
             Emotion = Room(outputs, Outputs.Emotion, package.EmotionCount);
             EmotionWeight = Room(outputs, Outputs.EmotionWeight, package.VertexCount);
             Blendshapes = Room(outputs, Outputs.Blendshapes, package.Blendshapes.Count);
+            HeadRotation = Room(outputs, Outputs.HeadPose, 9);
+            HeadTranslation = Room(outputs, Outputs.HeadPose, 3);
             Native.StructSize = (uint)Marshal.SizeOf(typeof(NativeFrames));
             Native.Time = Pin(0, Time);
             Native.Vertices = Pin(1, Vertices);
             Native.Emotion = Pin(2, Emotion);
             Native.EmotionWeight = Pin(3, EmotionWeight);
             Native.Blendshapes = Pin(4, Blendshapes);
+            Native.HeadRotation = Pin(5, HeadRotation);
+            Native.HeadTranslation = Pin(6, HeadTranslation);
         }
 
         ~FrameBuffer() { Free(); }
@@ -60,6 +66,11 @@ namespace EmoFace
         public float[] EmotionWeight { get; }
         /// <summary>Blendshape weights 0..1, frame after frame; null where not asked for.</summary>
         public float[] Blendshapes { get; }
+        /// <summary>The head's rotation R, 3 x 3 row by row, frame after frame, in the package's axes; null where not asked
+        /// for. A posed vertex is R v + T about the origin: Vertices never hold it.</summary>
+        public float[] HeadRotation { get; }
+        /// <summary>The head's translation T, frame after frame, in the package's unit; null where not asked for.</summary>
+        public float[] HeadTranslation { get; }
 
         internal bool Disposed { get; private set; }
 

@@ -24,6 +24,8 @@ namespace EmoFace
         public int Reserved;
         public double UnitInMetres;
         public double MotionRange;
+        public int HasHeadPose;
+        public int Reserved2;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -110,6 +112,8 @@ namespace EmoFace
         public IntPtr EmotionWeight;
         public IntPtr Blendshapes;
         public IntPtr Offsets;
+        public IntPtr HeadRotation;
+        public IntPtr HeadTranslation;
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -216,6 +216,10 @@ namespace EmoFace
             try
             {
                 _package = SharedPackages.Take(package, packagePath);
+                if (_package.HasHeadPose)
+                    throw new UsageException("got a package that moves the head as a whole; expected one that moves the face " +
+                                             "alone, as this component shows it. Take another package, or drive the head " +
+                                             "from a FrameBuffer with Outputs.HeadPose.");
                 if (character != null) _target = new BlendshapeTarget(_package, character);
                 else if (face != null) _target = new MeshTarget(_package, face, recalculateNormals);
                 else

@@ -21,6 +21,11 @@ std::shared_ptr<VoicePackage> VoicePackage::open(const Api& api, const std::stri
         *problem = api.last_error();
         return nullptr;
     }
+    if (package->info_.has_head_pose != 0) {
+        *problem = "got a package that moves the head as a whole; expected one that moves the face alone, as this plugin "
+                   "shows it. Take another package, or drive the head with the C interface.";
+        return nullptr;
+    }
     return package;
 }
 
