@@ -23,13 +23,30 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from emoface.errors import PackageFormatError
-from emoface.manifest_schema import MOST_FLOAT32, Reader, evaluate_extent, fault, shown
+from emoface.manifest_schema import Reader, fault, shown
+from emoface.manifest_stages import (
+    CADENCES,
+    DTYPES,
+    MOST_TENSORS,
+    PRECISIONS,
+    InputSpec,
+    OutputSpec,
+    Shape,
+    StageSpec,
+    StateSpec,
+    concrete_shape,
+    read_stage,
+    stage_to_json,
+)
 from emoface.manifest_text import parse_manifest
 from emoface.timing import Clock, declared_latency_samples
 
 __all__ = [
+    "CADENCES",
+    "DTYPES",
     "FORMATS",
     "MANIFEST_NAME",
+    "PRECISIONS",
     "ROLES",
     "ConditionSpec",
     "FileEntry",
@@ -37,8 +54,10 @@ __all__ = [
     "Manifest",
     "NoiseSpec",
     "OutputSpec",
+    "Shape",
     "StageSpec",
     "StateSpec",
+    "concrete_shape",
     "declared_latency_samples",
     "format_needed",
 ]
@@ -52,80 +71,19 @@ MOST_RATE = 1_000_000
 MOST_OVERLAP = 1 << 24
 MOST_BLOCK = 1000
 MOST_STAGES = 64
-MOST_TENSORS = 1024
 MOST_CONDITIONS = 64
 MOST_CONDITION_VALUES = 1 << 16
 MOST_NOISES = 64
 MOST_NOISE_VALUES = 1 << 16
 MOST_FILES = 1024
 LENGTHS = (1e-9, 1e9)
-CADENCES = ("clip", "block", "frames", "frame")
-PRECISIONS = ("fp32", "fp16", "int8")
-DTYPES = ("float32", "float16", "int64", "int32")
 ROLES: Mapping[str, int] = {"offsets": 1, "emotion": 1, "emotion_weight": 1, "head_rotation": 2, "head_translation": 2}
 """Roles that a stage's output can have, in the order of a frame's arrays, and the first format that knows each."""
-
-Shape = tuple[int | str, ...]
 
 
 def format_needed(outputs: Mapping[str, str], noise: Mapping[str, NoiseSpec]) -> int:
     """The oldest format that has all that a manifest says."""
     return max(2 if noise else 1, *(ROLES.get(role, 1) for role in outputs))
-
-
-def concrete_shape(shape: Shape, n: int, batch: int = 1) -> tuple[int, ...]:
-    """The shape with "B" = `batch` and "n" = `n` put in; extents may read `a*n+b`."""
-    return tuple(evaluate_extent(extent, {"B": batch, "n": n}) for extent in shape)
-
-
-@dataclass(frozen=True)
-class InputSpec:
-    """One graph input that the driver feeds. `shape` holds ints, "B", "n" or `a*n+b`."""
-
-    name: str
-    source: str
-    shape: Shape
-    dtype: str = "float32"
-
-
-@dataclass(frozen=True)
-class OutputSpec:
-    """One graph output."""
-
-    name: str
-    shape: Shape
-    dtype: str = "float32"
-
-
-@dataclass(frozen=True)
-class StateSpec:
-    """One state tensor: graph input `state.<name>`, graph output `new_state.<name>`, same shape, replaced whole."""
-
-    name: str
-    shape: Shape
-    dtype: str = "float32"
-    initial: float = 0.0
-    batch_axis: int = 0
-
-
-@dataclass(frozen=True)
-class StageSpec:
-    """One exported step graph. `files` maps precision to file name; fp32 serves where a precision has no own file."""
-
-    name: str
-    cadence: str
-    files: Mapping[str, str]
-    inputs: tuple[InputSpec, ...]
-    outputs: tuple[OutputSpec, ...]
-    state: tuple[StateSpec, ...] = ()
-
-    def file(self, precision: str) -> str:
-        """The stage's file for `precision`, the fp32 file where it has none of its own."""
-        return self.files[precision] if precision in self.files else self.files["fp32"]
-
-    def output(self, name: str) -> OutputSpec:
-        """The output called `name`."""
-        return next(output for output in self.outputs if output.name == name)
 
 
 @dataclass(frozen=True)
@@ -253,7 +211,7 @@ class Manifest:
         }
         if self.noise:
             data["noise"] = {name: {"shape": list(spec.shape)} for name, spec in self.noise.items()}
-        data["stages"] = [_stage_to_json(stage) for stage in self.stages]
+        data["stages"] = [stage_to_json(stage) for stage in self.stages]
         data["outputs"] = dict(self.outputs)
         data["motion_range_m"] = self.motion_range_m
         data["provenance"] = dict(self.provenance)
@@ -310,7 +268,7 @@ class Manifest:
             default_precision=reader.text("default_precision"),
             conditions={name: _condition(item) for name, item in reader.children("conditions", MOST_CONDITIONS)},
             noise=_noise(reader, version),
-            stages=tuple(_stage(item) for item in reader.items("stages", MOST_STAGES)),
+            stages=tuple(read_stage(item) for item in reader.items("stages", MOST_STAGES)),
             outputs=reader.text_map("outputs", MOST_TENSORS),
             motion_range_m=reader.number("motion_range_m", *LENGTHS),
             provenance=reader.mapping("provenance", optional=True),
@@ -365,54 +323,6 @@ def _verification(reader: Reader) -> dict[str, Any]:
                     limits.number(key, 0.0, 1e9)
             limits.refuse_unknown()
     return stated
-
-
-def _stage(reader: Reader) -> StageSpec:
-    name, cadence = reader.text("name"), reader.choice("cadence", CADENCES)
-    files = reader.text_map("files", len(PRECISIONS))
-    inputs, outputs, states = [], [], []
-    for item in reader.items("inputs", MOST_TENSORS):
-        names = item.text("name"), item.text("source")
-        inputs.append(InputSpec(*names, item.shape("shape"), item.choice("dtype", DTYPES)))
-        item.refuse_unknown()
-    for item in reader.items("outputs", MOST_TENSORS):
-        outputs.append(OutputSpec(item.text("name"), item.shape("shape"), item.choice("dtype", DTYPES)))
-        item.refuse_unknown()
-    for item in reader.items("state", MOST_TENSORS):
-        states.append(
-            StateSpec(
-                item.text("name"),
-                item.shape("shape"),
-                item.choice("dtype", DTYPES),
-                item.number("initial", -MOST_FLOAT32, MOST_FLOAT32),
-                item.integer("batch_axis", 0),
-            )
-        )
-        item.refuse_unknown()
-    reader.refuse_unknown()
-    return StageSpec(name, cadence, files, tuple(inputs), tuple(outputs), tuple(states))
-
-
-def _stage_to_json(stage: StageSpec) -> dict[str, Any]:
-    return {
-        "name": stage.name,
-        "cadence": stage.cadence,
-        "files": dict(stage.files),
-        "inputs": [
-            {"name": i.name, "source": i.source, "shape": list(i.shape), "dtype": i.dtype} for i in stage.inputs
-        ],
-        "outputs": [{"name": o.name, "shape": list(o.shape), "dtype": o.dtype} for o in stage.outputs],
-        "state": [
-            {
-                "name": s.name,
-                "shape": list(s.shape),
-                "dtype": s.dtype,
-                "initial": s.initial,
-                "batch_axis": s.batch_axis,
-            }
-            for s in stage.state
-        ],
-    }
 
 
 def _check(manifest: Manifest) -> None:
