@@ -31,6 +31,7 @@ MODULES: dict[str, tuple[str, ...] | None] = {
     "emoface.rig.blinks": ("Blinks",),
     "emoface.errors": None,
     "emoface.manifest": None,
+    "emoface.manifest_stages": None,
     "emoface.timing": None,
     "emoface.audio.files": None,
     "emoface.template_files": None,
