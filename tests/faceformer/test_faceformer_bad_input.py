@@ -186,6 +186,7 @@ def test_the_shipped_configuration_is_the_papers(tmp_path):
     loaded = options.load(path)
     stage, model = loaded.stage_b, yaml.safe_load(path.read_text())["model"]
     assert loaded.stage_a is None and model["family"] == "faceformer" and model["resampling"] == "before-transformer"
-    assert model["decoder"] == {"width": 64, "heads": 4, "period": 30, "window": 600, "motion_rank": None}
+    dropped = dict.fromkeys(("dropout", "attention_dropout", "position_dropout"), 0.1)
+    assert model["decoder"] == {"width": 64, "heads": 4, "period": 30, "window": 600, "motion_rank": None} | dropped
     assert (stage.scheme, stage.learning_rate, stage.max_epochs) == ("autoregressive", 1e-4, 100)
     assert stage.rollout_gradient is not False and stage.style_dropped == 0.0
