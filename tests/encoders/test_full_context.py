@@ -152,8 +152,9 @@ def test_a_package_verifies_and_refuses_streams(package, saved, capsys):
             animator.calibrate(sound(3.0))
     with pytest.raises(UsageError, match="pool"):
         loaded.pool(2)
-    with pytest.raises(BackendError, match="whole clips"):
-        loaded.animator(backend="native" if "native" in available_backends() else "ort-cuda")
+    if "native" in available_backends():
+        with pytest.raises(BackendError, match="whole clips"):
+            loaded.animator(backend="native")
     assert main(["profile", str(package)]) != 0 and "whole" in capsys.readouterr().err
 
 
