@@ -240,7 +240,9 @@ def cached_package(folder: Path, name: str, checkpoint: Path) -> Path:
 
 
 def _sources_digest(sources: tuple[str, ...]) -> str:
-    digest = hashlib.sha256(f"{torch.__version__} {np.__version__}".encode())
+    # Sums depend on the number of threads, and an export holds what it measured.
+    threads = os.environ.get("OMP_NUM_THREADS")
+    digest = hashlib.sha256(f"{torch.__version__} {np.__version__} {threads}".encode())
     for pattern in (*sources, "tests/tiny.py"):
         for path in sorted(ROOT.glob(pattern)):
             digest.update(path.read_bytes())
