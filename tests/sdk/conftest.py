@@ -50,6 +50,21 @@ def run_whole():
 
 
 @pytest.fixture(scope="session")
+def run_cut():
+    """An animator's frames for audio fed in pieces of the given lengths, cycling through them, flush included."""
+
+    def run(animator, audio, lengths) -> FrameBatch:
+        batches, start, turn = [], 0, 0
+        while start < len(audio):
+            length = lengths[turn % len(lengths)]
+            batches.append(animator.step(audio[start : start + length]))
+            start, turn = start + length, turn + 1
+        return FrameBatch.concat([*batches, animator.flush()])
+
+    return run
+
+
+@pytest.fixture(scope="session")
 def same_bits():
     """Assert that two batches are equal in every bit."""
 

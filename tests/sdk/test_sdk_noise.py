@@ -92,18 +92,14 @@ def test_draws_of_arrays_are_those_of_integers():
     seed=st.integers(0, LAST_SEED),
     change=st.floats(0.0, 0.5),
 )
-def test_any_cut_gives_the_same_bits(noisy, sound, run_whole, same_bits, length, pieces, seed, change):
+def test_any_cut_gives_the_same_bits(noisy, sound, run_whole, run_cut, same_bits, length, pieces, seed, change):
     audio = sound(1.0)[:length]
     with noisy.animator(noise_seed=seed) as animator:
         animator.set_level("strong", at=change)
         whole = run_whole(animator, audio)
         animator.reset()
         animator.set_level("strong", at=change)
-        batches, start, turn = [], 0, 0
-        while start < len(audio):
-            batches.append(animator.step(audio[start : start + pieces[turn % len(pieces)]]))
-            start, turn = start + pieces[turn % len(pieces)], turn + 1
-        cut = FrameBatch.concat([*batches, animator.flush()])
+        cut = run_cut(animator, audio, pieces)
     same_bits(cut, whole)
 
 

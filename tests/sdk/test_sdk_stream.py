@@ -18,32 +18,22 @@ from emoface.errors import SnapshotError
 RATES = (8000, 16000, 44100, 48000)
 
 
-def _cut(animator, audio, lengths) -> FrameBatch:
-    """Feed pieces of the given lengths, cycling through them."""
-    batches, start, turn = [], 0, 0
-    while start < len(audio):
-        length = lengths[turn % len(lengths)]
-        batches.append(animator.step(audio[start : start + length]))
-        start, turn = start + length, turn + 1
-    return FrameBatch.concat([*batches, animator.flush()])
-
-
 @pytest.mark.parametrize("rate", RATES)
-def test_pieces_of_7_ms_with_empty_chunks_between(package, sound, run_whole, same_bits, rate):
+def test_pieces_of_7_ms_with_empty_chunks_between(package, sound, run_whole, run_cut, same_bits, rate):
     audio = sound(0.8, rate)
     with package.animator(sample_rate=rate) as animator:
         whole = run_whole(animator, audio)
         animator.reset()
-        same_bits(_cut(animator, audio, [rate * 7 // 1000, 0, 0]), whole)
+        same_bits(run_cut(animator, audio, [rate * 7 // 1000, 0, 0]), whole)
 
 
 @pytest.mark.parametrize("rate", RATES)
-def test_single_samples(package, sound, run_whole, same_bits, rate):
+def test_single_samples(package, sound, run_whole, run_cut, same_bits, rate):
     audio = sound(0.22, rate)
     with package.animator(sample_rate=rate) as animator:
         whole = run_whole(animator, audio)
         animator.reset()
-        same_bits(_cut(animator, audio, [1]), whole)
+        same_bits(run_cut(animator, audio, [1]), whole)
 
 
 @settings(max_examples=40, deadline=None)
@@ -53,13 +43,13 @@ def test_single_samples(package, sound, run_whole, same_bits, rate):
     length=st.integers(0, 9000),
     pieces=st.lists(st.one_of(st.integers(0, 3), st.integers(0, 4000)), min_size=1).filter(any),
 )
-def test_random_cuts(package, sound, run_whole, same_bits, rate, block_ms, length, pieces):
+def test_random_cuts(package, sound, run_whole, run_cut, same_bits, rate, block_ms, length, pieces):
     audio = sound(9000 / rate, rate)[:length]
     with package.animator(sample_rate=rate, block_ms=block_ms) as animator:
         whole = run_whole(animator, audio)
         assert len(whole) == length * 30 // rate
         animator.reset()
-        same_bits(_cut(animator, audio, pieces), whole)
+        same_bits(run_cut(animator, audio, pieces), whole)
 
 
 @pytest.mark.parametrize("fps", [24, 25, 30, 50, 60])
@@ -219,7 +209,7 @@ def test_damaged_snapshot_is_refused(package, sound):
     pieces=st.lists(st.integers(0, 3000), min_size=1).filter(any),
     rate=st.sampled_from([16000, 48000]),
 )
-def test_timed_conditions_do_not_depend_on_cuts(package, sound, run_whole, same_bits, moment, pieces, rate):
+def test_timed_conditions_do_not_depend_on_cuts(package, sound, run_whole, run_cut, same_bits, moment, pieces, rate):
     audio = sound(0.6, rate)
 
     def announce(animator):
@@ -233,7 +223,7 @@ def test_timed_conditions_do_not_depend_on_cuts(package, sound, run_whole, same_
         whole = run_whole(animator, audio)
         animator.reset()
         announce(animator)
-        same_bits(_cut(animator, audio, pieces), whole)
+        same_bits(run_cut(animator, audio, pieces), whole)
 
 
 def test_change_holds_from_its_moment_on(package, sound, run_whole):
