@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+SHORTEST_CLIP = 800
+"""Samples of a whole clip. Shorter ones are padded with silence: an encoder needs two features (720) for a frame."""
 MOST_CLIP_FRAMES = 50
 """Frames of a whole clip that a `frames` stage is called for at once."""
 

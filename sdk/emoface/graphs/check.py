@@ -10,12 +10,12 @@ from emoface.graphs.call import Tensor
 from emoface.graphs.lengths import Number, exactly
 from emoface.graphs.model import Function, GraphError, Model, Value, read_model
 from emoface.manifest import Manifest, Shape, StageSpec, concrete_shape
-from emoface.timing import MOST_CLIP_FRAMES
+from emoface.timing import MOST_CLIP_FRAMES, SHORTEST_CLIP
 
 MOST_PACKAGE_NODES = 60_000
 """Nodes of all graphs of a package, functions written out."""
-SHORTEST_CLIP, LONGEST_CLIP_S = 800, 60
-"""Samples and seconds between which graphs that hear whole clips are checked."""
+LONGEST_CLIP_S = 60
+"""Seconds up to which graphs that hear whole clips are checked, from `SHORTEST_CLIP` samples on."""
 _REMEDY = "Export the package again with `emoface export`; load packages of people you trust only."
 
 

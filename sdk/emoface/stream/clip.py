@@ -15,10 +15,7 @@ from emoface.manifest import ROLES
 from emoface.stream.driver import Calls, Driver, StageCall
 from emoface.stream.features import Floats
 from emoface.stream.motion import Motion
-from emoface.timing import MOST_CLIP_FRAMES
-
-# Shorter clips are padded with silence: an encoder needs two features (720 samples at 16 kHz) for a frame.
-_SHORTEST = 800
+from emoface.timing import MOST_CLIP_FRAMES, SHORTEST_CLIP
 
 
 class ClipDriver(Driver):
@@ -43,7 +40,7 @@ class ClipDriver(Driver):
         audio = resampler.read(count)
         if self._probe is None:
             audio = without_offset(audio, clock.hop, clock.overlap)
-        audio = np.concatenate((audio, np.zeros(max(0, _SHORTEST - count), np.float32)))[None]
+        audio = np.concatenate((audio, np.zeros(max(0, SHORTEST_CLIP - count), np.float32)))[None]
         values: dict[str, Array] = {}
         for stage in self.plan.clip:
             inputs: dict[str, Array] = {name: audio for name in stage.audio}

@@ -54,10 +54,10 @@ def encoder_hash(model: TalkingModel) -> str:
 
 
 def audio_hash(store: ClipStore) -> str:
-    """SHA-256 of a split's sound as models hear it, clip by clip."""
-    digest = hashlib.sha256(str(store.fps).encode())
+    """SHA-256 that tells what models hear of a split, clip by clip."""
+    digest = hashlib.sha256(f"{store.fps} without offset".encode())  # what is made of the stored sound
     for clip in store.clips:
-        digest.update(str(clip.frames).encode() + clip.heard().tobytes())
+        digest.update(str(clip.frames).encode() + clip.audio.tobytes())
     return digest.hexdigest()
 
 

@@ -62,11 +62,17 @@ def heard(waveform: np.ndarray) -> np.ndarray:
     return without_offset(np.ascontiguousarray(waveform, np.float32), HOP, OVERLAP)
 
 
-def heard_batch(clips: Sequence[StoredClip], samples: int | None = None) -> torch.Tensor:
-    """What a model hears of whole clips, float32 [B, samples] (default: of the longest), zeros behind each one."""
+def heard_batch(
+    clips: Sequence[StoredClip], samples: int | None = None, loaded: Sequence[torch.Tensor | None] | None = None
+) -> torch.Tensor:
+    """What a model hears of whole clips, float32 [B, samples] (default: of the longest), zeros behind each one.
+
+    loaded: what is in memory of it already, a clip each.
+    """
     audio = torch.zeros(len(clips), samples or max(len(clip.audio) for clip in clips))
     for row, clip in enumerate(clips):
-        audio[row, : len(clip.audio)] = torch.from_numpy(clip.heard())
+        known = None if loaded is None else loaded[row]
+        audio[row, : len(clip.audio)] = torch.from_numpy(clip.heard()) if known is None else known
     return audio
 
 

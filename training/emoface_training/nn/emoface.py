@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import ExitStack
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +10,14 @@ from torch import Tensor, nn
 from emoface_training.config import EmoFaceConfig
 from emoface_training.nn.audio_stages import ContentEncoder, EmotionEncoder, pad_to_features
 from emoface_training.nn.decoder import TwoBranchDecoder
-from emoface_training.nn.full_context import FullContextContent, FullContextEmotion, frame_rows, pad_to_shortest
-from emoface_training.nn.interpolation import frame_count, held, interpolate
+from emoface_training.nn.full_context import (
+    FullContextContent,
+    FullContextEmotion,
+    clip_by_clip,
+    frame_rows,
+    pad_to_shortest,
+)
+from emoface_training.nn.interpolation import frame_count, interpolate
 from emoface_training.nn.mesh_attention import MeshAttention
 from emoface_training.nn.motion_decoder import MotionOutputs
 from emoface_training.nn.stage import Stage
@@ -110,13 +115,8 @@ class EmoFace(nn.Module):
             content, emotion, _ = self.encode(audio)
             return {"content": content, "emotion": emotion}
         frames = frame_count(audio.shape[1], self.config.fps, self.config.sample_rate)
-        noises, clips = [encoder.noise for encoder in self.encoders.values()], []
-        for index, (row, n) in enumerate(zip(audio, lengths, strict=True)):
-            with ExitStack() as rows:
-                for noise in noises:
-                    rows.enter_context(noise.of_row(index))
-                clips.append(self.encode(row[None, :n])[:2])
-        content, emotion = (torch.cat([held(rows, frames) for rows in stream]) for stream in zip(*clips, strict=True))
+        noises = [encoder.noise for encoder in self.encoders.values()]
+        content, emotion = clip_by_clip(lambda clip: self.encode(clip)[:2], noises, audio, lengths, frames)
         return {"content": content, "emotion": emotion}
 
     def fuse(

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from emoface_training.config import FaceFormerConfig
 from emoface_training.errors import OptionsError
 from emoface_training.nn.audio_stages import ContentEncoder, pad_to_features
-from emoface_training.nn.interpolation import FEATURE_RATE, frame_count, group, held, hold, interpolate
+from emoface_training.nn.full_context import clip_by_clip
+from emoface_training.nn.interpolation import FEATURE_RATE, frame_count, group, hold, interpolate
 from emoface_training.nn.motion_decoder import BranchDecoder, MotionDecoder, MotionOutputs
 from emoface_training.nn.stage import Stage, State
 from emoface_training.nn.whole_clip import WholeClipEncoder
@@ -144,11 +144,9 @@ class FaceFormer(nn.Module):
         padded, frames = self.pad_audio(audio)
         if not self.config.content_encoder.streams:
             lengths = [audio.shape[1]] * len(audio) if lengths is None else lengths
-            noise, clips = self.content_encoder.encoder.noise, []
-            for index, (row, n) in enumerate(zip(audio, lengths, strict=True)):
-                with noise.of_row(index):
-                    clips.append(self.content_encoder.frames(row[None, :n]))
-            return {"content": torch.cat([held(clip, frames) for clip in clips])}
+            noises = [self.content_encoder.encoder.noise]
+            (content,) = clip_by_clip(lambda clip: [self.content_encoder.frames(clip)], noises, audio, lengths, frames)
+            return {"content": content}
         rows = self.content_encoder.encoder.whole(padded)
         if self.config.keys > 1:
             return {"content": rows.unflatten(1, (-1, self.config.keys)).flatten(2)[:, :frames]}

@@ -6,17 +6,19 @@ know a clip's rows of features.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from emoface.timing import SHORTEST_CLIP
 from emoface_training.config import EmoFaceConfig
 from emoface_training.nn.audio_stages import ContentEncoder, EmotionEncoder
-from emoface_training.nn.interpolation import frame_count, interpolate
+from emoface_training.nn.interpolation import frame_count, held, interpolate
+from emoface_training.nn.regularisation import EncoderNoise
 from emoface_training.nn.stage import Cadence, State
-
-# As the runtime pads a shorter clip: one frame at 25 fps and more is shorter than a feature
-SHORTEST = 800
 
 
 class FullContextContent(ContentEncoder):
@@ -58,9 +60,30 @@ class FullContextEmotion(EmotionEncoder):
         return {"emotion": frame_rows(features, frames, self.fps), "probabilities": probabilities}, {}
 
 
+def clip_by_clip(
+    encode: Callable[[Tensor], Sequence[Tensor]],
+    noises: Iterable[EncoderNoise],
+    audio: Tensor,
+    lengths: Sequence[int],
+    frames: int,
+) -> list[Tensor]:
+    """Every stream of clips [B, N] of these lengths as [B, frames, C], each clip encoded alone.
+
+    What lies behind a clip does not exist to it, and its last row is held. encode: clip [1, n] -> streams [1, R, C].
+    noises: the encoders' own.
+    """
+    clips = []
+    for index, (row, n) in enumerate(zip(audio, lengths, strict=True)):
+        with ExitStack() as rows:
+            for noise in noises:
+                rows.enter_context(noise.of_row(index))
+            clips.append(encode(row[None, :n]))
+    return [torch.cat([held(rows, frames) for rows in stream]) for stream in zip(*clips, strict=True)]
+
+
 def pad_to_shortest(audio: Tensor) -> Tensor:
-    """Silence behind clips [B, N] of less than 800 samples, as the runtime adds it."""
-    return F.pad(audio, (0, max(0, SHORTEST - audio.shape[1])))
+    """Silence behind clips [B, N] that are shorter than the runtime hears them: a frame may be less than a feature."""
+    return F.pad(audio, (0, max(0, SHORTEST_CLIP - audio.shape[1])))
 
 
 def frame_rows(features: Tensor, frames: int, fps: int) -> Tensor:

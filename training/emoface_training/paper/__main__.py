@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from emoface.cli.main import Parser, reported
 from emoface.cli.main import main as emoface
-from emoface.cli.main import reported
 from emoface.cli.options import add_threads
 from emoface.cli.process import run_process
 from emoface_training.commands.dataset_options import add_dataset_options
@@ -15,7 +15,7 @@ from emoface_training.commands.dataset_options import add_dataset_options
 
 def parser() -> argparse.ArgumentParser:
     """The options of `make paper`."""
-    options = argparse.ArgumentParser(
+    options = Parser(
         prog="python -m emoface_training.paper",
         description="Train EmoFace, FaceFormer and the ablations on a dataset, measure them, and write the paper's "
         "Tables 2 to 4, Figure 4 and packages. Interrupted, the same command goes on; what is finished is not done "

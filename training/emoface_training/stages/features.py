@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from emoface_training.clips.store import ClipStore
+from emoface_training.clips.store import ClipStore, heard_batch
 from emoface_training.loop.precision import encoder_precision
 from emoface_training.nn.talking_model import TalkingModel
 from emoface_training.options import StageBOptions
@@ -80,9 +80,7 @@ class ClipFeatures:
         loaded: waveforms that are in memory already; samples: length that all are padded to.
         """
         stored = [self.store.clips[i] for i in clips]
-        audio = torch.zeros(len(stored), samples)
-        for row, (index, clip) in enumerate(zip(clips, stored, strict=True)):
-            audio[row, : len(clip.audio)] = loaded[index] if index in loaded else torch.from_numpy(clip.heard())
+        audio = heard_batch(stored, samples, [loaded.get(i) for i in clips])
         with encoder_precision(self.options, self.device):
             streams = self.model.encode_streams(audio.to(self.device), [len(clip.audio) for clip in stored])
         return [
