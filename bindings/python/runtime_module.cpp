@@ -93,21 +93,28 @@ struct Frames {
           emotion({py::ssize_t(count), py::ssize_t(info.emotions)}),
           weight({py::ssize_t(count), py::ssize_t(info.has_weights ? info.vertices : 0)}),
           rotation({py::ssize_t(count), py::ssize_t(info.has_head_pose ? 3 : 0), py::ssize_t(info.has_head_pose ? 3 : 0)}),
-          translation({py::ssize_t(count), py::ssize_t(info.has_head_pose ? 3 : 0)}) {
+          translation({py::ssize_t(count), py::ssize_t(info.has_head_pose ? 3 : 0)}),
+          arousal({py::ssize_t(count), py::ssize_t(info.has_arousal)}),
+          valence({py::ssize_t(count), py::ssize_t(info.has_valence)}),
+          confidence({py::ssize_t(count), py::ssize_t(info.has_confidence)}) {
         out.offsets = offsets.mutable_data();
         if (emotion.size() != 0) out.emotion = emotion.mutable_data();
         if (weight.size() != 0) out.emotion_weight = weight.mutable_data();
         if (rotation.size() != 0) out.head_rotation = rotation.mutable_data();
         if (translation.size() != 0) out.head_translation = translation.mutable_data();
+        if (arousal.size() != 0) out.arousal = arousal.mutable_data();
+        if (valence.size() != 0) out.valence = valence.mutable_data();
+        if (confidence.size() != 0) out.confidence = confidence.mutable_data();
     }
     // The fields of emoface.stream.motion.Motion.
     py::dict fields(int64_t first) const {
         using namespace py::literals;
         return py::dict("first"_a = first, "offsets"_a = offsets, "emotion"_a = emotion, "emotion_weight"_a = weight,
-                        "head_rotation"_a = rotation, "head_translation"_a = translation);
+                        "head_rotation"_a = rotation, "head_translation"_a = translation, "arousal"_a = arousal,
+                        "valence"_a = valence, "confidence"_a = confidence);
     }
 
-    Floats offsets, emotion, weight, rotation, translation;
+    Floats offsets, emotion, weight, rotation, translation, arousal, valence, confidence;
     emoface_frames out = sized<emoface_frames>();
 };
 

@@ -172,7 +172,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             const size_t room = size_t(std::max<int64_t>(capacity, 1));
             std::vector<double> times(room);
             std::vector<float> emotion(room * size_t(info.emotions)), weight(room * size_t(info.vertices)), shapes(room * size_t(info.blendshapes));
-            std::vector<float> rotation(room * 9), translation(room * 3);
+            std::vector<float> rotation(room * 9), translation(room * 3), affect(room * 3);
             if (options & 1) {
                 out.time = times.data();
                 out.emotion = emotion.data();
@@ -182,6 +182,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                     out.head_rotation = rotation.data();
                     out.head_translation = translation.data();
                 }
+                if (info.has_arousal) out.arousal = affect.data();
+                if (info.has_valence) out.valence = affect.data() + room;
+                if (info.has_confidence) out.confidence = affect.data() + 2 * room;
             }
             const emoface_status status = emoface_step(animator, samples, count, &out, capacity, &written);
             require(status != EMOFACE_ERROR_INTERNAL && status != EMOFACE_ERROR_RUNTIME && status != EMOFACE_ERROR_BACKEND);

@@ -226,7 +226,9 @@ typedef struct emoface_package_info {
     double unit_in_metres;    /* length of the unit of vertices */
     double motion_range;      /* largest offset of the reference animation in metres */
     int32_t has_head_pose;    /* 1 where the package moves the head as a whole */
-    int32_t reserved2;
+    int32_t has_arousal;      /* 1 where the package returns arousal, ... */
+    int32_t has_valence;
+    int32_t has_confidence;
 } emoface_package_info;
 
 /* Fill `info`. */
@@ -399,6 +401,9 @@ typedef struct emoface_frames {
                                 `has_head_pose`. A posed vertex is R v + T about the origin: `vertices` never hold it. At
                                 the end of a tail it is none; emoface_sample() takes the short way between frames */
     float* head_translation; /* [n, 3] the head's translation T in the package's unit */
+    float* arousal;          /* [n] what the model hears in the voice, in its own scale; the package must have `has_arousal` */
+    float* valence;          /* [n] the same with `has_valence` */
+    float* confidence;       /* [n] the same with `has_confidence` */
 } emoface_frames;
 
 /* ---- Synchronous ------------------------------------------------------------------------------------------------- */

@@ -107,6 +107,8 @@ public:
         put(out_.blendshapes, frame.blendshapes, sizes_.blendshapes);
         put(out_.head_rotation, frame.head_rotation, sizes_.head_rotation);
         put(out_.head_translation, frame.head_translation, sizes_.head_translation);
+        float* const affect[] = {out_.arousal, out_.valence, out_.confidence};
+        for (size_t i = 0; i < kAffects; ++i) put(affect[i], frame.affect[i], sizes_.affect[i]);
         ++count_;
     }
     int64_t count() const { return int64_t(count_); }
@@ -209,6 +211,11 @@ void require_frames(const emoface_frames* out, const FrameSizes& sizes) {
     if ((known.head_rotation != nullptr || known.head_translation != nullptr) && sizes.head_rotation == 0)
         fail(EMOFACE_ERROR_ARGUMENT, "an array for the head's pose", "NULL: the package does not move the head",
              "See `has_head_pose` of emoface_package_info.");
+    const float* const affect[] = {known.arousal, known.valence, known.confidence};
+    for (size_t i = 0; i < kAffects; ++i)
+        if (affect[i] != nullptr && sizes.affect[i] == 0)
+            fail(EMOFACE_ERROR_ARGUMENT, std::string("an array for ") + kAffect[i], "NULL: the package does not give it",
+                 std::string("See `has_") + kAffect[i] + "` of emoface_package_info.");
 }
 
 }  // namespace emoface::runtime

@@ -160,6 +160,9 @@ emoface_status emoface_package_get_info(const emoface_package* package, emoface_
         info->unit_in_metres = manifest.unit_in_metres;
         info->motion_range = manifest.motion_range_m;
         info->has_head_pose = int32_t(manifest.outputs.count("head_rotation"));
+        info->has_arousal = int32_t(manifest.outputs.count("arousal"));
+        info->has_valence = int32_t(manifest.outputs.count("valence"));
+        info->has_confidence = int32_t(manifest.outputs.count("confidence"));
         found.struct_size = result->struct_size;
         std::memcpy(result, &found, found.struct_size);
         return EMOFACE_OK;

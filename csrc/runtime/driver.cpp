@@ -70,7 +70,10 @@ void Driver::plan(Engine& engine) {
                                                   {"emotion", &emotion_key_},
                                                   {"emotion_weight", &weight_key_},
                                                   {"head_rotation", &rotation_key_},
-                                                  {"head_translation", &translation_key_}};
+                                                  {"head_translation", &translation_key_},
+                                                  {kAffect[0], &affect_keys_[0]},
+                                                  {kAffect[1], &affect_keys_[1]},
+                                                  {kAffect[2], &affect_keys_[2]}};
     for (const auto& [role, place] : roles) {
         const auto found = manifest_.outputs.find(role);
         if (found == manifest_.outputs.end()) continue;
@@ -329,13 +332,18 @@ void Driver::report(int64_t frame, int64_t offset, FrameSink& sink) {
         return reinterpret_cast<const float*>(key.frames + size_t(offset) * key.bytes);
     };
     RawFrame raw{frame, values(offsets_key_), values(emotion_key_), values(weight_key_), values(rotation_key_),
-                 values(translation_key_)};
+                 values(translation_key_), {}};
+    for (size_t i = 0; i < kAffects; ++i) raw.affect[i] = values(affect_keys_[i]);
     // False for NaN, too.
     bool finite = true;
     for (int64_t i = 0; i < 3 * manifest_.vertices; ++i) finite &= std::fabs(raw.offsets[i]) <= 3.4028235e38f;
     if (!finite)
         fail(EMOFACE_ERROR_RUNTIME, "NaN or infinite vertex offsets from the graphs", "finite offsets",
              "Call emoface_reset(). If it happens again, verify the package with emoface_verify().");
+    for (size_t i = 0; i < kAffects; ++i)
+        if (raw.affect[i] != nullptr && !std::isfinite(*raw.affect[i]))
+            fail(EMOFACE_ERROR_RUNTIME, std::string("NaN or infinite ") + kAffect[i] + " from the graphs", "finite values",
+                 "Call emoface_reset(). If it happens again, verify the package with emoface_verify().");
     if (raw.head_rotation != nullptr) {
         checked_rotation(raw.head_rotation, raw.head_translation, manifest_.unit_in_metres, rotation_);
         raw.head_rotation = rotation_;

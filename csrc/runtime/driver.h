@@ -8,6 +8,7 @@
 #include <memory>
 #include <vector>
 
+#include "affect.h"
 #include "engine.h"
 #include "noise.h"
 #include "offset.h"
@@ -20,7 +21,7 @@ namespace emoface::runtime {
 constexpr double kLongestTail = 60.0;
 
 // One frame as the graphs gave it: offsets [V, 3], emotion [E], weight [V]; the head's rotation [3, 3], made orthonormal,
-// and translation [3]; null where the package has no such output.
+// and translation [3]; of each of kAffect one value; null where the package has no such output.
 struct RawFrame {
     int64_t index = 0;
     const float* offsets = nullptr;
@@ -28,6 +29,7 @@ struct RawFrame {
     const float* weight = nullptr;
     const float* head_rotation = nullptr;
     const float* head_translation = nullptr;
+    const float* affect[kAffects] = {};
 };
 
 // What a stage's output was, after every call of it: for verification. `first` counts features after the dropped
@@ -136,6 +138,7 @@ private:
     std::vector<Key> keys_;
     std::vector<Track> tracks_;
     int offsets_key_ = -1, emotion_key_ = -1, weight_key_ = -1, rotation_key_ = -1, translation_key_ = -1;
+    int affect_keys_[kAffects] = {-1, -1, -1};
     float rotation_[9] = {};    // the latest frame's, made orthonormal
     std::vector<float> audio_;  // the block's samples: overlap, then new ones
     int64_t fed_ = 0, blocks_ = 0, frames_ = 0;

@@ -3,6 +3,7 @@
 #include <limits>
 #include <set>
 
+#include "affect.h"
 #include "failure.h"
 #include "manifest.h"
 
@@ -348,6 +349,8 @@ std::optional<std::vector<int64_t>> Manifest::role_shape(std::string_view role) 
     if (role == "emotion_weight") return std::vector<int64_t>{vertices};
     if (role == "head_rotation" && format >= 2) return std::vector<int64_t>{3, 3};
     if (role == "head_translation" && format >= 2) return std::vector<int64_t>{3};
+    for (const char* affect : kAffect)
+        if (role == affect && format >= 2) return std::vector<int64_t>{1};
     return std::nullopt;
 }
 

@@ -35,6 +35,7 @@ Realtime::Realtime(Stream& stream, int queue_ms, int history_ms)
         slot.blendshapes.resize(sizes.blendshapes);
         slot.head_rotation.resize(sizes.head_rotation);
         slot.head_translation.resize(sizes.head_translation);
+        for (size_t i = 0; i < kAffects; ++i) slot.affect[i].resize(sizes.affect[i]);
     }
     clear_history();
     worker_ = std::thread([this] { work(); });
@@ -155,6 +156,7 @@ void Realtime::receive(const Frame& frame) {
     assign(slot.blendshapes, frame.blendshapes);
     assign(slot.head_rotation, frame.head_rotation);
     assign(slot.head_translation, frame.head_translation);
+    for (size_t i = 0; i < kAffects; ++i) assign(slot.affect[i], frame.affect[i]);
     if (newest_ < 0) oldest_ = frame.index;
     newest_ = frame.index;
     oldest_ = std::max(oldest_, newest_ - int64_t(history_.size()) + 1);
@@ -168,6 +170,8 @@ void Realtime::write(const emoface_frames& out, const Slot& a, const Slot& b, fl
     blend(out.blendshapes, a.blendshapes, b.blendshapes, share);
     if (out.head_rotation != nullptr) slerp(a.head_rotation.data(), b.head_rotation.data(), share, out.head_rotation);
     blend(out.head_translation, a.head_translation, b.head_translation, share);
+    float* const affect[] = {out.arousal, out.valence, out.confidence};
+    for (size_t i = 0; i < kAffects; ++i) blend(affect[i], a.affect[i], b.affect[i], share);
 }
 
 emoface_status Realtime::sample(double time, const emoface_frames* given) {
@@ -190,6 +194,8 @@ emoface_status Realtime::sample(double time, const emoface_frames* given) {
             if (out->head_rotation != nullptr)
                 for (size_t i = 0; i < 9; ++i) out->head_rotation[i] = i % 4 == 0 ? 1.0f : 0.0f;
             if (out->head_translation != nullptr) std::fill_n(out->head_translation, sizes.head_translation, 0.0f);
+            for (float* const value : {out->arousal, out->valence, out->confidence})
+                if (value != nullptr) *value = 0.0f;
         }
         return refuse(EMOFACE_NOTICE_NO_FRAME, "a time before there is any frame", "a later call: this is the neutral face",
                       "The first frame comes with the latency.");

@@ -40,7 +40,7 @@ public:
 private:
     struct Slot {
         int64_t index = -1;
-        std::vector<float> vertices, emotion, weight, blendshapes, head_rotation, head_translation;
+        std::vector<float> vertices, emotion, weight, blendshapes, head_rotation, head_translation, affect[kAffects];
     };
     void receive(const Frame& frame) override;
     void work() noexcept;

@@ -24,6 +24,7 @@ Stream::Stream(std::shared_ptr<Package> package, StreamOptions options)
         sizes_.head_rotation = 9;
         sizes_.head_translation = 3;
     }
+    for (size_t i = 0; i < kAffects; ++i) sizes_.affect[i] = manifest.outputs.count(kAffect[i]);
     offsets_.resize(sizes_.vertices);
     vertices_.resize(sizes_.vertices);
     if (options_.blinks.on) blinks_ = std::make_unique<EyeBlinks>(options_.blinks, *package_);
@@ -118,6 +119,7 @@ void Stream::frame(const RawFrame& raw) {
     frame.emotion = raw.emotion;
     frame.weight = raw.weight;
     frame.blendshapes = solver_ ? weights_.data() : nullptr;
+    std::copy(std::begin(raw.affect), std::end(raw.affect), frame.affect);
     frame.head_rotation = raw.head_rotation;
     frame.head_translation = raw.head_translation;
     if (raw.head_rotation != nullptr && share != 1.0f) {

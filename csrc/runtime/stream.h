@@ -43,6 +43,7 @@ struct Frame {
     const float* blendshapes = nullptr;
     const float* head_rotation = nullptr;
     const float* head_translation = nullptr;
+    const float* affect[kAffects] = {};
 };
 
 class FrameReceiver {
@@ -53,7 +54,7 @@ public:
 
 // Sizes of a frame's arrays.
 struct FrameSizes {
-    size_t vertices = 0, emotion = 0, weight = 0, blendshapes = 0, head_rotation = 0, head_translation = 0;
+    size_t vertices = 0, emotion = 0, weight = 0, blendshapes = 0, head_rotation = 0, head_translation = 0, affect[kAffects] = {};
 };
 
 class Stream : private FrameSink {

@@ -24,6 +24,9 @@ _OPTIONAL: Mapping[str, tuple[int, ...]] = {
     "blendshape_weights": (0,),
     "head_rotation": (0, 0),
     "head_translation": (0,),
+    "arousal": (0,),
+    "valence": (0,),
+    "confidence": (0,),
 }
 _PIECE_FRAMES = 64
 
@@ -94,6 +97,8 @@ class FrameBatch(FrameArrays):
             (n, 0, 0) where the package does not move the head. A posed vertex is R v + T about the origin; `vertices`
             never hold it.
         head_translation: (n, 3) float32, T in the package's unit; (n, 0) where there is none.
+        arousal, valence, confidence: (n, 1) float32, what the model hears in the voice, in its own scale; (n, 0) where
+            the package does not say.
     """
 
     time: Times
@@ -103,6 +108,9 @@ class FrameBatch(FrameArrays):
     blendshape_weights: Floats = field(default_factory=lambda: _NOTHING)
     head_rotation: Floats = field(default_factory=lambda: _NOTHING)
     head_translation: Floats = field(default_factory=lambda: _NOTHING)
+    arousal: Floats = field(default_factory=lambda: _NOTHING)
+    valence: Floats = field(default_factory=lambda: _NOTHING)
+    confidence: Floats = field(default_factory=lambda: _NOTHING)
 
     @classmethod
     def empty(cls, vertices: int, emotions: int, weights: int) -> FrameBatch:
@@ -171,7 +179,8 @@ class Animation(FrameArrays):
     """A finished clip with its face and sound: what writers turn into files.
 
     Attributes:
-        time, vertices, emotion, emotion_weight, head_rotation, head_translation: as in FrameBatch, T frames.
+        time, vertices, emotion, emotion_weight, head_rotation, head_translation, arousal, valence, confidence: as in
+            FrameBatch, T frames.
         face: topology, masks and colours; `face.template` is the template that was animated.
         fps: frames per second.
         audio: (N,) float32 mono, the sound the animation belongs to.
@@ -193,6 +202,9 @@ class Animation(FrameArrays):
     blendshape_weights: Floats = field(default_factory=lambda: _NOTHING)
     head_rotation: Floats = field(default_factory=lambda: _NOTHING)
     head_translation: Floats = field(default_factory=lambda: _NOTHING)
+    arousal: Floats = field(default_factory=lambda: _NOTHING)
+    valence: Floats = field(default_factory=lambda: _NOTHING)
+    confidence: Floats = field(default_factory=lambda: _NOTHING)
 
     @property
     def expected(self) -> int:

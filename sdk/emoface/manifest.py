@@ -42,6 +42,7 @@ from emoface.manifest_text import parse_manifest
 from emoface.timing import Clock, declared_latency_samples
 
 __all__ = [
+    "AFFECT",
     "CADENCES",
     "DTYPES",
     "FORMATS",
@@ -77,7 +78,12 @@ MOST_NOISES = 64
 MOST_NOISE_VALUES = 1 << 16
 MOST_FILES = 1024
 LENGTHS = (1e-9, 1e9)
-ROLES: Mapping[str, int] = {"offsets": 1, "emotion": 1, "emotion_weight": 1, "head_rotation": 2, "head_translation": 2}
+AFFECT = ("arousal", "valence", "confidence")
+"""Roles of one value per frame: what a model hears in the voice beside the classes' probabilities."""
+ROLES: Mapping[str, int] = {
+    **{"offsets": 1, "emotion": 1, "emotion_weight": 1, "head_rotation": 2, "head_translation": 2},
+    **dict.fromkeys(AFFECT, 2),
+}
 """Roles that a stage's output can have, in the order of a frame's arrays, and the first format that knows each."""
 
 
@@ -160,6 +166,7 @@ class Manifest:
             "emotion_weight": (self.vertices,),
             "head_rotation": (3, 3),
             "head_translation": (3,),
+            **dict.fromkeys(AFFECT, (1,)),
         }
 
     def stage(self, name: str) -> StageSpec:

@@ -11,11 +11,14 @@ import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import handmade
+import handmade_affect
 import header
 import numpy as np
 import pytest
 
 import emoface
+from emoface.manifest import AFFECT
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSEMBLE = ROOT / "bindings" / "unity" / "Tools~" / "assemble.py"
@@ -81,6 +84,18 @@ def test_head_poses_are_those_of_python(
     assert (tmp_path / "rotations").read_bytes() == expected.head_rotation.tobytes()
     assert (tmp_path / "translations").read_bytes() == expected.head_translation.tobytes()
     check("NoHeadPose", plain_package)
+
+
+def test_arousal_valence_and_confidence_are_those_of_python(check: Check, plain_package: Path, tmp_path: Path) -> None:
+    path = handmade.write_zip(tmp_path / "feeling.emoface", handmade_affect.package_files())
+    audio = (0.2 * np.random.default_rng(0).standard_normal(RATE)).astype(np.float32)
+    (tmp_path / "audio").write_bytes(audio.tobytes())
+    check("Affect", path, tmp_path / "audio", tmp_path / "affect", plain_package)
+    with emoface.Package.load(path).animator(backend="ort-cpu") as animator:
+        expected = animator.step(audio)
+    assert len(expected) > 20
+    got = (tmp_path / "affect").read_bytes()
+    assert got == b"".join(getattr(expected, name).tobytes() for name in AFFECT)
 
 
 def test_the_component_refuses_a_head_that_moves(check: Check, moving_package: Path) -> None:

@@ -75,7 +75,7 @@ class PackageInfo(Sized):
         *[(name, c_int32) for name in ("least_block_ms", "longest_block_ms", "reserved")],
         ("unit_in_metres", c_double),
         ("motion_range", c_double),
-        *[(name, c_int32) for name in ("has_head_pose", "reserved2")],
+        *[(name, c_int32) for name in ("has_head_pose", "has_arousal", "has_valence", "has_confidence")],
     ]
 
 
@@ -94,7 +94,7 @@ class Frames(Sized):
         ("struct_size", c_uint32),
         ("reserved", c_uint32),
         *[(name, c_void_p) for name in ("time", "vertices", "emotion", "emotion_weight", "blendshapes", "offsets")],
-        *[(name, c_void_p) for name in ("head_rotation", "head_translation")],
+        *[(name, c_void_p) for name in ("head_rotation", "head_translation", "arousal", "valence", "confidence")],
     ]
 
 
@@ -259,6 +259,9 @@ class Voice:
         if info.has_head_pose:
             arrays["head_rotation"] = np.zeros((n, 3, 3), np.float32)
             arrays["head_translation"] = np.zeros((n, 3), np.float32)
+        for name in ("arousal", "valence", "confidence"):
+            if getattr(info, f"has_{name}"):
+                arrays[name] = np.zeros((n, 1), np.float32)
         if self.config.blendshapes:
             arrays["blendshapes"] = np.zeros((n, info.blendshapes), np.float32)
         return arrays

@@ -129,10 +129,10 @@ def test_programs_made_before_there_were_poses(moving, sound):
     assert arrays["vertices"].any() and not arrays["head_rotation"].any()
     info = abi.PackageInfo()
     info.struct_size = abi.PackageInfo.has_head_pose.offset
-    info.has_head_pose = info.reserved2 = -7
+    info.has_head_pose = info.has_arousal = -7
     voice.api.call("package_get_info", moving.handle, ctypes.byref(info))
     assert info.vertices == moving.info.vertices and info.struct_size == abi.PackageInfo.has_head_pose.offset
-    assert (info.has_head_pose, info.reserved2) == (-7, -7)
+    assert (info.has_head_pose, info.has_arousal) == (-7, -7)
 
 
 def test_sampled_poses_turn_evenly(moving, sound):

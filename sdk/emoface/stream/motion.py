@@ -9,7 +9,7 @@ import numpy as np
 
 from emoface.errors import RuntimeFailure
 from emoface.head_pose import checked_rotations, towards_rest
-from emoface.manifest import ROLES
+from emoface.manifest import AFFECT, ROLES
 from emoface.stream.features import Floats
 
 
@@ -23,6 +23,7 @@ class Motion:
         emotion: (n, E).
         emotion_weight: (n, W); W is V or 0.
         head_rotation, head_translation: (n, 3, 3) and (n, 3), or (n, 0, 0) and (n, 0).
+        arousal, valence, confidence: (n, 1), or (n, 0).
         head_fades: whether `fade` has to bring the head to rest; False where whoever made the poses has done it.
     """
 
@@ -32,6 +33,9 @@ class Motion:
     emotion_weight: Floats
     head_rotation: Floats
     head_translation: Floats
+    arousal: Floats
+    valence: Floats
+    confidence: Floats
     head_fades: bool = True
 
     @property
@@ -43,14 +47,16 @@ class Motion:
         """Refuse what no graph may give, and make the head's rotations orthonormal.
 
         Raises:
-            RuntimeFailure: offsets that are not finite; and as `emoface.head_pose.checked_rotations`.
+            RuntimeFailure: offsets, arousal, valence or confidence that are not finite; and as
+                `emoface.head_pose.checked_rotations`.
         """
-        if not np.isfinite(self.offsets).all():
-            raise RuntimeFailure(
-                "NaN or infinite vertex offsets from the graphs",
-                "finite offsets",
-                "Call reset(). If it happens again, verify the package with `emoface verify`.",
-            )
+        for role, name in (("offsets", "vertex offsets"), *((role, role) for role in AFFECT)):
+            if not np.isfinite(getattr(self, role)).all():
+                raise RuntimeFailure(
+                    f"NaN or infinite {name} from the graphs",
+                    "finite offsets" if role == "offsets" else "finite values",
+                    "Call reset(). If it happens again, verify the package with `emoface verify`.",
+                )
         self.head_rotation[:] = checked_rotations(self.head_rotation, self.head_translation, unit_in_metres)
 
     def fade(self, first: int, count: int) -> Floats:

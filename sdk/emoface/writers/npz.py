@@ -22,7 +22,7 @@ from emoface.writers.spool import BLOCK_BYTES, Spool, content
 
 _LOCAL_HEADER = 30  # bytes of a zip entry's header before its name
 _CRC_AT, _LENGTHS_AT = 14, 26
-_HEAD = ("head_rotation", "head_translation")
+_OPTIONAL = ("head_rotation", "head_translation", "arousal", "valence", "confidence")
 
 
 def write_npz(path: str | os.PathLike[str], clip: Clip) -> None:
@@ -31,7 +31,8 @@ def write_npz(path: str | os.PathLike[str], clip: Clip) -> None:
     vertices (T, V, 3) float32 in the package's unit; time (T,) float64 seconds; faces (F, 3) int32; template (V, 3)
     float32; fps int; emotion (T, E) and emotion_weight (T, V) float32; metadata: a JSON text. Where the animation has
     them, blendshape_names (K,) text and blendshape_weights (T, K) float32; head_rotation (T, 3, 3) and head_translation
-    (T, 3) float32, which the vertices do not hold. The same animation gives the same bytes.
+    (T, 3) float32, which the vertices do not hold; arousal, valence and confidence (T, 1) float32. The same animation
+    gives the same bytes.
 
     Memory does not grow with the clip. Until the file is complete, all arrays but the vertices lie in unnamed temporary
     files beside it as well: it takes up to twice their space on disk.
@@ -45,7 +46,12 @@ class NpzWriter(FrameWriter):
     def __init__(self, path: Path, clip: Clip) -> None:
         self._clip = clip
         self._vertices: tuple[int, ...] = ()
-        names = ["emotion", "emotion_weight", *_HEAD, *(["blendshape_weights"] if clip.blendshapes is not None else [])]
+        names = [
+            "emotion",
+            "emotion_weight",
+            *_OPTIONAL,
+            *(["blendshape_weights"] if clip.blendshapes is not None else []),
+        ]
         self._file = open(path, "w+b")  # noqa: SIM115 -- closed by `close`
         self._archive = zipfile.ZipFile(self._file, "w", zipfile.ZIP_STORED)
         self._entry: IO[bytes] | None = None
@@ -79,7 +85,7 @@ class NpzWriter(FrameWriter):
         self._write("emotion", self._spools["emotion"])
         self._write("emotion_weight", self._spools["emotion_weight"])
         self._write("metadata", np.array(text))
-        for name in _HEAD:
+        for name in _OPTIONAL:
             if all(self._spools[name].shape[1:]):
                 self._write(name, self._spools[name])
         if clip.blendshapes is not None:

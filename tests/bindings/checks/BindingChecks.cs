@@ -45,6 +45,28 @@ internal static class BindingChecks
         }
     }
 
+    /// <summary>Arguments: package, audio (raw float32, 16 kHz), file for arousal, valence and confidence, one after
+    /// the other, and a package that has none.</summary>
+    public static void Affect(string[] arguments)
+    {
+        using (var package = FacePackage.Open(arguments[0]))
+        using (var animator = new FaceAnimator(package, new AnimatorOptions { Precision = "fp32" }))
+        using (var room = new FrameBuffer(package, 256, Outputs.Arousal | Outputs.Valence | Outputs.Confidence))
+        {
+            Expect.True(package.HasArousal && package.HasValence && package.HasConfidence, "all three");
+            var audio = Expect.Floats(arguments[1]);
+            var made = animator.Step(audio, 0, audio.Length, room);
+            var all = new float[3 * made];
+            Array.Copy(room.Arousal, 0, all, 0, made);
+            Array.Copy(room.Valence, 0, all, made, made);
+            Array.Copy(room.Confidence, 0, all, 2 * made, made);
+            Expect.Write(arguments[2], all, all.Length);
+        }
+        using (var package = FacePackage.Open(arguments[3]))
+            foreach (var output in new[] { Outputs.Arousal, Outputs.Valence, Outputs.Confidence })
+                Expect.Throws<UsageException>(() => new FrameBuffer(package, 1, output), "Outputs." + output);
+    }
+
     public static void GoldenVectors(string[] arguments)
     {
         using (var package = FacePackage.Open(arguments[0]))

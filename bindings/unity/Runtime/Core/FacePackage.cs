@@ -83,6 +83,10 @@ namespace EmoFace
         public bool HasEmotionWeights => _info.HasWeights != 0;
         /// <summary>Whether the package moves the head as a whole.</summary>
         public bool HasHeadPose => _info.HasHeadPose != 0;
+        /// <summary>What frames carry beside the emotions' probabilities.</summary>
+        public bool HasArousal => _info.HasArousal != 0;
+        public bool HasValence => _info.HasValence != 0;
+        public bool HasConfidence => _info.HasConfidence != 0;
         public int BlockMs => _info.BlockMs;
         public int LeastBlockMs => _info.LeastBlockMs;
         public int LongestBlockMs => _info.LongestBlockMs;

@@ -12,6 +12,9 @@ namespace EmoFace
         EmotionWeight = 4,
         Blendshapes = 8,
         HeadPose = 16,
+        Arousal = 32,
+        Valence = 64,
+        Confidence = 128,
     }
 
     /// <summary>Room for frames. Made once and used for every call, so that no frame costs the collector
@@ -19,7 +22,7 @@ namespace EmoFace
     public sealed class FrameBuffer : IDisposable
     {
         internal NativeFrames Native;
-        private readonly GCHandle[] _pinned = new GCHandle[7];
+        private readonly GCHandle[] _pinned = new GCHandle[10];
 
         /// <param name="capacity">Frames there is room for. FaceAnimator.StepFrames() tells how many are due.</param>
         /// <exception cref="UsageException">Outputs that the package does not give, or a capacity below 1.</exception>
@@ -34,6 +37,9 @@ namespace EmoFace
             Require(outputs, Outputs.EmotionWeight, package.HasEmotionWeights);
             Require(outputs, Outputs.Blendshapes, package.Blendshapes.Count > 0);
             Require(outputs, Outputs.HeadPose, package.HasHeadPose);
+            Require(outputs, Outputs.Arousal, package.HasArousal);
+            Require(outputs, Outputs.Valence, package.HasValence);
+            Require(outputs, Outputs.Confidence, package.HasConfidence);
             Time = new double[capacity];
             Vertices = Room(outputs, Outputs.Vertices, 3 * package.VertexCount);
             Emotion = Room(outputs, Outputs.Emotion, package.EmotionCount);
@@ -41,6 +47,9 @@ namespace EmoFace
             Blendshapes = Room(outputs, Outputs.Blendshapes, package.Blendshapes.Count);
             HeadRotation = Room(outputs, Outputs.HeadPose, 9);
             HeadTranslation = Room(outputs, Outputs.HeadPose, 3);
+            Arousal = Room(outputs, Outputs.Arousal, 1);
+            Valence = Room(outputs, Outputs.Valence, 1);
+            Confidence = Room(outputs, Outputs.Confidence, 1);
             Native.StructSize = (uint)Marshal.SizeOf(typeof(NativeFrames));
             Native.Time = Pin(0, Time);
             Native.Vertices = Pin(1, Vertices);
@@ -49,6 +58,9 @@ namespace EmoFace
             Native.Blendshapes = Pin(4, Blendshapes);
             Native.HeadRotation = Pin(5, HeadRotation);
             Native.HeadTranslation = Pin(6, HeadTranslation);
+            Native.Arousal = Pin(7, Arousal);
+            Native.Valence = Pin(8, Valence);
+            Native.Confidence = Pin(9, Confidence);
         }
 
         ~FrameBuffer() { Free(); }
@@ -71,6 +83,10 @@ namespace EmoFace
         public float[] HeadRotation { get; }
         /// <summary>The head's translation T, frame after frame, in the package's unit; null where not asked for.</summary>
         public float[] HeadTranslation { get; }
+        /// <summary>What the model heard in the voice, one value per frame in its own scale; null where not asked for.</summary>
+        public float[] Arousal { get; }
+        public float[] Valence { get; }
+        public float[] Confidence { get; }
 
         internal bool Disposed { get; private set; }
 

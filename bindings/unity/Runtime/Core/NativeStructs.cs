@@ -25,7 +25,9 @@ namespace EmoFace
         public double UnitInMetres;
         public double MotionRange;
         public int HasHeadPose;
-        public int Reserved2;
+        public int HasArousal;
+        public int HasValence;
+        public int HasConfidence;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -114,6 +116,9 @@ namespace EmoFace
         public IntPtr Offsets;
         public IntPtr HeadRotation;
         public IntPtr HeadTranslation;
+        public IntPtr Arousal;
+        public IntPtr Valence;
+        public IntPtr Confidence;
     }
 
     [StructLayout(LayoutKind.Sequential)]
