@@ -31,7 +31,8 @@ def template(seed: int, radius: float) -> np.ndarray:
 
 
 def motion(seed: int, neutral: np.ndarray, fps: int, seconds: float = SECONDS) -> np.ndarray:
-    """Vertices float32 [F, V, 3]: the lower part opens and closes by a few per cent of the face's size."""
+    """Vertices float32 [F, V, 3]: the lower part opens and closes by a few per cent of the face's size, the upper moves
+    a little, at a pace of its own."""
     generator = np.random.default_rng(seed)
     time = np.arange(int(seconds * fps)) / fps
     opening = 0.5 - 0.5 * np.cos(2 * np.pi * generator.uniform(2.0, 4.0) * time)
@@ -39,6 +40,8 @@ def motion(seed: int, neutral: np.ndarray, fps: int, seconds: float = SECONDS) -
     size = np.abs(neutral).max()
     lower = neutral[:, 1] < -0.2 * size
     moved[:, lower, 1] -= (0.08 * size * opening)[:, None]
+    raised = 0.5 - 0.5 * np.cos(2 * np.pi * generator.uniform(1.0, 2.0) * time)
+    moved[:, neutral[:, 1] > 0.2 * size, 1] += (0.02 * size * raised)[:, None]
     return moved.astype(np.float32)
 
 

@@ -41,8 +41,23 @@ def arguments(data: Path, out: Path, encoder: Path, *more: str) -> list[str]:
     return [*given, "--max-steps", "1", "--clips", "1", "--no-video", *more]
 
 
-def test_the_whole_flow_goes_on_where_it_was_stopped(vocaset, encoder, tmp_path, monkeypatch, capsys):
-    out, packages = tmp_path / "out", []
+@pytest.fixture
+def exported(monkeypatch) -> list[str]:
+    """Names of the packages that would be written: exporting takes a minute, and has tests of its own."""
+    names = []
+
+    def export(line):
+        assert line[0] == "export" and checkpoint.load(Path(line[1]))[1].hears_whole_clips
+        names.append(Path(line[3]).name)
+        Path(line[3]).write_bytes(b"")
+        return 0
+
+    monkeypatch.setattr(command, "emoface", export)
+    return names
+
+
+def test_the_whole_flow_goes_on_where_it_was_stopped(vocaset, encoder, tmp_path, monkeypatch, capsys, exported):
+    out = tmp_path / "out"
     rows = ("--rows", "emoface", "faceformer", "mesh_d1_k5_t3")
     train = paper_run.training_run.train
 
@@ -51,13 +66,6 @@ def test_the_whole_flow_goes_on_where_it_was_stopped(vocaset, encoder, tmp_path,
             raise TrainingInterrupted(15, "after step 1", str(out))
         return train(options, *others, **named)
 
-    def export(line):  # exporting what was trained is tested with the layouts
-        assert line[0] == "export" and checkpoint.load(Path(line[1]))[1].hears_whole_clips
-        packages.append(Path(line[3]).name)
-        Path(line[3]).write_bytes(b"")
-        return 0
-
-    monkeypatch.setattr(command, "emoface", export)
     with monkeypatch.context() as interrupted:
         interrupted.setattr(paper_run.training_run, "train", stopped)
         assert command.main(arguments(vocaset, out, encoder, *rows)) == 128 + 15
@@ -68,7 +76,7 @@ def test_the_whole_flow_goes_on_where_it_was_stopped(vocaset, encoder, tmp_path,
     assert command.main(arguments(vocaset, out, encoder, *rows)) == 0
     printed = capsys.readouterr()
     assert "row 1 of 3: emoface (done before)" in printed.err and "row 2 of 3: faceformer\n" in printed.err
-    assert first.stat().st_mtime_ns == written and packages == ["emoface.emoface", "faceformer.emoface"]
+    assert first.stat().st_mtime_ns == written and exported == ["emoface.emoface", "faceformer.emoface"]
     assert (out / "figure4.png").read_bytes() == (out / "report" / "figures" / "weight_map.png").read_bytes()
     for name in ("emoface", "faceformer", "mesh_d1_k5_t3"):
         report = json.loads((out / "rows" / name / "evaluation.json").read_text())["test_unseen"]
@@ -80,6 +88,19 @@ def test_the_whole_flow_goes_on_where_it_was_stopped(vocaset, encoder, tmp_path,
     # Another limit would make another table
     assert command.main([*arguments(vocaset, out, encoder, *rows), "--max-steps", "2"]) == 2
     assert "stage_b.max_steps = 2" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["ravdess", "biwi"])
+def test_other_layouts_come_to_tables_and_packages(kind, encoder, tmp_path, exported):
+    data, out = layouts.WRITERS[kind](tmp_path / "data"), tmp_path / "out"
+    assert command.main(arguments(data, out, encoder, "--rows", "emoface")) == 0
+    report = json.loads((out / "rows" / "emoface" / "evaluation.json").read_text())
+    assert set(report) >= ({"test_seen", "test_unseen"} if kind == "biwi" else {"test_unseen"})
+    for split, measured in report.items():
+        row = measured["rows"]["model"]
+        assert row["lve_m2"] > 0 and row["eve_m2"] > 0, split
+        assert f"{1e5 * row['lve_m2']:.4g} / {1e5 * row['eve_m2']:.4g}" in (out / "tables.md").read_text()
+    assert exported == ["emoface.emoface"]
 
 
 @pytest.mark.parametrize("kind", ["ravdess", "biwi"])
