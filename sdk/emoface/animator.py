@@ -73,7 +73,7 @@ class Animator:
         self.sample_rate = check_rate(chosen["sample_rate"])
         self._given_channels = self._channels = check_channels(chosen["channels"])
         self._on_bad_audio = check_policy(chosen["on_bad_audio"])
-        self.face = chosen_face(package, chosen["template"])
+        self.face = chosen_face(package, chosen["template"], chosen["identity"])
         self._rig = open_rig(self.face, manifest.fps, chosen["blendshapes"], chosen["controls"])
         self._blinks = open_blinks(package, chosen["blinks"])
         clock = manifest.clock(block_features(package, chosen["block_ms"]))

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from emoface.errors import ManifestError, RigError, TemplateError
+from emoface.errors import RigError, TemplateError
+from emoface.face_assets import Identity, asset_arrays, read_assets
 from emoface.manifest import Manifest
 from emoface.manifest_schema import is_text
-from emoface.npz_file import Arrays, read_arrays
-from emoface.package_files import FETCH, Allowance
+from emoface.npz_file import Arrays, array_fault, check_finite, read_arrays, take_array
+from emoface.package_files import Allowance
 from emoface.rig.basis import Blendshapes
 
 __all__ = ["Face", "Golden", "read_blendshapes", "read_face", "read_golden"]
@@ -35,6 +36,13 @@ class Face:
         masks: region name -> vertex indices int32.
         unit_in_metres: length of the unit.
         blendshapes: named shapes of this topology, or None.
+        uvs: (U, 2) float32 texture coordinates, origin at the upper left of the image, v down; None where there are
+            none. This and what follows is of format 2.
+        uv_faces: (F, 3) int32, the rows of `uvs` at the corners of the triangles, or None.
+        normal_groups: (F,) int32: triangles of one group share smooth normals at their common vertices, between groups
+            the edge is sharp; None where all are of one group.
+        pivots: (4, 3) float32, the points that head, jaw, left and right eye turn about, or None.
+        identities: name -> another neutral face; `template` is the canonical one, which has no name.
     """
 
     template: npt.NDArray[np.float32]
@@ -43,6 +51,11 @@ class Face:
     masks: Mapping[str, npt.NDArray[np.int32]]
     unit_in_metres: float
     blendshapes: Blendshapes | None = None
+    uvs: npt.NDArray[np.float32] | None = None
+    uv_faces: npt.NDArray[np.int32] | None = None
+    normal_groups: npt.NDArray[np.int32] | None = None
+    pivots: npt.NDArray[np.float32] | None = None
+    identities: Mapping[str, Identity] = field(default_factory=dict)
 
     @property
     def faces_sha256(self) -> str:
@@ -62,6 +75,18 @@ class Face:
             raise TemplateError("a template with NaN or infinite coordinates", "finite coordinates", "Repair the mesh.")
         array.setflags(write=False)
         return replace(self, template=array)
+
+    def with_identity(self, name: str) -> Face:
+        """The face as one of its named identities, with its pivots; TemplateError for a name that is none."""
+        identity = self.identities.get(name) if isinstance(name, str) else None
+        if identity is None:
+            raise TemplateError(
+                f"identity={name!r}",
+                f"one of {', '.join(self.identities)}" if self.identities else "None: the face has none",
+                "See `emoface inspect`. Another neutral face of your own is a template.",
+            )
+        pivots = self.pivots if identity.pivots is None else identity.pivots
+        return replace(self, template=identity.template, pivots=pivots)
 
 
 @dataclass(frozen=True)
@@ -84,17 +109,19 @@ def read_face(manifest: Manifest, data: bytes, allowance: Allowance) -> Face:
     arrays = read_arrays(FACE, data, allowance)
     count = manifest.vertices
     masks = sorted(key for key in arrays if key.startswith("mask_") and key != "mask_")
-    _refuse_unknown(FACE, arrays, {"template", "faces", "colours", *masks, *_shape_arrays(arrays)})
-    template = _take(FACE, arrays, "template", (count, 3), "<f4")
-    faces = _take(FACE, arrays, "faces", (None, 3), "<i4")
-    colours = _take(FACE, arrays, "colours", (count, 3), "<f4")
-    indices = {"faces": faces} | {key: _take(FACE, arrays, key, (None,), "<i4") for key in masks}
+    assets = asset_arrays(arrays) if manifest.format >= 2 else set[str]()
+    known = {"template", "faces", "colours", *masks, *_shape_arrays(arrays), *assets}
+    _refuse_unknown(FACE, arrays, known, manifest.format)
+    template = take_array(FACE, arrays, "template", (count, 3), "<f4")
+    faces = take_array(FACE, arrays, "faces", (None, 3), "<i4")
+    colours = take_array(FACE, arrays, "colours", (count, 3), "<f4")
+    indices = {"faces": faces} | {key: take_array(FACE, arrays, key, (None,), "<i4") for key in masks}
     for key, array in indices.items():
         if array.size and (array.min() < 0 or array.max() >= count):
             wrong = int(array.max() if array.max() >= count else array.min())
-            raise _fault(FACE, key, f"index {wrong}", f"vertex indices from 0 to {count - 1}")
+            raise array_fault(FACE, key, f"index {wrong}", f"vertex indices from 0 to {count - 1}")
     for key, array in (("template", template), ("colours", colours)):
-        _check_finite(FACE, key, array)
+        check_finite(FACE, key, array)
     face = Face(
         template=template,
         faces=faces,
@@ -102,9 +129,10 @@ def read_face(manifest: Manifest, data: bytes, allowance: Allowance) -> Face:
         masks={key.removeprefix("mask_"): indices[key] for key in masks},
         unit_in_metres=manifest.unit_in_metres,
         blendshapes=read_blendshapes(arrays, count),
+        **read_assets({key: arrays[key] for key in assets}, count, len(faces)),
     )
     if face.faces_sha256 != manifest.faces_sha256:
-        raise _fault(FACE, "faces", f"SHA-256 {face.faces_sha256}", manifest.faces_sha256)
+        raise array_fault(FACE, "faces", f"SHA-256 {face.faces_sha256}", manifest.faces_sha256)
     return face
 
 
@@ -113,22 +141,22 @@ def read_golden(manifest: Manifest, data: bytes, allowance: Allowance) -> Golden
     arrays = read_arrays(GOLDEN, data, allowance)
     conditions = {f"condition.{name}": spec for name, spec in manifest.conditions.items()}
     outputs = {f"{stage.name}.{output.name}": output for stage in manifest.stages for output in stage.outputs}
-    _refuse_unknown(GOLDEN, arrays, {"audio", "frames", *conditions, *outputs})
-    audio = _take(GOLDEN, arrays, "audio", (None,), "<f4")
+    _refuse_unknown(GOLDEN, arrays, {"audio", "frames", *conditions, *outputs}, manifest.format)
+    audio = take_array(GOLDEN, arrays, "audio", (None,), "<f4")
     if not audio.size:
-        raise _fault(GOLDEN, "audio", "no samples", "the samples of a short sound")
-    _check_finite(GOLDEN, "audio", audio)
-    frames = _take(GOLDEN, arrays, "frames", (None,), "<i8")
+        raise array_fault(GOLDEN, "audio", "no samples", "the samples of a short sound")
+    check_finite(GOLDEN, "audio", audio)
+    frames = take_array(GOLDEN, arrays, "frames", (None,), "<i8")
     if frames.size and (frames.min() < 0 or frames.max() >= _MOST_FRAME):
-        raise _fault(GOLDEN, "frames", f"{frames.min()} to {frames.max()}", "numbers of frames")
+        raise array_fault(GOLDEN, "frames", f"{frames.min()} to {frames.max()}", "numbers of frames")
     for key in sorted(arrays.keys() & conditions.keys()):
-        _check_finite(GOLDEN, key, _take(GOLDEN, arrays, key, conditions[key].shape, "<f4"))
+        check_finite(GOLDEN, key, take_array(GOLDEN, arrays, key, conditions[key].shape, "<f4"))
     for key in sorted(arrays.keys() & outputs.keys()):
         array, output = arrays[key], outputs[key]
         rows: tuple[int | None, ...] = (None, *(int(extent) for extent in output.shape[2:]))
         # With or without a batch axis of 1.
         shape = (1, *rows) if array.ndim == len(rows) + 1 else rows
-        _check_finite(GOLDEN, key, _take(GOLDEN, arrays, key, shape, np.dtype(output.dtype).str))
+        check_finite(GOLDEN, key, take_array(GOLDEN, arrays, key, shape, np.dtype(output.dtype).str))
     rest = sorted(key for key in arrays if key not in ("audio", "frames"))
     return Golden(
         audio=audio,
@@ -142,21 +170,23 @@ def read_blendshapes(arrays: Mapping[str, npt.NDArray[Any]], vertices: int) -> B
     """The named shapes among the arrays of `face.npz`, None where there are none."""
     if not _shape_arrays(arrays):
         return None
-    names = _take(FACE, arrays, "blendshape_names", (None,), None)
+    names = take_array(FACE, arrays, "blendshape_names", (None,), None)
     if names.dtype.kind != "U" or not 0 < len(names) <= _MOST_SHAPES:
-        raise _fault(FACE, "blendshape_names", f"{names.shape} {names.dtype}", f"1 to {_MOST_SHAPES} texts")
+        raise array_fault(FACE, "blendshape_names", f"{names.shape} {names.dtype}", f"1 to {_MOST_SHAPES} texts")
     if not (_are_characters(names) and all(is_text(str(name)) for name in names) and len({*names}) == len(names)):
-        raise _fault(FACE, "blendshape_names", "a name twice, without or with control characters", "distinct names")
+        raise array_fault(
+            FACE, "blendshape_names", "a name twice, without or with control characters", "distinct names"
+        )
     kind = "<f4" if "blendshapes" in arrays and arrays["blendshapes"].dtype == np.float32 else "<i2"
-    _take(FACE, arrays, "blendshapes", (len(names), vertices, 3), kind)
+    take_array(FACE, arrays, "blendshapes", (len(names), vertices, 3), kind)
     if kind == "<i2":
-        _check_finite(FACE, "blendshape_step", _take(FACE, arrays, "blendshape_step", (len(names),), "<f4"))
+        check_finite(FACE, "blendshape_step", take_array(FACE, arrays, "blendshape_step", (len(names),), "<f4"))
     elif "blendshape_step" in arrays:
-        raise _fault(FACE, "blendshape_step", "an array", "none beside blendshapes of float32")
+        raise array_fault(FACE, "blendshape_step", "an array", "none beside blendshapes of float32")
     try:
         return Blendshapes.from_arrays(arrays)
     except RigError as error:
-        raise _fault(FACE, "blendshapes", error.got, error.expected) from None
+        raise array_fault(FACE, "blendshapes", error.got, error.expected) from None
 
 
 def _shape_arrays(arrays: Mapping[str, object]) -> set[str]:
@@ -169,31 +199,6 @@ def _are_characters(names: npt.NDArray[Any]) -> bool:
     return not ((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))).any()
 
 
-def _refuse_unknown(file: str, arrays: Arrays, known: set[str]) -> None:
+def _refuse_unknown(file: str, arrays: Arrays, known: set[str], version: int) -> None:
     for key in sorted(arrays.keys() - known):
-        raise _fault(file, key, "an unknown array", "only the arrays of format 1")
-
-
-def _take(
-    file: str, arrays: Mapping[str, npt.NDArray[Any]], key: str, shape: tuple[int | None, ...], dtype: str | None
-) -> npt.NDArray[Any]:
-    """An array of this shape (None: any extent) and dtype (None: any), in C order and read-only."""
-    expected = f"shape {shape} {np.dtype(dtype).name if dtype else 'text'}".replace("None", "any")
-    if key not in arrays:
-        raise _fault(file, key, "nothing", f"an array of {expected}")
-    array = arrays[key]
-    fits = array.ndim == len(shape) and all(e in (None, a) for e, a in zip(shape, array.shape, strict=True))
-    if not fits or (dtype is not None and array.dtype.str != dtype):
-        raise _fault(file, key, f"shape {array.shape} {array.dtype}", expected)
-    array = np.ascontiguousarray(array)
-    array.setflags(write=False)
-    return array
-
-
-def _check_finite(file: str, key: str, array: npt.NDArray[Any]) -> None:
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise _fault(file, key, "NaN or infinite values", "finite values")
-
-
-def _fault(file: str, field: str, got: str, expected: str) -> ManifestError:
-    return ManifestError(file, field, got, expected, FETCH)
+        raise array_fault(file, key, "an unknown array", f"only the arrays of format {version}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,30 @@ def _array(name: str, data: bytes) -> npt.NDArray[Any]:
     if not fits or math.prod(shape) * kind.itemsize != len(data) - start:
         raise fault("an array whose bytes do not fit its shape")
     return np.frombuffer(data, kind, offset=start).reshape(shape, order="F" if match[2] == b"True" else "C")
+
+
+def take_array(
+    file: str, arrays: Mapping[str, npt.NDArray[Any]], key: str, shape: tuple[int | None, ...], dtype: str | None
+) -> npt.NDArray[Any]:
+    """An array of this shape (None: any extent) and dtype (None: any), in C order and read-only."""
+    expected = f"shape {shape} {np.dtype(dtype).name if dtype else 'text'}".replace("None", "any")
+    if key not in arrays:
+        raise array_fault(file, key, "nothing", f"an array of {expected}")
+    array = arrays[key]
+    fits = array.ndim == len(shape) and all(e in (None, a) for e, a in zip(shape, array.shape, strict=True))
+    if not fits or (dtype is not None and array.dtype.str != dtype):
+        raise array_fault(file, key, f"shape {array.shape} {array.dtype}", expected)
+    array = np.ascontiguousarray(array)
+    array.setflags(write=False)
+    return array
+
+
+def check_finite(file: str, key: str, array: npt.NDArray[Any]) -> None:
+    """ManifestError for an array of floats with NaN or infinity."""
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise array_fault(file, key, "NaN or infinite values", "finite values")
+
+
+def array_fault(file: str, field: str, got: str, expected: str) -> ManifestError:
+    """The error for an array of an npz file of a package."""
+    return ManifestError(file, field, got, expected, FETCH)

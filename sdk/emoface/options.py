@@ -28,6 +28,8 @@ class VoiceOptions(TypedDict, total=False):
         emotion: an emotion's name, a dict of weights, an array, or "auto" (default): follow the voice.
         level: emotional level: "normal" (default) or "strong", a dict of weights or an array.
         template: another neutral face of the same topology: (V, 3) array, or a .ply, .obj or .npz file.
+        identity: the name of one of the package's own neutral faces, in place of a template; None (default) is the
+            canonical one. See `emoface inspect`.
         channels: channels of the audio; None (default) lets the first chunk decide. Several are averaged.
         on_bad_audio: "error" (default) refuses NaN, infinite and out-of-scale samples, "silence" mutes them.
         speaker_mean: mean emotion feature of the voice, float (D,); None (default) is the package's own.
@@ -45,6 +47,7 @@ class VoiceOptions(TypedDict, total=False):
     emotion: Any
     level: Any
     template: npt.ArrayLike | str | Path | None
+    identity: str | None
     channels: int | None
     on_bad_audio: str
     speaker_mean: npt.ArrayLike | None
@@ -87,6 +90,7 @@ DEFAULTS = AnimatorOptions(
     emotion="auto",
     level="normal",
     template=None,
+    identity=None,
     channels=None,
     on_bad_audio="error",
     speaker_mean=None,

@@ -32,7 +32,9 @@ def register(subparsers: Any) -> None:
         help="neutral speech of the voice, about 10 s: emotions of a voice unknown to the model are told better; or a "
         "calibration saved as .json",
     )
-    parser.add_argument("--template", metavar="F", help="your own neutral face: .ply, .obj or .npz, same topology")
+    neutral = parser.add_mutually_exclusive_group()
+    neutral.add_argument("--template", metavar="F", help="your own neutral face: .ply, .obj or .npz, same topology")
+    neutral.add_argument("--identity", metavar="NAME", help="one of the package's own faces, see `emoface inspect`")
     parser.add_argument("--tail", type=float, default=0.0, metavar="S", help="seconds in which the face comes to rest")
     parser.add_argument("--block-ms", type=float, metavar="MS", help="audio per encoder step (default: the package's)")
     parser.add_argument(
@@ -86,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
         emotion=options.weights("emotion", args.emotion),
         level=options.weights("level", args.level),
         template=args.template,
+        identity=args.identity,
         block_ms=args.block_ms,
         backend=args.backend,
         precision=args.precision,

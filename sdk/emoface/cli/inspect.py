@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from emoface.cli import options
 from emoface.errors import RigError
+from emoface.face_assets import PIVOTS
 
 if TYPE_CHECKING:
     from emoface.package import Package
@@ -29,8 +30,12 @@ def run(args: argparse.Namespace) -> int:
 
     package = Package.load(args.package)
     if args.json:
-        blinks = _blinks(package) is None
-        print(json.dumps({**package.manifest.to_json(), "sha256": package.digest, "blinks": blinks}))
+        blinks, identities = _blinks(package) is None, list(package.face.identities)
+        print(
+            json.dumps(
+                {**package.manifest.to_json(), "sha256": package.digest, "blinks": blinks, "identities": identities}
+            )
+        )
     else:
         print("\n".join(describe(package)))
     return 0
@@ -53,6 +58,8 @@ def describe(package: Package) -> list[str]:
         f"masks        {', '.join(sorted(package.face.masks)) or 'none'}",
         f"blendshapes  {_names(package.blendshapes.names) if package.blendshapes else 'none'}",
         f"blinks       {'none: ' + missing if (missing := _blinks(package)) else 'about 15 a minute, by default'}",
+        f"identities   {_names(tuple(package.face.identities)) if package.face.identities else 'none'}",
+        *_assets(package),
         f"motion       up to {1000 * m.motion_range_m:.1f} mm",
     ]
     for name in m.conditions:
@@ -65,6 +72,19 @@ def describe(package: Package) -> list[str]:
         lines.append(f"stage        {stage.name} ({stage.cadence}) <- {inputs}; state {state} values")
     for title, content in (("provenance", m.provenance), ("verification", m.verification)):
         lines.extend(f"{title:<12} {key}: {json.dumps(value)}" for key, value in content.items())
+    return lines
+
+
+def _assets(package: Package) -> list[str]:
+    """Lines for what few faces have."""
+    face = package.face
+    lines = []
+    if face.uvs is not None:
+        lines.append(f"uvs          {len(face.uvs)}")
+    if face.normal_groups is not None:
+        lines.append(f"normals      {len(set(face.normal_groups.tolist()))} groups with sharp edges between them")
+    if face.pivots is not None:
+        lines.append(f"pivots       {', '.join(PIVOTS)}")
     return lines
 
 

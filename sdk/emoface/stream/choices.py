@@ -100,8 +100,16 @@ def block_features(package: Package, block_ms: float | None) -> int:
     return count
 
 
-def chosen_face(package: Package, template: Any) -> Face:
-    """The package's face with the neutral face that the caller chose; TemplateError where it does not fit."""
+def chosen_face(package: Package, template: Any, identity: Any = None) -> Face:
+    """The package's face with the neutral face that the caller chose, by its mesh or its name among the identities.
+
+    Raises:
+        TemplateError: one that does not fit, or a name that is none. UsageError: both.
+    """
+    if identity is not None:
+        if template is not None:
+            raise UsageError("template and identity", "one of the two", "Both say which neutral face is animated.")
+        return package.face.with_identity(identity)
     if template is None:
         return package.face
     if isinstance(template, (str, Path)):
