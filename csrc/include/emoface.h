@@ -255,6 +255,7 @@ EMOFACE_API const char* emoface_package_text(const emoface_package* package, int
 #define EMOFACE_NAMES_BLENDSHAPES 4
 #define EMOFACE_NAMES_PRECISIONS 5
 #define EMOFACE_NAMES_CONDITIONS 6
+#define EMOFACE_NAMES_IDENTITIES 7 /* neutral faces beside the canonical one, which has no name */
 
 /* Number of names in the list EMOFACE_NAMES_*; 0 for a NULL package or an unknown list. */
 EMOFACE_API int32_t emoface_package_name_count(const emoface_package* package, int32_t list);
@@ -276,6 +277,31 @@ EMOFACE_API const float* emoface_package_colours(const emoface_package* package)
  *   count    receives their number; may be NULL
  *   returns  int32 [count], or NULL where there is no mask of this name */
 EMOFACE_API const int32_t* emoface_package_mask(const emoface_package* package, const char* name, int64_t* count);
+
+/* One of the package's neutral faces by its name, one of EMOFACE_NAMES_IDENTITIES.
+ *
+ *   returns  float [V, 3], or NULL where there is none of this name */
+EMOFACE_API const float* emoface_package_identity(const emoface_package* package, const char* name);
+
+/* The points that head, jaw, left eye and right eye turn about, in this order; left and right are those of the face.
+ *
+ *   identity  one of EMOFACE_NAMES_IDENTITIES; NULL = the canonical face
+ *   returns   float [4, 3], or NULL where the package has no pivots, or no identity of this name */
+EMOFACE_API const float* emoface_package_pivots(const emoface_package* package, const char* identity);
+
+/* Texture coordinates u, v: origin at the upper left of the image, v down.
+ *
+ *   count    receives their number U; may be NULL
+ *   returns  float [U, 2], or NULL where the face has none */
+EMOFACE_API const float* emoface_package_uvs(const emoface_package* package, int64_t* count);
+
+/* The texture coordinates at the corners of the triangles: int32 [F, 3], rows of emoface_package_uvs(); NULL where the
+ * face has none. */
+EMOFACE_API const int32_t* emoface_package_uv_faces(const emoface_package* package);
+
+/* The group of each triangle, int32 [F]: triangles of one group share smooth normals at their common vertices, between
+ * groups the edge is sharp. NULL where all are of one group. */
+EMOFACE_API const int32_t* emoface_package_normal_groups(const emoface_package* package);
 
 /* Vertex offsets of a blendshape at weight 1.
  *
@@ -352,6 +378,7 @@ typedef struct emoface_animator_config {
     double blink_rate;   /* about so many per minute, 4 to 40; 0 = 15 */
     uint64_t noise_seed; /* of the noise that the stages of some packages read: another seed, another variation of the same
                             speech; other packages do not hear of it */
+    const char* identity; /* one of EMOFACE_NAMES_IDENTITIES in place of a template; NULL = the canonical face */
 } emoface_animator_config;
 
 /* Fill a configuration with the defaults; `struct_size` is sizeof(emoface_animator_config) in the caller's program. */

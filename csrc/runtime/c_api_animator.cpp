@@ -12,13 +12,15 @@ namespace {
 // Samples of one call: a day of audio; more is a wrong argument.
 constexpr int64_t kMostSamples = int64_t(1) << 32;
 
-// Sizes of the configuration: without `controls`, with them, with `blinks`, and with `noise_seed`.
+// Sizes of the configuration: without `controls`, with them, with `blinks`, with `noise_seed`, and with `identity`.
 constexpr uint32_t kFirstConfig = offsetof(emoface_animator_config, controls);
 constexpr uint32_t kControlsConfig = offsetof(emoface_animator_config, blinks);
 constexpr uint32_t kBlinksConfig = offsetof(emoface_animator_config, noise_seed);
+constexpr uint32_t kNoiseConfig = offsetof(emoface_animator_config, identity);
 
 bool known_config(uint32_t size) {
-    return size == kFirstConfig || size == kControlsConfig || size == kBlinksConfig || size == sizeof(emoface_animator_config);
+    return size == kFirstConfig || size == kControlsConfig || size == kBlinksConfig || size == kNoiseConfig ||
+           size == sizeof(emoface_animator_config);
 }
 
 [[noreturn]] void refuse_config(uint32_t size) {
@@ -76,7 +78,21 @@ std::vector<std::vector<float>> initial_conditions(const Manifest& manifest, con
     return vectors;
 }
 
-std::vector<float> neutral_face(const Manifest& manifest, const emoface_animator_config& config) {
+std::vector<float> neutral_face(const Package& package, const emoface_animator_config& config) {
+    const Manifest& manifest = package.manifest();
+    if (config.identity != nullptr) {
+        if (config.template_vertices != nullptr || config.template_count != 0)
+            fail(EMOFACE_ERROR_ARGUMENT, "template_vertices and identity", "one of the two",
+                 "Both say which neutral face is animated.");
+        const auto& identities = package.face().assets.identities;
+        const auto found = identities.find(config.identity);
+        if (found != identities.end()) return found->second.vertices;
+        std::string names;
+        for (const auto& [name, identity] : identities) names += (names.empty() ? "" : ", ") + name;
+        fail(EMOFACE_ERROR_TEMPLATE, "identity = " + std::string(config.identity),
+             names.empty() ? "NULL: the package has none" : "one of " + names,
+             "See EMOFACE_NAMES_IDENTITIES. Another neutral face of your own is a template.");
+    }
     if (config.template_vertices == nullptr) {
         if (config.template_count != 0) require_pointer(nullptr, "template_vertices");
         return {};
@@ -194,7 +210,7 @@ StreamOptions stream_options(const Package& package, const emoface_animator_conf
     if (config.precision != nullptr) options.precision = config.precision;
     options.backend = resolve_backend(config.backend ? config.backend : "");
     options.conditions = initial_conditions(manifest, config);
-    options.vertices = neutral_face(manifest, config);
+    options.vertices = neutral_face(package, config);
     options.controls = read_controls(config.controls);
     options.blinks = read_blinks(config, package);
     options.noise_seed = config.noise_seed;

@@ -16,6 +16,8 @@ emoface_status adopt(std::shared_ptr<Package> package, emoface_package** handle)
                    package->face().mask_names, package->face().blendshape_names, manifest.precisions()};
     made->names.emplace_back();
     for (const ConditionSpec& spec : manifest.conditions) made->names.back().push_back(spec.name);
+    made->names.emplace_back();
+    for (const auto& [name, identity] : package->face().assets.identities) made->names.back().push_back(name);
     made->package = std::move(package);
     *handle = made.release();
     return EMOFACE_OK;
@@ -58,6 +60,13 @@ private:
 const std::vector<std::string>* list_of(const emoface_package* package, int32_t list) {
     if (package == nullptr || list < 0 || size_t(list) >= package->names.size()) return nullptr;
     return &package->names[size_t(list)];
+}
+
+const FaceIdentity* identity_of(const emoface_package* package, const char* name) {
+    if (package == nullptr || name == nullptr) return nullptr;
+    const auto& identities = package->package->face().assets.identities;
+    const auto found = identities.find(name);
+    return found == identities.end() ? nullptr : &found->second;
 }
 
 struct Name {
@@ -205,6 +214,38 @@ const int32_t* emoface_package_faces(const emoface_package* package) {
 
 const float* emoface_package_colours(const emoface_package* package) {
     return package ? package->package->face().colours.data() : nullptr;
+}
+
+const float* emoface_package_identity(const emoface_package* package, const char* name) {
+    const FaceIdentity* found = identity_of(package, name);
+    return found ? found->vertices.data() : nullptr;
+}
+
+const float* emoface_package_pivots(const emoface_package* package, const char* identity) {
+    if (package == nullptr) return nullptr;
+    const auto& pivots = package->package->face().assets.pivots;
+    if (identity == nullptr) return pivots ? pivots->data() : nullptr;
+    const FaceIdentity* found = identity_of(package, identity);
+    if (found == nullptr) return nullptr;
+    return found->pivots ? found->pivots->data() : pivots ? pivots->data() : nullptr;
+}
+
+const float* emoface_package_uvs(const emoface_package* package, int64_t* count) {
+    if (count != nullptr) *count = 0;
+    if (package == nullptr || !package->package->face().assets.uvs) return nullptr;
+    const std::vector<float>& uvs = *package->package->face().assets.uvs;
+    if (count != nullptr) *count = int64_t(uvs.size() / 2);
+    return uvs.data();
+}
+
+const int32_t* emoface_package_uv_faces(const emoface_package* package) {
+    if (package == nullptr || !package->package->face().assets.uv_faces) return nullptr;
+    return package->package->face().assets.uv_faces->data();
+}
+
+const int32_t* emoface_package_normal_groups(const emoface_package* package) {
+    if (package == nullptr || !package->package->face().assets.normal_groups) return nullptr;
+    return package->package->face().assets.normal_groups->data();
 }
 
 const int32_t* emoface_package_mask(const emoface_package* package, const char* name, int64_t* count) {

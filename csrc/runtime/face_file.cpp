@@ -15,9 +15,10 @@ constexpr size_t kMostShapes = 4096;
 
 bool starts_with(const std::string& text, const std::string& start) { return text.compare(0, start.size(), start) == 0; }
 
-void refuse_unknown(const std::string& file, const Arrays& arrays, const std::set<std::string>& known) {
+void refuse_unknown(const std::string& file, const Arrays& arrays, const std::set<std::string>& known, int64_t format) {
     for (const auto& [name, array] : arrays)
-        if (known.count(name) == 0) manifest_fault(file, name, "an unknown array", "only the arrays of format 1");
+        if (known.count(name) == 0)
+            manifest_fault(file, name, "an unknown array", "only the arrays of format " + std::to_string(format));
 }
 
 bool finite(float value) { return value - value == 0; }
@@ -66,7 +67,10 @@ Face read_face(const Manifest& manifest, const Bytes& file, Allowance& allowance
     for (const auto& [name, array] : arrays)
         if (starts_with(name, "mask_") && name.size() > 5) masks.push_back(name);
     known.insert(masks.begin(), masks.end());
-    refuse_unknown(kFace, arrays, known);
+    if (manifest.format >= 2)
+        for (const auto& [name, array] : arrays)
+            if (is_asset(name)) known.insert(name);
+    refuse_unknown(kFace, arrays, known, manifest.format);
     Face face;
     face.vertices = require_array(arrays, kFace, "template", {count, 3}, "<f4").values<float>();
     face.triangles = require_array(arrays, kFace, "faces", {-1, 3}, "<i4").values<int32_t>();
@@ -86,6 +90,7 @@ Face read_face(const Manifest& manifest, const Bytes& file, Allowance& allowance
     check_finite(kFace, "template", face.vertices);
     check_finite(kFace, "colours", face.colours);
     read_blendshapes(arrays, count, &face);
+    face.assets = read_assets(arrays, count, int64_t(face.triangles.size() / 3));
     const std::string digest = sha256_hex(face.triangles.data(), face.triangles.size() * sizeof(int32_t));
     if (digest != manifest.faces_sha256) manifest_fault(kFace, "faces", "SHA-256 " + digest, manifest.faces_sha256);
     return face;
@@ -98,7 +103,7 @@ Golden read_golden(const Manifest& manifest, const Bytes& file, Allowance& allow
     for (const ConditionSpec& condition : manifest.conditions) known.insert(prefix + condition.name);
     for (const StageSpec& stage : manifest.stages)
         for (const TensorSpec& output : stage.outputs) known.insert(stage.name + "." + output.name);
-    refuse_unknown(kGolden, arrays, known);
+    refuse_unknown(kGolden, arrays, known, manifest.format);
     Golden golden;
     golden.audio = require_array(arrays, kGolden, "audio", {-1}, "<f4").values<float>();
     if (golden.audio.empty()) manifest_fault(kGolden, "audio", "no samples", "the samples of a short sound");

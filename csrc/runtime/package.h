@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "arrays.h"
+#include "face_assets.h"
 #include "manifest.h"
 
 namespace emoface::runtime {
@@ -55,6 +56,7 @@ struct Face {
     std::vector<std::vector<int32_t>> masks;
     std::vector<std::string> blendshape_names;
     std::vector<float> blendshapes;  // [S, V, 3]
+    FaceAssets assets;
 };
 
 struct Golden {

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import handmade
 import handmade_affect
+import handmade_face
 import header
 import numpy as np
 import pytest
@@ -70,6 +71,21 @@ def test_chained_stages_and_noise_have_pythons_bits(check: Check, tmp_path: Path
         expected = emoface.FrameBatch.concat([animator.step(audio), animator.flush()]).vertices
     got = np.fromfile(tmp_path / "vertices", np.float32).reshape(expected.shape)
     assert np.abs(got - expected).max() <= 1e-6 * np.abs(expected).max()
+
+
+def test_assets_of_a_face_and_frames_of_an_identity_are_those_of_python(
+    check: Check, plain_package: Path, tmp_path: Path
+) -> None:
+    path = handmade.write_zip(tmp_path / "face.emoface", handmade_face.package_files())
+    audio = (0.2 * np.random.default_rng(0).standard_normal(RATE)).astype(np.float32)
+    (tmp_path / "audio").write_bytes(audio.tobytes())
+    for name, array in handmade_face.assets().items():
+        (tmp_path / name).write_bytes(array.tobytes())
+    check("FaceAssets", path, tmp_path / "audio", tmp_path / "vertices", tmp_path)
+    check("NoFaceAssets", plain_package)
+    with emoface.Package.load(path).animator(backend="ort-cpu", identity="anna") as animator:
+        expected = emoface.FrameBatch.concat([animator.step(audio), animator.flush()]).vertices
+    assert (tmp_path / "vertices").read_bytes() == expected.tobytes()
 
 
 def test_head_poses_are_those_of_python(

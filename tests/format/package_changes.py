@@ -12,6 +12,7 @@ of the files:
     write NAME TEXT, list NAME TEXT (written and listed), remove NAME, damage NAME, cut NAME
 of the arrays of an npz file, whose hash in the manifest is then put right:
     array FILE KEY {dtype, shape, fill | values}, drop FILE KEY, rename FILE KEY NAME
+    arrays FILE COUNT KEY {...}    COUNT arrays; "#" in the key becomes the number
     npy FILE KEY HEADER [VERSION]  another header before the same bytes
     member FILE NAME TEXT          another member
     in FILE CHANGE...              one of the following changes, of the npz file's own archive
@@ -82,7 +83,7 @@ def changed_files(base: Files, changes: list[list[Any]]) -> Files:
     for kind, *arguments in changes:
         if kind in ("set", "delete", "insert", "fill", "repeat", "entries"):
             change_object(manifest, kind, *arguments)
-        elif kind in ("array", "drop", "rename", "npy", "member", "in"):
+        elif kind in ("array", "arrays", "drop", "rename", "npy", "member", "in"):
             name = arguments[0]
             files[name] = change_npz(files[name], kind, *arguments[1:])
             manifest["files"][name] = entry(files[name])
@@ -169,6 +170,9 @@ def change_npz(data: bytes, kind: str, *arguments: Any) -> bytes:
     if kind == "array":
         key, spec = arguments
         members[f"{key}.npy"] = npy(array_of(spec))
+    elif kind == "arrays":
+        count, key, spec = arguments
+        members |= {f"{key.replace('#', str(index))}.npy": npy(array_of(spec)) for index in range(count)}
     elif kind == "drop":
         del members[f"{arguments[0]}.npy"]
     elif kind == "rename":

@@ -43,6 +43,7 @@ class AnimatorConfig(Sized):
         ("blink_seed", c_uint32),
         ("blink_rate", c_double),
         ("noise_seed", c_uint64),
+        ("identity", c_char_p),
     ]
 
 
@@ -140,7 +141,8 @@ def load(path: Path = LIBRARY) -> ctypes.CDLL:
     texts = "version", "status_name", "last_error", "last_error_part", "onnxruntime_version", "onnxruntime_path"
     for name in (*texts, "package_text", "package_name"):
         getattr(library, f"emoface_{name}").restype = c_char_p
-    for name in ("template", "faces", "colours", "mask", "blendshape"):
+    of_face = "template", "faces", "colours", "mask", "blendshape", "identity", "pivots"
+    for name in (*of_face, "uvs", "uv_faces", "normal_groups"):
         getattr(library, f"emoface_package_{name}").restype = c_void_p
     for name in ("package", "animator", "solver", "retarget"):
         getattr(library, f"emoface_{name}_release").restype = None

@@ -67,6 +67,43 @@ internal static class BindingChecks
                 Expect.Throws<UsageException>(() => new FrameBuffer(package, 1, output), "Outputs." + output);
     }
 
+    /// <summary>Arguments: package, audio (raw float32, 16 kHz), file for the vertices of the identity "anna", folder with
+    /// the face's arrays as raw numbers.</summary>
+    public static void FaceAssets(string[] arguments)
+    {
+        using (var package = FacePackage.Open(arguments[0]))
+        {
+            Expect.Equal(string.Join(" ", package.Identities), "anna round_head", "identities");
+            Func<string, float[]> floats = name => Expect.Floats(Path.Combine(arguments[3], name));
+            Func<string, int[]> integers = name => Expect.Integers(Path.Combine(arguments[3], name));
+            Expect.Same(package.Identity("anna"), floats("identity.anna"), "an identity");
+            Expect.Same(package.Pivots(), floats("pivots"), "pivots");
+            Expect.Same(package.Pivots("anna"), floats("identity.anna.pivots"), "an identity's pivots");
+            Expect.Same(package.Pivots("round_head"), floats("pivots"), "pivots of an identity that has none");
+            Expect.Same(package.Uvs(), floats("uvs"), "texture coordinates");
+            Expect.Same(package.UvFaces(), integers("uv_faces"), "their corners");
+            Expect.Same(package.NormalGroups(), integers("normal_groups"), "groups");
+            Expect.Throws<UsageException>(() => package.Identity("nobody"), "anna, round_head");
+            Expect.Throws<UsageException>(() => package.Pivots("nobody"), "anna, round_head");
+            Expect.Throws<TemplateException>(
+                () => new FaceAnimator(package, new AnimatorOptions { Identity = "nobody" }), "anna, round_head");
+            var options = new AnimatorOptions { Precision = "fp32", Backend = "ort-cpu", Identity = "anna" };
+            var frames = Voice.Frames(package, options, Expect.Floats(arguments[1]), 777);
+            Expect.Write(arguments[2], frames, frames.Length);
+        }
+    }
+
+    /// <summary>Arguments: a package whose face has no assets.</summary>
+    public static void NoFaceAssets(string[] arguments)
+    {
+        using (var package = FacePackage.Open(arguments[0]))
+        {
+            Expect.Equal(package.Identities.Count, 0, "identities");
+            Expect.True(package.Pivots() == null && package.Uvs() == null, "no pivots, no coordinates");
+            Expect.True(package.UvFaces() == null && package.NormalGroups() == null, "no corners, no groups");
+        }
+    }
+
     public static void GoldenVectors(string[] arguments)
     {
         using (var package = FacePackage.Open(arguments[0]))

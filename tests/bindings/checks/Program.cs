@@ -49,6 +49,13 @@ internal static class Expect
         if (!Equals(got, expected)) throw new Exception(what + ": got " + got + ", expected " + expected);
     }
 
+    /// <summary>The same numbers in the same order.</summary>
+    internal static void Same<T>(T[] got, T[] expected, string what)
+    {
+        True(got != null && got.Length == expected.Length, what + ": as many numbers");
+        for (var index = 0; index < got.Length; index++) Equal(got[index], expected[index], what);
+    }
+
     internal static void Near(double got, double expected, double tolerance, string what)
     {
         if (!(Math.Abs(got - expected) <= tolerance))
@@ -81,10 +88,14 @@ internal static class Expect
         return GC.GetAllocatedBytesForCurrentThread() - before;
     }
 
-    internal static float[] Floats(string path)
+    internal static float[] Floats(string path) { return Numbers<float>(path); }
+
+    internal static int[] Integers(string path) { return Numbers<int>(path); }
+
+    private static T[] Numbers<T>(string path)
     {
         var bytes = File.ReadAllBytes(path);
-        var values = new float[bytes.Length / 4];
+        var values = new T[bytes.Length / 4];
         Buffer.BlockCopy(bytes, 0, values, 0, bytes.Length);
         return values;
     }

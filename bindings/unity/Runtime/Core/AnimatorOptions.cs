@@ -74,6 +74,8 @@ namespace EmoFace
         public IDictionary<string, float[]> Conditions;
         /// <summary>Another neutral face of the same topology: x, y, z per vertex; null = the package's.</summary>
         public float[] Template;
+        /// <summary>One of FacePackage.Identities in place of a template; null = the canonical face.</summary>
+        public string Identity;
         /// <summary>Strength, smoothing and shift in time; null = as the model gives it.</summary>
         public MotionControls Controls;
         public BlinkMode Blinks = BlinkMode.Automatic;
@@ -134,6 +136,7 @@ namespace EmoFace
             Config.BlinkSeed = options.BlinkSeed;
             Config.BlinkRate = options.BlinkRate;
             Config.NoiseSeed = options.NoiseSeed;
+            Config.Identity = Keep(options.Identity, "an identity");
             if (options.Template != null)
             {
                 if (options.Template.Length == 0 || options.Template.Length % 3 != 0)

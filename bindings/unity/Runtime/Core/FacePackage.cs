@@ -29,6 +29,7 @@ namespace EmoFace
             Blendshapes = Names(4);
             Precisions = Names(5);
             Conditions = Names(6);
+            Identities = Names(7);
         }
 
         /// <summary>Load a package from a folder or an .emoface file.</summary>
@@ -72,6 +73,8 @@ namespace EmoFace
         public IReadOnlyList<string> Blendshapes { get; }
         public IReadOnlyList<string> Precisions { get; }
         public IReadOnlyList<string> Conditions { get; }
+        /// <summary>Neutral faces beside the canonical one, which has no name.</summary>
+        public IReadOnlyList<string> Identities { get; }
 
         public int Fps => _info.Fps;
         /// <summary>The model's own rate in Hz; audio of any other is resampled.</summary>
@@ -103,11 +106,48 @@ namespace EmoFace
         public float[] Colours() { return Floats(NativeMethods.emoface_package_colours(Handle), 3 * VertexCount); }
 
         /// <summary>Three vertex indices per triangle, counter-clockwise seen from outside.</summary>
-        public int[] Faces()
+        public int[] Faces() { return Integers(NativeMethods.emoface_package_faces(Handle), 3 * TriangleCount); }
+
+        /// <summary>One of the neutral faces: x, y, z of every vertex.</summary>
+        /// <exception cref="UsageException">The package has no identity of this name.</exception>
+        public float[] Identity(string name)
         {
-            var faces = new int[3 * TriangleCount];
-            Marshal.Copy(NativeMethods.emoface_package_faces(Handle), faces, 0, faces.Length);
-            return faces;
+            var template = NativeMethods.emoface_package_identity(Handle, Text.ToUtf8(name, "a name"));
+            if (template == IntPtr.Zero)
+                throw new UsageException("got identity '" + name + "'; expected one of " + string.Join(", ", Identities) +
+                                         ". Take one of these, or the Template.");
+            return Floats(template, 3 * VertexCount);
+        }
+
+        /// <summary>x, y, z of the points that head, jaw, left and right eye turn about, in this order, of an identity or
+        /// (null) of the canonical face; null where the package has none.</summary>
+        /// <exception cref="UsageException">The package has no identity of this name.</exception>
+        public float[] Pivots(string identity = null)
+        {
+            if (identity != null) Identity(identity);
+            var name = identity == null ? null : Text.ToUtf8(identity, "a name");
+            var pivots = NativeMethods.emoface_package_pivots(Handle, name);
+            return pivots == IntPtr.Zero ? null : Floats(pivots, 12);
+        }
+
+        /// <summary>Texture coordinates u, v, origin at the upper left of the image, v down; null where there are none.</summary>
+        public float[] Uvs()
+        {
+            var uvs = NativeMethods.emoface_package_uvs(Handle, out var count);
+            return uvs == IntPtr.Zero ? null : Floats(uvs, (int)(2 * count));
+        }
+
+        /// <summary>The rows of Uvs at the three corners of every triangle; null where there are none.</summary>
+        public int[] UvFaces()
+        {
+            return Integers(NativeMethods.emoface_package_uv_faces(Handle), 3 * TriangleCount);
+        }
+
+        /// <summary>The group of every triangle: within one, normals are smooth; between groups the edge is sharp. null
+        /// where all are of one group.</summary>
+        public int[] NormalGroups()
+        {
+            return Integers(NativeMethods.emoface_package_normal_groups(Handle), TriangleCount);
         }
 
         /// <summary>Vertex indices of a region, for example "lips".</summary>
@@ -150,6 +190,14 @@ namespace EmoFace
             for (var index = 0; index < names.Length; index++)
                 names[index] = Text.FromUtf8(NativeMethods.emoface_package_name(Handle, list, index));
             return names;
+        }
+
+        private static int[] Integers(IntPtr source, int count)
+        {
+            if (source == IntPtr.Zero) return null;
+            var copy = new int[count];
+            Marshal.Copy(source, copy, 0, count);
+            return copy;
         }
 
         private static float[] Floats(IntPtr source, int count)

@@ -47,6 +47,16 @@ namespace EmoFace
         [DllImport(Name, CallingConvention = C)]
         internal static extern IntPtr emoface_package_mask(PackageHandle package, byte[] name, out long count);
         [DllImport(Name, CallingConvention = C)]
+        internal static extern IntPtr emoface_package_identity(PackageHandle package, byte[] name);
+        [DllImport(Name, CallingConvention = C)]
+        internal static extern IntPtr emoface_package_pivots(PackageHandle package, byte[] identity);
+        [DllImport(Name, CallingConvention = C)]
+        internal static extern IntPtr emoface_package_uvs(PackageHandle package, out long count);
+        [DllImport(Name, CallingConvention = C)]
+        internal static extern IntPtr emoface_package_uv_faces(PackageHandle package);
+        [DllImport(Name, CallingConvention = C)]
+        internal static extern IntPtr emoface_package_normal_groups(PackageHandle package);
+        [DllImport(Name, CallingConvention = C)]
         internal static extern IntPtr emoface_package_blendshape(PackageHandle package, int index);
 
         [DllImport(Name, CallingConvention = C)]

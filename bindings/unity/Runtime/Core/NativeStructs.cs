@@ -63,6 +63,7 @@ namespace EmoFace
         public uint BlinkSeed;
         public double BlinkRate;
         public ulong NoiseSeed;
+        public IntPtr Identity;
     }
 
     [StructLayout(LayoutKind.Sequential)]
