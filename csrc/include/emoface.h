@@ -256,6 +256,7 @@ EMOFACE_API const char* emoface_package_text(const emoface_package* package, int
 #define EMOFACE_NAMES_PRECISIONS 5
 #define EMOFACE_NAMES_CONDITIONS 6
 #define EMOFACE_NAMES_IDENTITIES 7 /* neutral faces beside the canonical one, which has no name */
+#define EMOFACE_NAMES_TEXTURES 8   /* "albedo" is the colour of the skin; others are the application's */
 
 /* Number of names in the list EMOFACE_NAMES_*; 0 for a NULL package or an unknown list. */
 EMOFACE_API int32_t emoface_package_name_count(const emoface_package* package, int32_t list);
@@ -302,6 +303,12 @@ EMOFACE_API const int32_t* emoface_package_uv_faces(const emoface_package* packa
 /* The group of each triangle, int32 [F]: triangles of one group share smooth normals at their common vertices, between
  * groups the edge is sharp. NULL where all are of one group. */
 EMOFACE_API const int32_t* emoface_package_normal_groups(const emoface_package* package);
+
+/* A texture of the face by its name, one of EMOFACE_NAMES_TEXTURES.
+ *
+ *   size     receives the number of bytes; may be NULL
+ *   returns  a PNG image, 8 bits RGB or RGBA, sRGB whatever it says of itself; NULL where there is none of this name */
+EMOFACE_API const void* emoface_package_texture(const emoface_package* package, const char* name, int64_t* size);
 
 /* Vertex offsets of a blendshape at weight 1.
  *

@@ -18,6 +18,8 @@ emoface_status adopt(std::shared_ptr<Package> package, emoface_package** handle)
     for (const ConditionSpec& spec : manifest.conditions) made->names.back().push_back(spec.name);
     made->names.emplace_back();
     for (const auto& [name, identity] : package->face().assets.identities) made->names.back().push_back(name);
+    made->names.emplace_back();
+    for (const auto& [name, file] : manifest.textures) made->names.back().push_back(name);
     made->package = std::move(package);
     *handle = made.release();
     return EMOFACE_OK;
@@ -246,6 +248,17 @@ const int32_t* emoface_package_uv_faces(const emoface_package* package) {
 const int32_t* emoface_package_normal_groups(const emoface_package* package) {
     if (package == nullptr || !package->package->face().assets.normal_groups) return nullptr;
     return package->package->face().assets.normal_groups->data();
+}
+
+const void* emoface_package_texture(const emoface_package* package, const char* name, int64_t* size) {
+    if (size != nullptr) *size = 0;
+    if (package == nullptr || name == nullptr) return nullptr;
+    const auto& textures = package->package->manifest().textures;
+    const auto found = textures.find(name);
+    if (found == textures.end()) return nullptr;
+    const Bytes& image = package->package->file(found->second);
+    if (size != nullptr) *size = int64_t(image.size());
+    return image.data();
 }
 
 const int32_t* emoface_package_mask(const emoface_package* package, const char* name, int64_t* count) {

@@ -16,7 +16,7 @@ constexpr int64_t kMost = int64_t(1) << 40, kMostExtent = int64_t(1) << 31, kMos
 constexpr int64_t kMostBlock = 1000, kMostVertices = int64_t(1) << 20, kMostConditionValues = int64_t(1) << 16;
 constexpr size_t kMostLevels = 64, kMostAxes = 16, kMostNames = 4096, kMostStages = 64, kMostTensors = 1024, kMostPrecisions = 3;
 constexpr int64_t kMostBrackets = 100'000;
-constexpr size_t kMostConditions = 64, kMostNoises = 64, kMostFiles = 1024, kAny = std::numeric_limits<size_t>::max();
+constexpr size_t kMostConditions = 64, kMostNoises = 64, kMostFiles = 1024, kMostTextures = 16, kAny = std::numeric_limits<size_t>::max();
 constexpr double kLeastLength = 1e-9, kMostLength = 1e9, kMostFloat = double(std::numeric_limits<float>::max());
 
 [[noreturn]] void fault(const std::string& field, const std::string& got, const std::string& expected) {
@@ -311,6 +311,7 @@ Manifest read_manifest(const uint8_t* text, size_t size) {
     for (const Json& value : reader.list("stages", "a list of objects", kMostStages))
         manifest.stages.push_back(read_stage(value, "stages[" + std::to_string(manifest.stages.size()) + "]"));
     manifest.outputs = reader.text_map("outputs", kMostTensors);
+    if (manifest.format >= 2 && reader.has("textures")) manifest.textures = reader.text_map("textures", kMostTextures);
     manifest.motion_range_m = reader.number("motion_range_m", kLeastLength, kMostLength);
     reader.optional_object("provenance");
     read_verification(reader, &manifest);

@@ -90,6 +90,7 @@ struct Manifest {
     std::vector<NoiseSpec> noise;  // by name: their numbers
     std::vector<StageSpec> stages;
     std::map<std::string, std::string> outputs;  // role -> <stage>.<output>
+    std::map<std::string, std::string> textures;  // name -> file
     std::map<std::string, FileEntry> files;
     // precision -> limits that the exporter stated
     std::map<std::string, std::pair<double, double>> tolerances;  // relative, offsets_mm; negative: not stated

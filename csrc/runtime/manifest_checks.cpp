@@ -229,6 +229,16 @@ void check_outputs(const Manifest& manifest) {
     }
 }
 
+// Format 1 has none: the field is unknown to its reader.
+void check_textures(const Manifest& manifest) {
+    for (const auto& [name, file] : manifest.textures) {
+        const std::string field = "textures." + shown_key(name);
+        check_name(name, field);
+        const bool png = file.size() > 4 && file.compare(file.size() - 4, 4, ".png") == 0;
+        if (!png || manifest.files.count(file) == 0) fault(field, "'" + file + "'", "a .png file listed under `files`");
+    }
+}
+
 }  // namespace
 
 size_t dtype_size(DType dtype) {
@@ -399,6 +409,7 @@ void check_manifest(const Manifest& manifest) {
     if (manifest.stages.empty()) fault("stages", "an empty list", "at least one stage");
     for (size_t i = 0; i < manifest.stages.size(); ++i) check_stage(manifest, i, &state_values);
     check_outputs(manifest);
+    check_textures(manifest);
     bool offered = false;
     for (const std::string& precision : manifest.precisions()) offered = offered || precision == manifest.default_precision;
     if (!offered) fault("default_precision", "'" + manifest.default_precision + "'", "one that every stage has files for");

@@ -7,6 +7,7 @@
 #include "graph_check.h"
 #include "package_files.h"
 #include "sha256.h"
+#include "textures.h"
 
 namespace emoface::runtime {
 
@@ -35,6 +36,7 @@ Package::Package(const FileSource& source) {
     check_graphs(manifest_, files_);
     face_ = read_face(manifest_, files_.at("face.npz"), source.allowance());
     golden_ = read_golden(manifest_, files_.at("golden.npz"), source.allowance());
+    check_textures(manifest_, files_);
 }
 
 std::shared_ptr<Package> Package::open(const std::string& path) {

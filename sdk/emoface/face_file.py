@@ -43,6 +43,7 @@ class Face:
             the edge is sharp; None where all are of one group.
         pivots: (4, 3) float32, the points that head, jaw, left and right eye turn about, or None.
         identities: name -> another neutral face; `template` is the canonical one, which has no name.
+        textures: name -> the bytes of a PNG image, sRGB; `albedo` is the colour of the skin, others are an application's.
     """
 
     template: npt.NDArray[np.float32]
@@ -56,6 +57,7 @@ class Face:
     normal_groups: npt.NDArray[np.int32] | None = None
     pivots: npt.NDArray[np.float32] | None = None
     identities: Mapping[str, Identity] = field(default_factory=dict)
+    textures: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def faces_sha256(self) -> str:

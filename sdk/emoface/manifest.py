@@ -18,7 +18,7 @@ outputs of every block stage are dropped (the encoders' look-ahead).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,6 +77,7 @@ MOST_CONDITION_VALUES = 1 << 16
 MOST_NOISES = 64
 MOST_NOISE_VALUES = 1 << 16
 MOST_FILES = 1024
+MOST_TEXTURES = 16
 LENGTHS = (1e-9, 1e9)
 AFFECT = ("arousal", "valence", "confidence")
 """Roles of one value per frame: what a model hears in the voice beside the classes' probabilities."""
@@ -87,9 +88,14 @@ ROLES: Mapping[str, int] = {
 """Roles that a stage's output can have, in the order of a frame's arrays, and the first format that knows each."""
 
 
-def format_needed(outputs: Mapping[str, str], noise: Mapping[str, NoiseSpec]) -> int:
-    """The oldest format that has all that a manifest says."""
-    return max(2 if noise else 1, *(ROLES.get(role, 1) for role in outputs))
+def format_needed(outputs: Mapping[str, str], *newer: Collection[object]) -> int:
+    """The oldest format that has all that a package says.
+
+    Args:
+        outputs: its roles.
+        newer: what format 1 does not have, empty where the package has none: noise, textures, ...
+    """
+    return max(2 if any(map(len, newer)) else 1, *(ROLES.get(role, 1) for role in outputs))
 
 
 @dataclass(frozen=True)
@@ -148,6 +154,7 @@ class Manifest:
     axes: str = "+Y up, +Z front"
     format: int = 1
     noise: Mapping[str, NoiseSpec] = field(default_factory=dict)
+    textures: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         _check(self)
@@ -220,6 +227,8 @@ class Manifest:
             data["noise"] = {name: {"shape": list(spec.shape)} for name, spec in self.noise.items()}
         data["stages"] = [stage_to_json(stage) for stage in self.stages]
         data["outputs"] = dict(self.outputs)
+        if self.textures:
+            data["textures"] = dict(self.textures)
         data["motion_range_m"] = self.motion_range_m
         data["provenance"] = dict(self.provenance)
         data["verification"] = dict(self.verification)
@@ -277,6 +286,7 @@ class Manifest:
             noise=_noise(reader, version),
             stages=tuple(read_stage(item) for item in reader.items("stages", MOST_STAGES)),
             outputs=reader.text_map("outputs", MOST_TENSORS),
+            textures=reader.text_map("textures", MOST_TEXTURES) if version >= 2 and reader.has("textures") else {},
             motion_range_m=reader.number("motion_range_m", *LENGTHS),
             provenance=reader.mapping("provenance", optional=True),
             verification=_verification(reader),

@@ -30,6 +30,7 @@ def check_manifest(manifest: m.Manifest) -> None:
     _check_noise(manifest)
     _check_stages(manifest)
     _check_outputs(manifest)
+    _check_textures(manifest)
     if manifest.default_precision not in manifest.precisions():
         expected = f"one that every stage has files for: {', '.join(manifest.precisions()) or 'there is none'}"
         raise fault("default_precision", repr(manifest.default_precision), expected)
@@ -260,3 +261,13 @@ def _check_outputs(manifest: m.Manifest) -> None:
             raise fault(f"outputs.{key}", got, f"time, then {list(expected[key])}, float32")
         if key in _POSE and stages[0].cadence not in ("frames", "frame"):
             raise fault(f"outputs.{key}", f"{source} ({stages[0].cadence})", "a stage of cadence frames or frame")
+
+
+def _check_textures(manifest: m.Manifest) -> None:
+    if manifest.textures and manifest.format < 2:
+        raise fault("textures", "textures", "none in format 1")
+    for name, file in sorted(manifest.textures.items()):
+        field = f"textures.{shown(name)}"
+        _check_name(name, field)
+        if file not in manifest.files or not file.endswith(".png"):
+            raise fault(field, repr(file), "a .png file listed under `files`")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
@@ -17,6 +18,7 @@ from emoface.manifest_text import MAX_MANIFEST_BYTES
 from emoface.package_files import integrity_fault, open_files
 from emoface.rig.basis import Blendshapes
 from emoface.rig.blinks import Lid, find_lids
+from emoface.textures import read_textures
 
 if TYPE_CHECKING:
     from emoface.animator import Animator
@@ -65,6 +67,7 @@ class Package:
         check_graphs(manifest, files)
         face = read_face(manifest, files[FACE], source.allowance)
         golden = read_golden(manifest, files[GOLDEN], source.allowance)
+        face = replace(face, textures=read_textures(manifest, files))
         return cls(str(path_or_name), hashlib.sha256(text).hexdigest(), manifest, files, face, golden)
 
     @property
@@ -80,6 +83,18 @@ class Package:
     def file(self, name: str) -> bytes:
         """The verified bytes of a file of the package."""
         return self._files[name]
+
+    def texture(self, name: str) -> bytes:
+        """The PNG image of a texture, sRGB; PackageError where there is none of the name."""
+        if name not in self.face.textures:
+            raise PackageError(
+                f"texture {name!r}",
+                f"one of {', '.join(self.face.textures)}"
+                if self.face.textures
+                else "none: the package has no textures",
+                "See `emoface inspect`.",
+            )
+        return self.face.textures[name]
 
     def golden(self) -> Golden:
         """The golden vectors."""

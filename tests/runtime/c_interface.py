@@ -142,7 +142,7 @@ def load(path: Path = LIBRARY) -> ctypes.CDLL:
     for name in (*texts, "package_text", "package_name"):
         getattr(library, f"emoface_{name}").restype = c_char_p
     of_face = "template", "faces", "colours", "mask", "blendshape", "identity", "pivots"
-    for name in (*of_face, "uvs", "uv_faces", "normal_groups"):
+    for name in (*of_face, "uvs", "uv_faces", "normal_groups", "texture"):
         getattr(library, f"emoface_package_{name}").restype = c_void_p
     for name in ("package", "animator", "solver", "retarget"):
         getattr(library, f"emoface_{name}_release").restype = None

@@ -85,6 +85,8 @@ def _assets(package: Package) -> list[str]:
         lines.append(f"normals      {len(set(face.normal_groups.tolist()))} groups with sharp edges between them")
     if face.pivots is not None:
         lines.append(f"pivots       {', '.join(PIVOTS)}")
+    for name, image in face.textures.items():
+        lines.append(f"texture      {name} ({len(image) / 1e6:.2f} MB)")
     return lines
 
 

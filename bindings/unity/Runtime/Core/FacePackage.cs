@@ -30,6 +30,7 @@ namespace EmoFace
             Precisions = Names(5);
             Conditions = Names(6);
             Identities = Names(7);
+            Textures = Names(8);
         }
 
         /// <summary>Load a package from a folder or an .emoface file.</summary>
@@ -75,6 +76,8 @@ namespace EmoFace
         public IReadOnlyList<string> Conditions { get; }
         /// <summary>Neutral faces beside the canonical one, which has no name.</summary>
         public IReadOnlyList<string> Identities { get; }
+        /// <summary>"albedo" is the colour of the skin; others are the application's.</summary>
+        public IReadOnlyList<string> Textures { get; }
 
         public int Fps => _info.Fps;
         /// <summary>The model's own rate in Hz; audio of any other is resampled.</summary>
@@ -148,6 +151,19 @@ namespace EmoFace
         public int[] NormalGroups()
         {
             return Integers(NativeMethods.emoface_package_normal_groups(Handle), TriangleCount);
+        }
+
+        /// <summary>A texture: a PNG image of 8 bits RGB or RGBA, sRGB whatever it says of itself.</summary>
+        /// <exception cref="UsageException">The package has no texture of this name.</exception>
+        public byte[] Texture(string name)
+        {
+            var image = NativeMethods.emoface_package_texture(Handle, Text.ToUtf8(name, "a name"), out var size);
+            if (image == IntPtr.Zero)
+                throw new UsageException("got texture '" + name + "'; expected one of " + string.Join(", ", Textures) +
+                                         ". Take one of these.");
+            var copy = new byte[size];
+            Marshal.Copy(image, copy, 0, copy.Length);
+            return copy;
         }
 
         /// <summary>Vertex indices of a region, for example "lips".</summary>

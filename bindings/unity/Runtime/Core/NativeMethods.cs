@@ -57,6 +57,8 @@ namespace EmoFace
         [DllImport(Name, CallingConvention = C)]
         internal static extern IntPtr emoface_package_normal_groups(PackageHandle package);
         [DllImport(Name, CallingConvention = C)]
+        internal static extern IntPtr emoface_package_texture(PackageHandle package, byte[] name, out long size);
+        [DllImport(Name, CallingConvention = C)]
         internal static extern IntPtr emoface_package_blendshape(PackageHandle package, int index);
 
         [DllImport(Name, CallingConvention = C)]
