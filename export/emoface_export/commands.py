@@ -28,7 +28,16 @@ def register(subparsers: Any) -> None:
     )
     parser.add_argument("--folder", action="store_true", help="write a folder instead of one zip file")
     parser.add_argument("--force", action="store_true", help="replace what is at --out")
-    parser.add_argument("--face", metavar="FILE.npz", help="template, faces, colours, mask_<name> (default: found)")
+    parser.add_argument(
+        "--face", metavar="FILE.npz", help="template, faces, colours, mask_<name>, face assets (default: found)"
+    )
+    parser.add_argument(
+        "--texture",
+        action="append",
+        default=[],
+        metavar="NAME=FILE.png",
+        help="an image of the face, for example albedo=skin.png; repeatable",
+    )
     parser.add_argument("--name", metavar="NAME", help="name in the manifest (default: from --out)")
     parser.add_argument("--licence", default="Apache-2.0", metavar="SPDX", help="licence of the weights")
     parser.add_argument(
@@ -63,14 +72,15 @@ def run(args: argparse.Namespace) -> int:
         ) from None
 
     from emoface_export.export import export_package
-    from emoface_export.face_file import find_face
+    from emoface_export.face_file import find_face, with_textures
     from emoface_training.models.checkpoint import load
 
     path = Path(args.out)
-    options = _options(args, path)
+    options, textures = _options(args, path), _textures(args)
     torch.set_num_threads(1)
     model, _ = load(Path(args.checkpoint))
     face = find_face(Path(args.checkpoint), model, Path(args.face) if args.face else None)
+    face = with_textures(face, textures)
     report = export_package(model, face, path, options, lambda text: print(f"{text} ...", file=sys.stderr))
     _print_report(args, report)
     return 0
@@ -106,6 +116,19 @@ def _options(args: argparse.Namespace, path: Path) -> Any:
         audio=np.concatenate([read_clip(Path(path)) for path in args.audio]) if args.audio else None,
         provenance=_provenance(args),
     )
+
+
+def _textures(args: argparse.Namespace) -> dict[str, Path]:
+    """Files by the names of textures."""
+    from emoface.errors import UsageError
+
+    files: dict[str, Path] = {}
+    for given in args.texture:
+        name, _, file = given.partition("=")
+        if not name or not file or name in files:
+            raise UsageError(f"--texture {given!r}", "NAME=FILE.png, every name once", "Write albedo=skin.png.")
+        files[name] = Path(file)
+    return files
 
 
 def _unit(checkpoint: Path) -> float:

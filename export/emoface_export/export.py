@@ -108,7 +108,7 @@ def export_package(
         # From here on the bytes do: full-size encoders fill gigabytes
         stages.append(replace(exported, model=onnx.ModelProto()))
     progress("computing golden vectors")
-    common = {"face.npz": face.to_npz(), "golden.npz": golden_file(model)}
+    common = {"face.npz": face.to_npz(), "golden.npz": golden_file(model), **face.texture_files}
     wiring = wiring_of(model.config)
     provenance = provenance_of(model, options.provenance)
 

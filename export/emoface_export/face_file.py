@@ -6,13 +6,15 @@ import hashlib
 import io
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
-from emoface.errors import RigError
+from emoface.errors import ManifestError, RigError
+from emoface.face_assets import Identity, asset_arrays, read_assets
 from emoface.rig import Blendshapes
+from emoface.textures import EXPECTED, texture_fault
 from emoface_export.errors import ExportError
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.spiral import spirals_fit
@@ -24,20 +26,46 @@ _BLENDSHAPE_STEP = 1e-5  # of the size of the face: about 2 micrometres
 
 @dataclass(frozen=True)
 class FaceArrays:
-    """template float32 [V, 3], faces int32 [F, 3], colours float32 [V, 3] linear, masks name -> int32 [k]."""
+    """template float32 [V, 3], faces int32 [F, 3], colours float32 [V, 3] linear, masks name -> int32 [k].
+
+    What follows the blendshapes makes a package of format 2: see `emoface.face_file.Face`. `textures` are the bytes of
+    PNG images by name.
+    """
 
     template: np.ndarray
     faces: np.ndarray
     colours: np.ndarray
     masks: dict[str, np.ndarray]
     blendshapes: Blendshapes | None = None
+    uvs: np.ndarray | None = None
+    uv_faces: np.ndarray | None = None
+    normal_groups: np.ndarray | None = None
+    pivots: np.ndarray | None = None
+    identities: Mapping[str, Identity] = field(default_factory=dict)
+    textures: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def assets(self) -> dict[str, np.ndarray]:
+        """The arrays of `face.npz` that format 1 does not have."""
+        whole = ("uvs", "uv_faces", "normal_groups", "pivots")
+        arrays = {name: getattr(self, name) for name in whole if getattr(self, name) is not None}
+        for name, identity in self.identities.items():
+            arrays[f"identity.{name}"] = identity.template
+            if identity.pivots is not None:
+                arrays[f"identity.{name}.pivots"] = identity.pivots
+        return arrays
+
+    @property
+    def texture_files(self) -> dict[str, bytes]:
+        """The files of the textures, by the names that a package gives them."""
+        return {f"{name}.png": image for name, image in self.textures.items()}
 
     @property
     def faces_sha256(self) -> str:
         return hashlib.sha256(np.ascontiguousarray(self.faces, "<i4").tobytes()).hexdigest()
 
     def to_npz(self) -> bytes:
-        arrays = {"template": self.template, "faces": self.faces, "colours": self.colours}
+        arrays = {"template": self.template, "faces": self.faces, "colours": self.colours, **self.assets}
         if self.blendshapes is not None:
             arrays |= self.blendshapes.to_arrays(_BLENDSHAPE_STEP * float(np.ptp(self.template, axis=0).max()))
         return deterministic_npz(arrays | {f"mask_{name}": indices for name, indices in self.masks.items()})
@@ -100,13 +128,14 @@ def _blendshapes(path: Path, arrays: Mapping[str, np.ndarray], vertices: int) ->
 
 def read_face(path: Path) -> FaceArrays:
     """Read an npz file with `template`, `faces` and optionally `colours`, `mask_<name>`, `blendshape_names` with
-    `blendshapes` (see `Blendshapes.from_arrays`); the rest is left out."""
+    `blendshapes` (see `Blendshapes.from_arrays`) and the assets of format 2; the rest is left out."""
     try:
         with np.load(path, allow_pickle=False) as data:
+            assets = asset_arrays(dict.fromkeys(data.files))
             arrays = {
                 key: data[key]
                 for key in data.files
-                if key in ("template", "faces", "colours") or key.startswith(("mask_", "blendshape"))
+                if key in {"template", "faces", "colours", *assets} or key.startswith(("mask_", "blendshape"))
             }
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise ExportError(f"{path}: {error}", "an npz file of plain arrays", "Check the file.") from None
@@ -118,7 +147,30 @@ def read_face(path: Path) -> FaceArrays:
     colours = arrays.get("colours", np.full_like(template, _GREY)).astype(np.float32)
     masks = {k.removeprefix("mask_"): v.astype(np.int32) for k, v in arrays.items() if k.startswith("mask_")}
     shapes = _blendshapes(path, arrays, len(template))
-    return FaceArrays(template, arrays["faces"].astype(np.int32), colours, masks, shapes)
+    faces = arrays["faces"].astype(np.int32)
+    try:
+        given = read_assets({key: _as_stored(arrays[key]) for key in assets}, len(template), len(faces))
+    except ManifestError as error:
+        raise ExportError(f"{path}: {error.field} = {error.got}", error.expected, "Check the file.") from None
+    return FaceArrays(template, faces, colours, masks, shapes, **given)
+
+
+def _as_stored(array: np.ndarray) -> np.ndarray:
+    """The numbers in the width that a package has: float32 and int32."""
+    return array.astype({"f": "<f4", "i": "<i4", "u": "<i4"}.get(array.dtype.kind, array.dtype))
+
+
+def with_textures(face: FaceArrays, files: Mapping[str, Path]) -> FaceArrays:
+    """The face with the images of these files, by name; ExportError for what is no texture."""
+    images = {}
+    for name, path in files.items():
+        try:
+            images[name] = path.read_bytes()
+        except OSError as error:
+            raise ExportError(f"{path}: {error.strerror or error}", "a file that can be read", "Check it.") from None
+        if why := texture_fault(images[name]):
+            raise ExportError(f"{path}: {why}", EXPECTED, "Convert the image.")
+    return replace(face, textures=images)
 
 
 def fits(face: FaceArrays, model: TalkingModel) -> bool:

@@ -119,7 +119,7 @@ def export_own(model: OwnModel, path: Path, *, folder: bool = False, force: bool
     exported, specs = _export_stages(model)
     golden = golden_of(model)
     files = {f"{stage.name}.fp32.onnx": stage.model.SerializeToString(deterministic=True) for stage in exported}
-    files |= {"face.npz": model.face.to_npz(), "golden.npz": deterministic_npz(golden)}
+    files |= {"face.npz": model.face.to_npz(), "golden.npz": deterministic_npz(golden), **model.face.texture_files}
     motion = float(np.abs(golden[model.outputs["offsets"]]).max()) * model.unit_in_metres
     commit = code_commit()
     manifest = package_manifest(

@@ -115,8 +115,9 @@ def package_manifest(
     streams = all(stage.cadence != "clip" for stage in stages)
     block, delay = streaming.block_features, streaming.delay_features
     return Manifest(
-        format=format_needed(outputs, specs),
+        format=format_needed(outputs, specs, face.assets, face.textures),
         noise=specs,
+        textures={name: f"{name}.png" for name in face.textures},
         name=facts.name,
         family=family,
         licence=facts.licence,

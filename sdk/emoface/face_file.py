@@ -43,7 +43,7 @@ class Face:
             the edge is sharp; None where all are of one group.
         pivots: (4, 3) float32, the points that head, jaw, left and right eye turn about, or None.
         identities: name -> another neutral face; `template` is the canonical one, which has no name.
-        textures: name -> the bytes of a PNG image, sRGB; `albedo` is the colour of the skin, others are an application's.
+        textures: name -> the bytes of a PNG image, sRGB; `albedo` is the skin's colour, others are an application's.
     """
 
     template: npt.NDArray[np.float32]

@@ -78,5 +78,6 @@ def _header_fault(content: bytes) -> str | None:
         return f"{width} x {height} pixels"
     depth, colours, packing, filtering, interlaced = form
     if (depth, packing, filtering, interlaced) != (8, 0, 0, 0) or colours not in (2, 6):
-        return f"bit depth {depth}, colour type {colours}, compression {packing}, filter {filtering}, interlace {interlaced}"
+        layers = f"compression {packing}, filter {filtering}, interlace {interlaced}"
+        return f"bit depth {depth}, colour type {colours}, {layers}"
     return None

@@ -81,6 +81,7 @@ def test_assets_of_a_face_and_frames_of_an_identity_are_those_of_python(
     (tmp_path / "audio").write_bytes(audio.tobytes())
     for name, array in handmade_face.assets().items():
         (tmp_path / name).write_bytes(array.tobytes())
+    (tmp_path / "albedo").write_bytes(handmade_face.TEXTURES["albedo"])
     check("FaceAssets", path, tmp_path / "audio", tmp_path / "vertices", tmp_path)
     check("NoFaceAssets", plain_package)
     with emoface.Package.load(path).animator(backend="ort-cpu", identity="anna") as animator:

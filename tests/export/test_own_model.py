@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import handmade_png
 import numpy as np
 import pytest
 import torch
@@ -12,7 +13,7 @@ from emoface import Package
 from emoface.errors import OutputError
 from emoface.verification import verify_golden
 from emoface_export.errors import ExportError
-from emoface_export.face_file import FaceArrays
+from emoface_export.face_file import FaceArrays, read_face, with_textures
 from emoface_export.own_model import OwnModel, OwnStage, export_own, golden_of
 from emoface_training.nn.stage import Stage
 
@@ -108,6 +109,48 @@ def test_three_cadences_with_an_initial_state_are_proven_and_run(model, tmp_path
     assert all(check.passed for check in checks)
     with pytest.raises(OutputError, match="exists already"):
         export_own(model, tmp_path / "puff.emoface")
+
+
+def test_assets_of_the_face_make_a_package_of_format_2(model, tmp_path):
+    assert export_own(model, tmp_path / "plain.emoface").format == 1
+    template, count = model.face.template, len(model.face.faces)
+    arrays = {
+        "template": template,
+        "faces": model.face.faces,
+        "uvs": np.linspace(0, 1, 2 * len(template)).reshape(-1, 2),  # float64 and int64 are stored narrower
+        "uv_faces": model.face.faces.astype(np.int64),
+        "normal_groups": np.arange(count) // 2,
+        "pivots": np.eye(4, 3),
+        "identity.wide": template * [1.5, 1, 1],
+        "identity.wide.pivots": 2 * np.eye(4, 3),
+        "motion_basis": np.zeros(3),  # what a package does not have is left out
+    }
+    np.savez(tmp_path / "face.npz", **arrays)
+    (tmp_path / "skin.png").write_bytes(handmade_png.image())
+    face = with_textures(read_face(tmp_path / "face.npz"), {"albedo": tmp_path / "skin.png"})
+    manifest = export_own(dataclasses.replace(model, face=face), tmp_path / "face.emoface")
+    assert manifest.format == 2 and manifest.textures == {"albedo": "albedo.png"}
+    loaded = Package.load(tmp_path / "face.emoface").face
+    for name in ("uvs", "uv_faces", "normal_groups", "pivots"):
+        assert np.array_equal(getattr(loaded, name), arrays[name].astype(getattr(loaded, name).dtype)), name
+    assert np.array_equal(loaded.identities["wide"].template, np.float32(arrays["identity.wide"]))
+    assert np.array_equal(loaded.identities["wide"].pivots, np.float32(2 * np.eye(4, 3)))
+    assert loaded.textures == {"albedo": handmade_png.image()}
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"identity.wide": np.zeros((3, 3))}, r"identity\.wide = shape \(3, 3\)"),
+        ({"uvs": np.zeros((4, 2))}, "uv_faces = nothing"),
+        ({"pivots": np.full((4, 3), np.nan)}, "pivots = NaN"),
+        ({"normal_groups": np.array(["skin"])}, "normal_groups = shape"),
+    ],
+)
+def test_assets_that_do_not_fit_are_refused(model, tmp_path, changed, message):
+    np.savez(tmp_path / "face.npz", template=model.face.template, faces=model.face.faces, **changed)
+    with pytest.raises(ExportError, match=message):
+        read_face(tmp_path / "face.npz")
 
 
 def test_golden_vectors_hold_few_frames_of_vertex_size(model):

@@ -135,6 +135,9 @@ def test_command_verify_with_checkpoint(tiny_package, tiny_checkpoint, capsys):
         (["{checkpoint}", "--out", "{tmp}/x.emoface", "--seconds", "0"], 2, "0 seconds"),
         (["{checkpoint}", "--out", "{tmp}/x.emoface", "--provenance", "{tmp}/none.json"], 2, "JSON"),
         (["{checkpoint}", "--out", "{tmp}/x.emoface", "--face", "{tmp}/none.npz"], 3, "--face"),
+        (["{checkpoint}", "--out", "{tmp}/x.emoface", "--texture", "albedo"], 2, "NAME=FILE.png"),
+        (["{checkpoint}", "--out", "{tmp}/x.emoface", "--texture", "albedo={tmp}/none.png"], 3, "none.png"),
+        (["{checkpoint}", "--out", "{tmp}/x.emoface", "--texture", "albedo={package}"], 3, "no PNG image"),
         (["{checkpoint}", "--out", "{tmp}/x.emoface", "--audio", "{tmp}/none.wav"], 4, "no such file"),
     ],
 )

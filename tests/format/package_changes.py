@@ -11,6 +11,7 @@ of its text, after those:
 of the files:
     write NAME TEXT, list NAME TEXT (written and listed), remove NAME, damage NAME, cut NAME
 of the arrays of an npz file, whose hash in the manifest is then put right:
+    png NAME {...}                 an image of tests/sdk/handmade_png.py, listed
     array FILE KEY {dtype, shape, fill | values}, drop FILE KEY, rename FILE KEY NAME
     arrays FILE COUNT KEY {...}    COUNT arrays; "#" in the key becomes the number
     npy FILE KEY HEADER [VERSION]  another header before the same bytes
@@ -87,6 +88,9 @@ def changed_files(base: Files, changes: list[list[Any]]) -> Files:
             name = arguments[0]
             files[name] = change_npz(files[name], kind, *arguments[1:])
             manifest["files"][name] = entry(files[name])
+        elif kind == "png":
+            files[arguments[0]] = importlib.import_module("handmade_png").image(**arguments[1])
+            manifest["files"][arguments[0]] = entry(files[arguments[0]])
         elif kind in ("write", "list"):
             files[arguments[0]] = arguments[1].encode()
             if kind == "list":

@@ -14,7 +14,7 @@ from c_interface import AnimatorConfig, StatusError, Voice, same_bits
 from emoface import FrameBatch, Package
 from emoface.backends import available_backends
 
-IDENTITIES = 7
+IDENTITIES, TEXTURES = 7, 8
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +63,20 @@ def test_getters_have_the_arrays_of_the_file(api, faces):
         assert library.emoface_package_pivots(package, name) is None
 
 
+def test_textures_are_the_files(api, faces):
+    assert faces.names(TEXTURES) == sorted(handmade_face.TEXTURES)
+    for name, image in handmade_face.TEXTURES.items():
+        size = c_int64()
+        address = api.library.emoface_package_texture(faces.handle, name.encode(), byref(size))
+        assert ctypes.string_at(address, size.value) == image
+    assert api.library.emoface_package_texture(faces.handle, b"Albedo", byref(size)) is None and size.value == 0
+    for arguments in ((None, b"albedo", None), (faces.handle, None, None)):
+        assert api.library.emoface_package_texture(*arguments) is None
+
+
 def test_a_face_without_assets_has_none(api, package):
     library, handle, count = api.library, package.handle, c_int64(7)
-    assert package.names(IDENTITIES) == []
+    assert package.names(IDENTITIES) == package.names(TEXTURES) == []
     assert library.emoface_package_uvs(handle, byref(count)) is None and count.value == 0
     for name in ("uv_faces", "normal_groups"):
         assert getattr(library, f"emoface_package_{name}")(handle) is None

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
+import json
 
 import handmade
+import handmade_png
 import numpy as np
 from handmade import V
 
 F = V - 2
+# Those that need not be understood are passed over.
+_CHUNKS = ("IHDR", "gAMA", "iCCP", "IDAT", "IDAT", "tEXt", "IEND")
 IDENTITIES = ("anna", "round_head")
+TEXTURES = {"roughness": handmade_png.image(4, 1, colour=6), "albedo": handmade_png.image(chunks=_CHUNKS)}
 
 
 def assets() -> dict[str, np.ndarray]:
@@ -32,7 +37,15 @@ def assets() -> dict[str, np.ndarray]:
 def package_files() -> dict[str, bytes]:
     """All files of the package, manifest.json included."""
     files = handmade.with_manifest(handmade.package_files(), format=2)
-    return handmade.with_file(files, "face.npz", handmade.npz(**face_arrays(files), **assets()))
+    files = handmade.with_file(files, "face.npz", handmade.npz(**face_arrays(files), **assets()))
+    for name, image in TEXTURES.items():
+        files = handmade.with_file(files, f"{name}.png", image)
+    ordered = {}
+    for key, value in json.loads(files["manifest.json"]).items():
+        ordered[key] = value
+        if key == "outputs":
+            ordered["textures"] = {name: f"{name}.png" for name in TEXTURES}
+    return {**files, "manifest.json": json.dumps(ordered).encode()}
 
 
 def face_arrays(files: dict[str, bytes]) -> dict[str, np.ndarray]:

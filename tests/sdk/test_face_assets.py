@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import handmade
@@ -11,8 +12,9 @@ import pytest
 
 from emoface import AnimatorPool, FrameBatch, Package, animate
 from emoface.cli.main import main
-from emoface.errors import TemplateError, UsageError
+from emoface.errors import PackageError, TemplateError, UsageError
 from emoface.frames import FRAME_ARRAYS
+from emoface.textures import texture_fault
 from emoface.verification import verify_cuts, verify_golden
 
 
@@ -50,6 +52,7 @@ def test_a_face_without_assets_has_none(package):
 def test_an_identity_keeps_the_rest(faces):
     anna, round_head = (faces.face.with_identity(name) for name in handmade_face.IDENTITIES)
     assert anna.pivots is faces.face.identities["anna"].pivots and round_head.pivots is faces.face.pivots
+    assert anna.textures is faces.face.textures
     for face in (anna, round_head, faces.face.with_template(anna.template)):
         assert face.faces is faces.face.faces and face.uvs is faces.face.uvs and face.masks is faces.face.masks
         assert face.identities is faces.face.identities
@@ -100,6 +103,23 @@ def test_wrong_identities(faces, package):
         faces.animator(identity="anna", template=faces.face.template)
 
 
+def test_textures_are_the_files(faces, package):
+    assert dict(faces.face.textures) == handmade_face.TEXTURES
+    assert faces.texture("albedo") == faces.file("albedo.png") == handmade_face.TEXTURES["albedo"]
+    with pytest.raises(PackageError, match="one of roughness, albedo"):
+        faces.texture("Albedo")
+    with pytest.raises(PackageError, match="none: the package has no textures"):
+        package.texture("albedo")
+
+
+def test_images_are_whole_for_other_readers_too():
+    image = pytest.importorskip("PIL.Image")
+    for data, mode, size in zip(handmade_face.TEXTURES.values(), ("RGBA", "RGB"), ((4, 1), (2, 3)), strict=True):
+        assert texture_fault(data) is None
+        with image.open(io.BytesIO(data)) as read:
+            assert (read.mode, read.size) == (mode, size)
+
+
 def test_golden_vectors_and_cuts(faces):
     assert verify_golden(faces) and all(check.passed for check in [*verify_golden(faces), *verify_cuts(faces)])
 
@@ -122,4 +142,5 @@ def test_commands(faces, tmp_path, capsys, sound):
     assert main(["inspect", faces.source]) == 0
     shown = capsys.readouterr().out
     assert "identities   2: anna, round_head" in shown and "pivots       head, jaw" in shown
+    assert "texture      albedo (0.00 MB)" in shown
     assert "uvs          13" in shown and "2 groups with sharp edges" in shown

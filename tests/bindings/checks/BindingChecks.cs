@@ -83,6 +83,9 @@ internal static class BindingChecks
             Expect.Same(package.Uvs(), floats("uvs"), "texture coordinates");
             Expect.Same(package.UvFaces(), integers("uv_faces"), "their corners");
             Expect.Same(package.NormalGroups(), integers("normal_groups"), "groups");
+            Expect.Equal(string.Join(" ", package.Textures), "albedo roughness", "textures");
+            Expect.Same(package.Texture("albedo"), File.ReadAllBytes(Path.Combine(arguments[3], "albedo")), "a texture");
+            Expect.Throws<UsageException>(() => package.Texture("skin"), "albedo, roughness");
             Expect.Throws<UsageException>(() => package.Identity("nobody"), "anna, round_head");
             Expect.Throws<UsageException>(() => package.Pivots("nobody"), "anna, round_head");
             Expect.Throws<TemplateException>(
