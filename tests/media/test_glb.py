@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import handmade_png
 import numpy as np
 import pygltflib
 import pytest
 from media_shapes import clip
 from needs import lacking
 
+from emoface.errors import RigError
 from emoface.frames import Animation
 from emoface.package import Face
+from emoface.rig import Blendshapes
+from emoface.rig.basis_files import read_blendshapes
 from emoface.writers import write
 from emoface.writers.glb import TOLERANCE_M
 from emoface.writers.motion_basis import fit_motion_basis
 
 _KINDS = {5126: np.float32, 5123: np.uint16, 5125: np.uint32}
-_WIDTHS = {"SCALAR": 1, "VEC3": 3, "VEC4": 4}
+_WIDTHS = {"SCALAR": 1, "VEC2": 2, "VEC3": 3, "VEC4": 4}
 
 
 def array(document: pygltflib.GLTF2, index: int) -> np.ndarray:
@@ -117,6 +122,84 @@ def test_many_vertices_use_wide_indices(tmp_path: Path) -> None:
     assert array(document, document.meshes[0].primitives[0].indices).tolist() == [0, 1, 69999]
 
 
+@pytest.fixture(scope="module")
+def painted(face: Face) -> Face:
+    """The sphere with a seam in its texture, a sharp edge around its cap, and a vertex of no triangle."""
+    faces, count = face.faces, len(face.template)
+    uvs = (face.template[:, :2] * 5 + 0.5).astype(np.float32)
+    corners = faces.copy()
+    behind = (face.template[faces, 2] < 0).all(axis=1)
+    corners[behind] += count  # the same vertices, elsewhere in the image
+    return replace(
+        face,
+        template=np.concatenate([face.template, np.float32([[0.3, 0.2, 0.1]])]),
+        colours=np.concatenate([face.colours, face.colours[:1]]),
+        uvs=np.concatenate([uvs, uvs * np.float32(0.5)]),
+        uv_faces=corners,
+        normal_groups=(face.template[faces, 1].mean(axis=1) > 0.05).astype(np.int32) * 7,
+        textures={"albedo": handmade_png.image(), "other": b""},
+    )
+
+
+def test_corners_have_their_texture_and_their_groups_normal(tmp_path: Path, painted: Face) -> None:
+    document = saved(tmp_path, clip(painted, 3))
+    primitive = document.meshes[0].primitives[0]
+    parts = {
+        name: array(document, getattr(primitive.attributes, name)) for name in ("POSITION", "NORMAL", "TEXCOORD_0")
+    }
+    places = array(document, primitive.indices).reshape(-1, 3)
+    vertex = array(document, primitive.attributes._VERTEX).astype(int)
+    count = len(painted.template)
+    # A copy for every further pair of texture coordinate and group at a vertex, and no more.
+    pairs = np.stack([painted.faces, painted.uv_faces, np.repeat(painted.normal_groups[:, None], 3, 1)], axis=-1)
+    assert len(vertex) == len(np.unique(pairs.reshape(-1, 3), axis=0)) + 1 > count
+    assert np.array_equal(vertex[:count], np.arange(count)) and np.array_equal(vertex[places], painted.faces)
+    assert np.array_equal(parts["POSITION"], painted.template[vertex])
+    assert np.array_equal(parts["TEXCOORD_0"][places], painted.uvs[painted.uv_faces])
+    a, b, c = (painted.template[painted.faces[:, corner]].astype(np.float64) for corner in range(3))
+    areas = np.cross(b - a, c - a)
+    for triangle, corner in np.ndindex(painted.faces.shape):
+        around = (painted.faces == painted.faces[triangle, corner]).any(axis=1)
+        around &= painted.normal_groups == painted.normal_groups[triangle]
+        expected = areas[around].sum(axis=0)
+        got = parts["NORMAL"][places[triangle, corner]]
+        assert np.allclose(got, expected / np.linalg.norm(expected), atol=1e-6)
+
+
+def test_copies_move_with_their_vertices(tmp_path: Path, painted: Face) -> None:
+    animation = clip(painted, 8)
+    document = saved(tmp_path, animation)
+    vertex = array(document, document.meshes[0].primitives[0].attributes._VERTEX).astype(int)
+    assert np.abs(moved(document)[1] - animation.vertices[:, vertex]).max() < TOLERANCE_M
+
+
+def test_the_texture_takes_the_place_of_colours(tmp_path: Path, painted: Face) -> None:
+    document = saved(tmp_path, clip(painted, 2))
+    assert document.meshes[0].primitives[0].attributes.COLOR_0 is None
+    source = document.textures[document.materials[0].pbrMetallicRoughness.baseColorTexture.index].source
+    view = document.bufferViews[document.images[source].bufferView]
+    image = document.binary_blob()[view.byteOffset : view.byteOffset + view.byteLength]
+    assert image == painted.textures["albedo"] and document.images[source].mimeType == "image/png"
+    for changed in ({"textures": {}}, {"uvs": None, "uv_faces": None}):
+        plain = saved(tmp_path, clip(replace(painted, **changed), 2))
+        attributes = plain.meshes[0].primitives[0].attributes
+        assert attributes.COLOR_0 is not None and not plain.images
+        assert (attributes.TEXCOORD_0 is None) == (changed == {"uvs": None, "uv_faces": None})
+
+
+def test_shapes_of_a_split_mesh_are_read_back(tmp_path: Path, painted: Face) -> None:
+    animation = clip(painted, 2)
+    shapes = Blendshapes(("jawOpen",), np.random.default_rng(5).normal(0, 0.01, (1, *painted.template.shape)))
+    weights = np.ones((2, 1), np.float32)
+    write(tmp_path / "x.glb", replace(animation, blendshapes=shapes, blendshape_weights=weights))
+    read = read_blendshapes(tmp_path / "x.glb", painted)
+    assert read.names == shapes.names and np.array_equal(read.shapes, shapes.shapes)
+    content = (tmp_path / "x.glb").read_bytes()
+    (tmp_path / "other.glb").write_bytes(content.replace(b'"_VERTEX"', b'"_OTHERS"'))
+    with pytest.raises(RigError, match="without splitting vertices"):
+        read_blendshapes(tmp_path / "other.glb", painted)
+
+
 @pytest.mark.parametrize("frames", [0, 1, 2])
 def test_short_clips_are_valid(tmp_path: Path, face: Face, frames: int) -> None:
     animation = clip(face, frames)
@@ -177,3 +260,11 @@ def test_khronos_validator_finds_nothing(tmp_path: Path, animation: Animation) -
     write(tmp_path / "x.glb", animation)
     issues = _issues(tmp_path / "x.glb")
     assert issues["messages"] == []
+
+
+@pytest.mark.skipif(bool(lacking("node", "gltf-validator")), reason=lacking("node", "gltf-validator"))
+def test_khronos_validator_finds_nothing_in_a_painted_face(tmp_path: Path, painted: Face) -> None:
+    write(tmp_path / "x.glb", clip(painted, 4))
+    messages = _issues(tmp_path / "x.glb")["messages"]
+    # Of 2 x 3 pixels: the test's image, not the file.
+    assert [message["code"] for message in messages] in ([], ["IMAGE_NPOT_DIMENSIONS"])

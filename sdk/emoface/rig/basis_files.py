@@ -21,8 +21,8 @@ def read_blendshapes(path: str | Path, face: Face) -> Blendshapes:
     """Blendshapes for `face` from a file.
 
     .glb: the mesh with named morph targets (`extras.targetNames`) whose vertices are those of `face`, in the same
-    order; metres become the unit of `face`. .npz: the arrays of `Blendshapes.from_arrays`, in the unit of `face`, and
-    optionally `faces` (F, 3).
+    order (vertices that `write_glb` split are joined); metres become the unit of `face`. .npz: the arrays of
+    `Blendshapes.from_arrays`, in the unit of `face`, and optionally `faces` (F, 3).
 
     Raises:
         RigError: an unreadable file, no named shapes, another topology; and as `Blendshapes`.
@@ -69,18 +69,34 @@ def _from_glb(file: Path, face: Face) -> Blendshapes:
             "a mesh with morph targets named in extras.targetNames",
             "Export shape keys with their names (Blender: Data > Mesh > Shape Keys).",
         )
-    counts = {int(glb.accessor_count(primitive["attributes"]["POSITION"])) for _, primitive, _ in found}
-    _check_vertices(file, counts, face)
-    index, primitive, names = next(
-        item for item in found if glb.accessor_count(item[1]["attributes"]["POSITION"]) == len(face.template)
-    )
+    vertices = [_vertices(glb, primitive) for _, primitive, _ in found]
+    firsts = [np.unique(vertex, return_index=True)[1] for vertex in vertices]
+    counts = [len(first) for first in firsts]
+    _check_vertices(file, set(counts), face)
+    place = counts.index(len(face.template))
+    index, primitive, names = found[place]
     if "indices" in primitive:
-        _check_topology(file, glb.array(primitive["indices"]).reshape(-1, 3), face)
-    deltas = [glb.array(target["POSITION"]) for target in primitive["targets"] if "POSITION" in target]
+        _check_topology(file, vertices[place][glb.array(primitive["indices"])].reshape(-1, 3), face)
+    given = [glb.array(target["POSITION"]) for target in primitive["targets"] if "POSITION" in target]
+    deltas = [delta[firsts[place]] for delta in given]
     if len(deltas) != len(names) or any(delta.shape != face.template.shape for delta in deltas):
         raise RigError(f"{file}: {len(deltas)} morph targets of positions", f"{len(names)}, as named", "Export again.")
     linear = _linear_part(glb, index) / face.unit_in_metres
     return Blendshapes(names, np.stack(deltas) @ linear.T.astype(np.float32))
+
+
+def _vertices(glb: Glb, primitive: dict[str, Any]) -> npt.NDArray[np.int64]:
+    """The face's vertex of each vertex (N,); EmoFace's own files say so where vertices had to be split."""
+    attributes = primitive["attributes"]
+    if "_VERTEX" not in attributes:
+        count = glb.accessor_count(attributes["POSITION"])
+        if count > len(glb.binary):
+            raise ValueError(f"{count} vertices in a file of {len(glb.binary)} bytes")
+        return np.arange(count)
+    vertex = glb.array(attributes["_VERTEX"])
+    if not np.array_equal(different := np.unique(vertex), np.arange(len(different))):
+        raise ValueError("the attribute _VERTEX with other numbers than those of vertices")
+    return vertex.astype(np.int64)
 
 
 def _linear_part(glb: Glb, mesh: int) -> npt.NDArray[np.float64]:

@@ -17,9 +17,9 @@ from emoface.errors import OutputError
 from emoface.frames import Clip, Piece
 from emoface.head_pose import quaternions
 from emoface.package import Face
-from emoface.render.renderer import vertex_normals
 from emoface.writers.extras import require
 from emoface.writers.frame_writer import FrameWriter, write_files
+from emoface.writers.glb_mesh import SplitMesh, split_mesh
 from emoface.writers.motion_basis import MotionBasis, fit_motion_basis, morph_residual
 from emoface.writers.spool import Spool
 
@@ -33,7 +33,7 @@ MAX_RANK = 48
 
 _FLOAT, _USHORT, _UINT = 5126, 5123, 5125
 _ARRAY, _ELEMENTS = 34962, 34963
-_TYPES = {1: "SCALAR", 3: "VEC3", 4: "VEC4"}
+_TYPES = {1: "SCALAR", 2: "VEC2", 3: "VEC3", 4: "VEC4"}
 
 
 MAX_FRAMES = 1_000_000
@@ -45,6 +45,9 @@ def write_glb(path: str | os.PathLike[str], clip: Clip) -> None:
 
     glTF is in metres, +Y up, +Z front; another unit becomes the scale of the node. All weights lie in 0..1. The head's
     pose, where there is one, is the node's rotation and translation, animated beside the weights.
+
+    A face with texture coordinates gets them, and its texture `albedo` in place of colours per vertex. Vertices are
+    split at seams and at sharp edges; copies follow the face's own, and the attribute `_VERTEX` says of which they are.
 
     An animation with blendshape weights gets exactly its shapes as targets, under their names
     (`mesh.extras.targetNames`). Any other gets as few shapes as reproduce the clip. The largest vertex error is in
@@ -135,7 +138,8 @@ def _document(
     """The file in parts."""
     buffer = _Buffer(gltf)
     unit = clip.face.unit_in_metres
-    primitive = _primitive(gltf, buffer, clip.face, basis)
+    albedo = clip.face.textures.get("albedo") if clip.face.uvs is not None else None
+    primitive = _primitive(gltf, buffer, clip.face, basis, coloured=albedo is None)
     document = gltf.GLTF2(
         asset=gltf.Asset(
             version="2.0",
@@ -164,37 +168,51 @@ def _document(
         materials=[
             gltf.Material(
                 name="skin",
-                pbrMetallicRoughness=gltf.PbrMetallicRoughness(metallicFactor=0.0, roughnessFactor=0.6),
+                pbrMetallicRoughness=gltf.PbrMetallicRoughness(
+                    metallicFactor=0.0,
+                    roughnessFactor=0.6,
+                    baseColorTexture=None if albedo is None else gltf.TextureInfo(index=0),
+                ),
                 doubleSided=True,
                 alphaCutoff=None,
             )
         ],
         animations=[] if basis is None or not len(time) else [_animation(gltf, buffer, time, basis, head, unit)],
     )
+    if albedo is not None:
+        document.textures = [gltf.Texture(source=0)]
+        document.images = [gltf.Image(name="albedo", mimeType="image/png", bufferView=buffer.view(albedo))]
     document.accessors, document.bufferViews = buffer.accessors, buffer.views
     document.buffers = [gltf.Buffer(byteLength=len(buffer.data))]
     document.set_binary_blob(bytes(buffer.data))
     return list(document.save_to_bytes())
 
 
-def _primitive(gltf: Any, buffer: _Buffer, face: Face, basis: MotionBasis | None) -> Any:
-    normals = vertex_normals(face.template, face.faces)
-    colours = np.ones((len(face.template), 4), np.float32)
-    colours[:, :3] = np.clip(face.colours, 0, 1)
-    narrow = len(face.template) < 65535
-    attributes = gltf.Attributes(
-        POSITION=buffer.add(face.template, target=_ARRAY, bounds=True),
-        NORMAL=buffer.add(_unit(normals), target=_ARRAY),
-        COLOR_0=buffer.add(np.round(colours * 65535).astype(np.uint16), target=_ARRAY, normalized=True),
-    )
+def _primitive(gltf: Any, buffer: _Buffer, face: Face, basis: MotionBasis | None, coloured: bool) -> Any:
+    mesh = split_mesh(face)
+    normals = mesh.normals(face.template)
+    attributes = {
+        "POSITION": buffer.add(face.template[mesh.vertex], target=_ARRAY, bounds=True),
+        "NORMAL": buffer.add(_unit(normals), target=_ARRAY),
+    }
+    if coloured:
+        colours = np.ones((len(mesh.vertex), 4), np.float32)
+        colours[:, :3] = np.clip(face.colours, 0, 1)[mesh.vertex]
+        quantised = np.round(colours * 65535).astype(np.uint16)
+        attributes["COLOR_0"] = buffer.add(quantised, target=_ARRAY, normalized=True)
+    if mesh.uvs is not None:
+        attributes["TEXCOORD_0"] = buffer.add(mesh.uvs, target=_ARRAY)
+    if mesh.is_split:
+        attributes["_VERTEX"] = buffer.add(mesh.vertex.astype(np.float32), target=_ARRAY)
+    narrow = len(mesh.vertex) < 65535
     return gltf.Primitive(
-        attributes=attributes,
-        indices=buffer.add(face.faces.astype(np.uint16 if narrow else np.uint32).reshape(-1), target=_ELEMENTS),
+        attributes=gltf.Attributes(**attributes),
+        indices=buffer.add(mesh.triangles.astype(np.uint16 if narrow else np.uint32).reshape(-1), target=_ELEMENTS),
         material=0,
         targets=[
             {
-                "POSITION": buffer.add(shape, target=_ARRAY, bounds=True),
-                "NORMAL": buffer.add(_normal_change(face.template, shape, face.faces, normals), target=_ARRAY),
+                "POSITION": buffer.add(shape[mesh.vertex], target=_ARRAY, bounds=True),
+                "NORMAL": buffer.add(_normal_change(mesh, face.template, shape, normals), target=_ARRAY),
             }
             for shape in ([] if basis is None else basis.shapes)
         ],
@@ -235,10 +253,10 @@ def _unit(normals: FloatArray) -> FloatArray:
 
 
 def _normal_change(
-    template: FloatArray, shape: FloatArray, faces: NDArray[np.int32], normals: FloatArray, step: float = 0.25
+    mesh: SplitMesh, template: FloatArray, shape: FloatArray, normals: FloatArray, step: float = 0.25
 ) -> FloatArray:
-    """How the normals (V, 3) change per unit weight of `shape`: the slope near the template, since targets add up."""
-    return np.asarray((vertex_normals(template + np.float32(step) * shape, faces) - normals) / step, np.float32)
+    """How the normals (N, 3) change per unit weight of `shape`: the slope near the template, since targets add up."""
+    return np.asarray((mesh.normals(template + np.float32(step) * shape) - normals) / step, np.float32)
 
 
 def _plain(metadata: Any) -> dict[str, Any]:
@@ -255,21 +273,25 @@ class _Buffer:
         self.views: list[Any] = []
         self.accessors: list[Any] = []
 
-    def add(
-        self, array: NDArray[Any], *, target: int | None = None, bounds: bool = False, normalized: bool = False
-    ) -> int:
-        """The index of an accessor that holds `array`, (n,) or (n, 3 or 4)."""
-        code = {"f": _FLOAT, "H": _USHORT, "I": _UINT}[array.dtype.char]
-        content = np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes()
+    def view(self, content: bytes, target: int | None = None) -> int:
+        """The index of a view of these bytes."""
         self.data.extend(b"\0" * (-len(self.data) % 4))
         self.views.append(
             self._gltf.BufferView(buffer=0, byteOffset=len(self.data), byteLength=len(content), target=target)
         )
         self.data.extend(content)
+        return len(self.views) - 1
+
+    def add(
+        self, array: NDArray[Any], *, target: int | None = None, bounds: bool = False, normalized: bool = False
+    ) -> int:
+        """The index of an accessor that holds `array`, (n,) or (n, 3 or 4)."""
+        code = {"f": _FLOAT, "H": _USHORT, "I": _UINT}[array.dtype.char]
+        view = self.view(np.ascontiguousarray(array, array.dtype.newbyteorder("<")).tobytes(), target)
         table = array.reshape(len(array), -1)
         self.accessors.append(
             self._gltf.Accessor(
-                bufferView=len(self.views) - 1,
+                bufferView=view,
                 byteOffset=0,
                 componentType=code,
                 normalized=normalized,
