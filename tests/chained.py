@@ -1,9 +1,9 @@
-"""A generated model of format 2: three chained stages of one frame each, a GRU's state, and noise.
+"""A generated model of format 2: three chained stages of one frame each, a GRU's state, noise, a head and persons.
 
 hearing (block)     features of each window, with noise [4]
 memory (frame)      a GRU over the features and the style
-drift (frame)       a leaky sum of the memory's code and of noise [2, 2]
-face (frame)        offsets from both and from what drift gave before
+face (frame)        offsets from the memory's code and from the one before
+head (frame)        the head's pose from the offsets, from noise [2, 2] and from how it was before
 """
 
 from __future__ import annotations
@@ -55,27 +55,11 @@ class Memory(Stage):
         return {"code": code}, {"hidden": hidden}
 
 
-class Drift(Stage):
-    """A leaky sum of the memory's code and of noise [2, 2]."""
-
-    cadence = "frame"
-    input_names = ("code", "noise")
-    output_names = ("drift",)
-
-    def initial_state(self, batch):
-        return {"last": torch.full((batch, 1, WIDTH), 0.5)}
-
-    def step(self, inputs, state):
-        noise = inputs["noise"].sum((2, 3), keepdim=False)[..., None]
-        drift = 0.7 * state["last"] + 0.2 * inputs["code"] + 0.05 * noise
-        return {"drift": drift}, {"last": drift}
-
-
 class Face(Stage):
-    """Offsets from both earlier stages and what it gave before."""
+    """Offsets from the memory's code and the one before."""
 
     cadence = "frame"
-    input_names = ("code", "drift")
+    input_names = ("code",)
     output_names = ("offsets",)
 
     def __init__(self, vertices):
@@ -84,12 +68,37 @@ class Face(Stage):
         self.out = torch.nn.Linear(2 * WIDTH, 3 * vertices)
 
     def initial_state(self, batch):
-        return {"before": torch.zeros(batch, 1, WIDTH)}
+        return {"before": torch.full((batch, 1, WIDTH), 0.5)}
 
     def step(self, inputs, state):
-        code = torch.cat((inputs["code"] + 0.1 * state["before"], inputs["drift"]), -1)
-        offsets = 0.02 * self.out(code)
-        return {"offsets": offsets.unflatten(2, (self.vertices, 3))}, {"before": inputs["drift"]}
+        offsets = 0.02 * self.out(torch.cat((inputs["code"], state["before"]), -1))
+        return {"offsets": offsets.unflatten(2, (self.vertices, 3))}, {"before": inputs["code"]}
+
+
+class Head(Stage):
+    """A pose that drifts: the rotation's first two columns before they are made orthonormal, and the translation."""
+
+    cadence = "frame"
+    input_names = ("offsets", "noise")
+    output_names = ("rotation", "translation")
+
+    def __init__(self, vertices):
+        super().__init__()
+        self.pull = torch.nn.Linear(3 * vertices, 9)
+        self.shake = torch.nn.Linear(4, 9)
+
+    def initial_state(self, batch):
+        return {"lean": torch.zeros(batch, 1, 9)}
+
+    def step(self, inputs, state):
+        moved = self.pull(inputs["offsets"].flatten(2)) + 0.2 * self.shake(inputs["noise"].flatten(2))
+        lean = 0.8 * state["lean"] + 0.2 * moved
+        x, y = (lean[..., :6].unflatten(2, (2, 3)) + torch.eye(3)[:2]).unbind(2)
+        x = x / x.square().sum(-1, keepdim=True).sqrt()
+        y = y - x * (x * y).sum(-1, keepdim=True)
+        y = y / y.square().sum(-1, keepdim=True).sqrt()
+        z = torch.stack([x[..., i] * y[..., j] - x[..., j] * y[..., i] for i, j in ((1, 2), (2, 0), (0, 1))], -1)
+        return {"rotation": torch.stack((x, y, z), -1), "translation": 0.05 * lean[..., 6:]}, {"lean": lean}
 
 
 def face() -> FaceArrays:
@@ -106,13 +115,17 @@ def chained(**changes) -> OwnModel:
     stages = (
         OwnStage("hearing", Hearing(), {"audio": "audio", "noise": "noise.grain"}),
         OwnStage("memory", Memory(), {"features": "hearing.features", "style": "condition.style"}),
-        OwnStage("drift", Drift(), {"code": "memory.code", "noise": "noise.air"}),
-        OwnStage("face", Face(VERTICES), {"code": "memory.code", "drift": "drift.drift"}),
+        OwnStage("face", Face(VERTICES), {"code": "memory.code"}),
+        OwnStage("head", Head(VERTICES), {"offsets": "face.offsets", "noise": "noise.air"}),
     )
     values = {
         "name": "chained",
         "stages": stages,
-        "outputs": {"offsets": "face.offsets"},
+        "outputs": {
+            "offsets": "face.offsets",
+            "head_rotation": "head.rotation",
+            "head_translation": "head.translation",
+        },
         "face": face(),
         "conditions": {"style": np.float32([0.5, 0.5])},
         "noise": {"grain": (GRAIN,), "air": (2, 2)},

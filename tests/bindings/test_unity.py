@@ -58,7 +58,7 @@ def test_frames_are_those_of_python(check: Check, tiny_package: Path, tmp_path: 
     assert np.abs(got - expected).max() <= 1e-4 * motion
 
 
-def test_chained_stages_and_noise_have_pythons_bits(check: Check, tmp_path: Path) -> None:
+def test_chained_stages_noise_and_head_are_those_of_python(check: Check, tmp_path: Path) -> None:
     from chained import chained
     from emoface_export.own_model import export_own
 
@@ -71,6 +71,11 @@ def test_chained_stages_and_noise_have_pythons_bits(check: Check, tmp_path: Path
         expected = emoface.FrameBatch.concat([animator.step(audio), animator.flush()]).vertices
     got = np.fromfile(tmp_path / "vertices", np.float32).reshape(expected.shape)
     assert np.abs(got - expected).max() <= 1e-6 * np.abs(expected).max()
+    check("HeadPose", path, tmp_path / "audio", tmp_path / "rotations", tmp_path / "translations")
+    with emoface.Package.load(path).animator(backend="ort-cpu") as animator:
+        frames = animator.step(audio)
+    for name, pose in (("rotations", frames.head_rotation), ("translations", frames.head_translation)):
+        np.testing.assert_allclose(np.fromfile(tmp_path / name, np.float32), pose.ravel(), atol=1e-6)
 
 
 def test_assets_of_a_face_and_frames_of_an_identity_are_those_of_python(

@@ -1,4 +1,4 @@
-"""Three chained stages of one frame each, a GRU's state and noise: exported, proven, and played by every runtime."""
+"""Three chained stages of one frame each, a GRU, noise, a head, persons: exported, proven, played by every runtime."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from chained import GRAIN, chained
 from emoface import FrameBatch, Package
 from emoface.backends import available_backends
+from emoface.frames import FRAME_ARRAYS
 from emoface.verification import verify_cuts, verify_golden
 from emoface_export.errors import ExportError
 from emoface_export.own_model import OwnStage, export_own
@@ -36,10 +37,18 @@ def run(animator, audio: np.ndarray) -> FrameBatch:
     return FrameBatch.concat([animator.step(audio), animator.flush()])
 
 
+def same_bits(one: FrameBatch, other: FrameBatch) -> None:
+    assert one.has_head_pose
+    for name in FRAME_ARRAYS:
+        assert getattr(one, name).tobytes() == getattr(other, name).tobytes(), name
+
+
 def test_pytorch_is_reproduced_and_cuts_do_not_matter(made):
     loaded = Package.load(made)
     checks = [*verify_golden(loaded), *verify_cuts(loaded)]
-    assert {check.name for check in checks} >= {"golden memory.code", "golden drift.drift", "golden face.offsets"}
+    assert {check.name for check in checks} >= {
+        f"golden {key}" for key in ("memory.code", "face.offsets", "head.rotation")
+    }
     assert all(check.passed for check in checks), checks
 
 
@@ -56,7 +65,7 @@ def test_a_pool_plays_it(made, audio):
             part.append(batch)
     for part, options in zip(parts, ({}, {"noise_seed": 1}, {"noise_seed": 2, "style": "ben"}), strict=True):
         with loaded.animator(**options) as animator:
-            assert FrameBatch.concat(part).vertices.tobytes() == run(animator, audio).vertices.tobytes()
+            same_bits(FrameBatch.concat(part), run(animator, audio))
 
 
 def test_c_and_real_time_play_it(made, audio):
@@ -75,7 +84,8 @@ def test_c_and_real_time_play_it(made, audio):
         expected = run(animator, audio)
     voice = package.animator(noise_seed=9)
     frames = abi.joined([voice.step(audio[:7000]), voice.step(audio[7000:]), voice.flush()])
-    assert frames["vertices"].tobytes() == expected.vertices.tobytes()
+    for name in ("vertices", "head_rotation", "head_translation"):
+        assert frames[name].tobytes() == getattr(expected, name).tobytes()
 
     live = package.animator(noise_seed=9)
     config = abi.RealtimeConfig(history_ms=10000, queue_ms=10000)
@@ -87,7 +97,8 @@ def test_c_and_real_time_play_it(made, audio):
         time.sleep(0.01)
     status, sampled = live.sample(10 / loaded.manifest.fps)
     assert status == "OK"
-    np.testing.assert_allclose(sampled["vertices"][0], expected.vertices[10], atol=1e-7)
+    for name in ("vertices", "head_rotation", "head_translation"):
+        np.testing.assert_allclose(sampled[name][0], getattr(expected, name)[10], atol=1e-6)
 
 
 def test_the_backend_native_plays_it(made, audio):
@@ -98,8 +109,20 @@ def test_the_backend_native_plays_it(made, audio):
     frames = []
     for backend in ("native", single):
         with loaded.animator(backend=backend, noise_seed=3) as animator:
-            frames.append(run(animator, audio).vertices.tobytes())
-    assert frames[0] == frames[1]
+            frames.append(run(animator, audio))
+    same_bits(*frames)
+
+
+def test_poses_are_orthonormal_and_seeds_differ(made, audio):
+    loaded = Package.load(made)
+    rotations = []
+    for seed in (0, 0, 1):
+        with loaded.animator(noise_seed=seed) as animator:
+            rotations.append(run(animator, audio).head_rotation.astype(np.float64))
+    assert np.array_equal(rotations[0], rotations[1]) and np.abs(rotations[0] - rotations[2]).max() > 0.01
+    for rotation in rotations:
+        assert np.abs(rotation @ rotation.transpose(0, 2, 1) - np.eye(3)).max() < 1e-5
+        assert np.abs(np.linalg.det(rotation) - 1).max() < 1e-5
 
 
 @pytest.mark.parametrize(
@@ -117,7 +140,7 @@ def test_what_is_not_there_is_refused(tmp_path, changes, match):
 
 def test_a_cycle_is_refused(tmp_path):
     model = chained()
-    hearing, memory, drift, face = model.stages
-    with pytest.raises(ExportError, match=r"stage memory: input 'features' from 'drift\.drift'.*after those that they"):
-        looped = OwnStage("memory", memory.module, {"features": "drift.drift", "style": "condition.style"})
-        export_own(chained(stages=(hearing, looped, drift, face)), tmp_path / "no.emoface")
+    hearing, memory, face, head = model.stages
+    with pytest.raises(ExportError, match=r"stage memory: input 'features' from 'face\.offsets'.*put stages after"):
+        looped = OwnStage("memory", memory.module, {"features": "face.offsets", "style": "condition.style"})
+        export_own(chained(stages=(hearing, looped, face, head)), tmp_path / "no.emoface")

@@ -16,10 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emoface import FrameBatch, Package, animate
-from emoface.backends import create_engine
 from emoface.cli.main import main
 from emoface.counter_hash import draws, mixed
-from emoface.errors import BackendError, ManifestError, SnapshotError, UsageError
+from emoface.errors import ManifestError, SnapshotError, UsageError
 from emoface.manifest import Manifest, NoiseSpec
 from emoface.stream.noise import NoiseSource, standard_normal
 
@@ -166,12 +165,6 @@ def test_format_1_hears_of_no_seed(package, sound, run_whole, same_bits):
 def test_bad_seeds(noisy, seed):
     with pytest.raises(UsageError, match=r"noise_seed=.*an integer from 0 to 18446744073709551615"):
         noisy.animator(noise_seed=seed)
-
-
-def test_gpus_refuse_by_name(noisy):
-    for name in ("ort-cuda", "tensorrt", "tensorrt-rtx"):
-        with pytest.raises(BackendError, match=rf"{name}.*'handmade', whose stages read noise"):
-            create_engine(noisy, name, "fp32", 1)
 
 
 def test_the_manifest_goes_round(noisy):

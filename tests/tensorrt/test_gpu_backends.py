@@ -4,12 +4,14 @@ import dataclasses
 import gc
 import types
 
+import handmade
+import handmade_head
 import numpy as np
 import onnxruntime
 import pytest
 from host_device import FakeCudaEngine, HostDevice, HostEngine, HostSource
 
-from emoface import backends
+from emoface import FrameBatch, Package, backends
 from emoface.backends import cuda_device, gpu, ort_cuda, tensorrt_library
 from emoface.backends.cuda_device import CudaDevice, driver_reason
 from emoface.backends.ort import OrtEngine
@@ -17,6 +19,7 @@ from emoface.backends.ort_cuda import OrtCudaEngine, OrtDeviceStage, open_sessio
 from emoface.backends.tensorrt import check_signature
 from emoface.backends.tensorrt_stage import TensorRTStage
 from emoface.errors import BackendError, PackageError
+from emoface.frames import FRAME_ARRAYS
 
 SAMPLES = 16000
 GPU_BACKENDS = ("ort-cuda", "tensorrt", "tensorrt-rtx")
@@ -26,7 +29,7 @@ GPU_BACKENDS = ("ort-cuda", "tensorrt", "tensorrt-rtx")
 def voice(package, monkeypatch):
     """`voice(engine)` -> an animator on that engine, or on ort-cpu."""
 
-    def make(engine=None, **options):
+    def make(engine=None, package=package, **options):
         if engine is not None:
             monkeypatch.setitem(backends._FACTORIES, "under test", lambda *_: engine)
             package._engines.pop(("under test", "fp32", 1), None)
@@ -342,3 +345,17 @@ def test_doctor_names_what_the_gpu_backends_need(tmp_path, monkeypatch):
     assert "TENSORRT_ROOT" in findings["TensorRT plugin"].remedy
     assert "CUDA_HOME" in findings["CUDA kernels"].remedy
     assert (findings["NVIDIA driver"].status == "ok") is (driver_reason() is None)
+
+
+@pytest.mark.parametrize("engine", [HostEngine, DeviceEngine])
+def test_noise_and_the_heads_pose_go_through_a_device(voice, tmp_path, engine):
+    """TensorRT's streams and ort-cuda's, with stages that read noise and move the head."""
+    package = Package.load(handmade.write_folder(tmp_path / "head", handmade_head.package_files()))
+    audio, frames = speech(1.0), []
+    for made in (None, engine(package)):
+        animator = voice(made, package=package, noise_seed=5)
+        fed = [animator.step(audio[at : at + 700]) for at in range(0, len(audio), 700)]
+        frames.append(FrameBatch.concat([*fed, animator.flush()]))
+    assert frames[0].has_head_pose
+    for name in FRAME_ARRAYS:
+        assert getattr(frames[0], name).tobytes() == getattr(frames[1], name).tobytes(), name

@@ -217,12 +217,6 @@ def create_engine(package: Package, backend: str, precision: str, threads: int) 
     """Load the graphs; callers use `Package.engine`, which caches."""
     if backend in _FACTORIES:
         return _FACTORIES[backend](package, precision, threads)
-    if package.manifest.noise:
-        raise BackendError(
-            f"backend={backend!r} for package {package.manifest.name!r}, whose stages read noise",
-            "a backend of the CPU: auto, ort-cpu, ort-cpu-native or native",
-            "Leave the backend out.",
-        )
     from emoface.backends import gpu
 
     return gpu.factory(backend)(package, precision, threads)
