@@ -1,9 +1,9 @@
 """Does a package do what the checkpoint does: chained small calls through the SDK against whole-clip PyTorch.
 
 The stream runs through the SDK's own `Animator`, so the driver's blocks, look-ahead and interpolation are part of
-what is compared. Whole-clip PyTorch is one parallel call per stage. The decoder is autoregressive: its parallel call
-is given the streamed motion, one frame late, and must reproduce it; beside it, PyTorch runs the decoder on its own
-motion.
+what is compared. Whole-clip PyTorch is one parallel call per stage. Stages of one frame per call are autoregressive:
+their parallel call is given the streamed motion, one frame late, and must reproduce it; beside it, PyTorch runs them on
+their own motion.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from emoface.animator import Animator
 from emoface.package import Package
 from emoface.verification import FP32_RELATIVE, Check, reduced_limit_mm, stated_limit_mm, stated_relative
 from emoface_export.errors import ExportError
+from emoface_export.family_wiring import wiring_of
 from emoface_export.reference import WholeClip, autoregressive, given_motion, whole_clip
 from emoface_export.signals import speech_like
 from emoface_export.wiring import default_conditions
@@ -52,7 +53,13 @@ class Reference:
     audio: Floats
     conditions: dict[str, Floats]
     clip: WholeClip
-    motion: Floats  # offsets [M, V, 3] of the decoder on its own motion
+    made: dict[str, Floats]  # outputs [M, ...] of the stages of one frame per call, on their own motion
+    offsets: str  # which of them the face's are
+
+    @property
+    def motion(self) -> Floats:
+        """Offsets [M, V, 3]."""
+        return self.made[self.offsets]
 
     @property
     def motion_range(self) -> float:
@@ -80,7 +87,8 @@ def make_reference(model: TalkingModel, seconds: float = SECONDS, audio: Floats 
         audio = np.tile(audio, int(np.ceil(seconds * rate / len(audio))))[: max(len(audio), int(seconds * rate))]
     conditions = default_conditions(model.config)
     clip = whole_clip(model, audio, conditions)
-    return Reference(audio, conditions, clip, autoregressive(model, clip, conditions))
+    made = autoregressive(model, clip, conditions)
+    return Reference(audio, conditions, clip, made, wiring_of(model.config).outputs["offsets"])
 
 
 def stream(
@@ -126,13 +134,17 @@ def compare(
         # The last features of the padded end may lie beyond the last frame's needs
         expected = expected[: len(got)]
         found.append(Comparison(f"{chosen} {key}", _relative(got, expected), exact, "of its range"))
-    motion = streamed["decoder.offsets"]
+    motion = streamed[reference.offsets]
     scale = reference.motion_range
     if len(motion) != len(reference.motion):
         missing = abs(len(motion) - len(reference.motion))
         return [*found, Comparison(f"{chosen} frame count", float(missing), 0.0, "frames")]
     given = given_motion(model, reference.clip, reference.conditions, motion)
-    found.append(Comparison(f"{chosen} decoder.offsets, given motion", _largest(motion, given) / scale, exact, RANGE))
+    for key, expected in reference.made.items():
+        if key != reference.offsets:
+            found.append(Comparison(f"{chosen} {key}", _relative(streamed[key], expected), exact, "of its range"))
+    fed = f"{chosen} {reference.offsets}, given motion"
+    found.append(Comparison(fed, _largest(motion, given) / scale, exact, RANGE))
     found.append(Comparison(f"{chosen} end to end", _largest(motion, reference.motion) / scale, exact, RANGE))
     in_mm = 1000 * package.manifest.unit_in_metres
     limit_mm = stated_limit_mm(package.manifest, chosen) if chosen != "fp32" else None

@@ -129,6 +129,7 @@ def export_package(
             file_entries(files),
             provenance,
             verification,
+            wiring.noise,
         )
         return manifest, files
 

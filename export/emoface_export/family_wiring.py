@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -20,8 +20,9 @@ class Wiring:
     """One family.
 
     sources: stage -> input -> where it comes from; outputs: what the caller sees; conditions: configuration -> default
-    vectors; widths: configuration -> last extent of every input but audio and conditions; block_multiple: features that
-    a block holds a multiple of.
+    vectors; extents: configuration -> what follows batch and time in the shape of every input but audio, conditions and
+    noise; block_multiple: features that a block holds a multiple of; frame_stages: those of one frame per call, a chain
+    in this order; noise: name -> shape of what stages read of it.
     """
 
     sources: Mapping[str, Mapping[str, str]]
@@ -29,8 +30,10 @@ class Wiring:
     emotions: tuple[str, ...]
     levels: tuple[str, ...]
     conditions: Callable[[Any], Vectors]
-    widths: Callable[[Any], dict[str, int]]
+    extents: Callable[[Any], dict[str, tuple[int, ...]]]
     block_multiple: Callable[[Any], int]
+    frame_stages: tuple[str, ...] = ("decoder",)
+    noise: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
 
 def wiring_of(config: ModelConfig) -> Wiring:
@@ -48,16 +51,16 @@ def _emoface_conditions(config: EmoFaceConfig) -> Vectors:
     }
 
 
-def _emoface_widths(config: EmoFaceConfig) -> dict[str, int]:
-    return {"content": config.width, "emotion": config.width, "emotion_weight": config.vertices}
+def _emoface_extents(config: EmoFaceConfig) -> dict[str, tuple[int, ...]]:
+    return {"content": (config.width,), "emotion": (config.width,), "emotion_weight": (config.vertices,)}
 
 
 def _faceformer_conditions(config: FaceFormerConfig) -> Vectors:
     return {"style": np.full(len(config.styles), 1 / len(config.styles), np.float32)}
 
 
-def _faceformer_widths(config: FaceFormerConfig) -> dict[str, int]:
-    return {"content": config.keys * config.width}
+def _faceformer_extents(config: FaceFormerConfig) -> dict[str, tuple[int, ...]]:
+    return {"content": (config.keys * config.width,)}
 
 
 WIRINGS: dict[str, Wiring] = {
@@ -83,7 +86,7 @@ WIRINGS: dict[str, Wiring] = {
         emotions=EMOTIONS,
         levels=LEVELS,
         conditions=_emoface_conditions,
-        widths=_emoface_widths,
+        extents=_emoface_extents,
         block_multiple=lambda config: 1,
     ),
     "faceformer": Wiring(
@@ -95,7 +98,7 @@ WIRINGS: dict[str, Wiring] = {
         emotions=(),
         levels=(),
         conditions=_faceformer_conditions,
-        widths=_faceformer_widths,
+        extents=_faceformer_extents,
         block_multiple=block_multiple,
     ),
 }

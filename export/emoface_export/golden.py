@@ -29,17 +29,18 @@ def golden_arrays(model: TalkingModel) -> dict[str, np.ndarray]:
     if "speaker_mean" in conditions:
         conditions["speaker_mean"] = np.linspace(-0.01, 0.01, model.config.width, dtype=np.float32)
     clip = whole_clip(model, audio, conditions)
-    offsets = autoregressive(model, clip, conditions)
+    made = autoregressive(model, clip, conditions)
     arrays: dict[str, np.ndarray] = {"audio": audio}
     arrays |= {f"condition.{name}": value for name, value in conditions.items()}
     arrays |= clip.features
     room = LARGEST_BYTES - sum(a.nbytes for a in arrays.values()) - 2000
     per_frame = 4 * model.config.vertices * 4  # offsets and weight
     count = max(1, min(_MOST_FRAMES, room // per_frame))
-    spread = np.linspace(0, len(offsets) - 1, count) if count > 1 else np.array([len(offsets) // 2])
+    frames = len(next(iter(made.values())))
+    spread = np.linspace(0, frames - 1, count) if count > 1 else np.array([frames // 2])
     arrays["frames"] = np.unique(spread.round().astype(np.int64))
-    arrays["decoder.offsets"] = offsets[arrays["frames"]]
-    arrays |= {name: rows[arrays["frames"]] for name, rows in clip.frames.items()}
+    for name, rows in {**made, **clip.frames}.items():
+        arrays[name] = rows[arrays["frames"]] if model.config.vertices in rows.shape[1:] else rows
     return arrays
 
 

@@ -39,6 +39,7 @@ from emoface_export.package_manifest import (
 )
 from emoface_export.package_writer import file_entries, loaded, refuse_existing, write_package
 from emoface_export.provenance import code_commit
+from emoface_export.reference import frame_by_frame
 from emoface_export.signals import speech_like
 from emoface_export.step_module import Shape, StepModule
 from emoface_export.wiring import AUDIO
@@ -183,7 +184,12 @@ def _whole_clip(model: OwnModel, audio: Tensor, conditions: Values) -> Values:
             if cadence != "block" and source in by_block:
                 value = _at_frames(value[:, model.delay_features :], frames, model.fps)
             inputs[name] = value
-        outputs = _run(stage.module, inputs, frames if cadence == "frame" else None)
+        if cadence == "frame":
+            held = {name: value for name, value in inputs.items() if stage.sources[name].startswith("condition.")}
+            rest = {name: value for name, value in inputs.items() if name not in held}
+            outputs = frame_by_frame(stage.module, rest, held, frames)
+        else:
+            outputs = stage.module.step(inputs, stage.module.initial_state(1))[0]
         for name, value in outputs.items():
             key = f"{stage.name}.{name}"
             known[key] = value
@@ -191,20 +197,6 @@ def _whole_clip(model: OwnModel, audio: Tensor, conditions: Values) -> Values:
             if cadence == "block":
                 by_block.add(key)
     return result
-
-
-def _run(module: Stage, inputs: Values, frames: int | None) -> Values:
-    """One call over everything, or one call per frame."""
-    state = module.initial_state(1)
-    if frames is None:
-        return module.step(inputs, state)[0]
-    rows = []
-    for frame in range(frames):
-        # Conditions [1, k] hold for all frames; what earlier stages gave is [1, M, ...].
-        now = {k: v if v.shape[1] != frames or v.dim() < 3 else v[:, frame : frame + 1] for k, v in inputs.items()}
-        outputs, state = module.step(now, state)
-        rows.append(outputs)
-    return {name: torch.cat([row[name] for row in rows], 1) for name in module.output_names}
 
 
 def _at_frames(features: Tensor, frames: int, fps: int) -> Tensor:

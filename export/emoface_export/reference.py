@@ -11,9 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from emoface.manifest import NoiseSpec
+from emoface.stream.noise import NoiseSource
+from emoface_export.family_wiring import wiring_of
+from emoface_training.config import ModelConfig
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.faceformer import FaceFormer
 from emoface_training.nn.interpolation import interpolate
+from emoface_training.nn.stage import Stage
 from emoface_training.nn.talking_model import TalkingModel
 
 Floats = NDArray[np.float32]
@@ -28,7 +33,7 @@ class WholeClip:
 
     features: block stages' outputs by "<stage>.<output>" [T, ...] (those of a stage that hears whole clips: one row per
     frame); frames: outputs at frame rate [M, ...], such as `mesh_attention.emotion_weight` [M, V]; inputs: what the
-    decoder reads at every frame [M, ...].
+    stages of one frame per call read of them, by the input's name [M, ...].
     """
 
     features: dict[str, Floats]
@@ -37,7 +42,7 @@ class WholeClip:
 
 
 def whole_clip(model: TalkingModel, audio: Floats, conditions: Mapping[str, Floats]) -> WholeClip:
-    """All stages but the decoder, each in one parallel call over the clip (audio float32 [N] at 16 kHz)."""
+    """All stages but those of one frame per call, each in one parallel call over the clip (float32 [N] at 16 kHz)."""
     with torch.no_grad():
         return _WHOLE[model.family](model, torch.from_numpy(np.asarray(audio, np.float32))[None], conditions)
 
@@ -86,34 +91,72 @@ _WHOLE: dict[str, Callable[[Any, Tensor, Mapping[str, Floats]], WholeClip]] = {
 
 
 def given_motion(model: TalkingModel, clip: WholeClip, conditions: Mapping[str, Floats], motion: Floats) -> Floats:
-    """The decoder's parallel call over the whole clip on a given motion, one frame late: offsets [M, V, 3].
+    """The parallel call over the whole clip on a given motion, one frame late: offsets [M, V, 3].
 
     Frame t is computed from `motion` [M, V, 3] of the frames before t. A stream whose own motion is given reproduces
     itself.
     """
-    decoder = model.decoder
-    inputs = _decoder_inputs(clip, conditions)
+    inputs = _motion_inputs(model, clip, conditions)
     with torch.no_grad():
-        code = decoder.motion_code(torch.from_numpy(motion)[None])
+        code = model.motion.motion_code(torch.from_numpy(motion)[None])
         out = np.empty_like(motion)
         by_vertex = {name: value for name, value in inputs.items() if name == "emotion_weight"}
         for begin in range(0, motion.shape[1], _VERTICES_AT_ONCE):
             vertices = torch.arange(begin, min(begin + _VERTICES_AT_ONCE, motion.shape[1]))
             some = {name: value[..., vertices] for name, value in by_vertex.items()}
-            out[:, vertices.numpy()] = decoder.given(inputs | some, code, vertices).fused[0].numpy()
+            out[:, vertices.numpy()] = model.motion.given(inputs | some, code, vertices).fused[0].numpy()
     return out
 
 
-def autoregressive(model: TalkingModel, clip: WholeClip, conditions: Mapping[str, Floats]) -> Floats:
-    """Offsets [M, V, 3] of the decoder fed with its own motion, frame by frame."""
+def autoregressive(model: TalkingModel, clip: WholeClip, conditions: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Outputs "<stage>.<output>" [M, ...] of the stages of one frame per call, fed with their own, frame by frame."""
+    wiring = wiring_of(model.config)
+    frames = len(next(iter(clip.inputs.values())))
+    drawn = _noise(model.config, frames)
+    made: dict[str, Tensor] = {}
+    for name in wiring.frame_stages:
+        stage, every_frame, held = model.stages[name], {}, {}
+        for key, source in wiring.sources[name].items():
+            owner, _, item = source.partition(".")
+            if owner == "condition":
+                held[key] = torch.from_numpy(np.asarray(conditions[item], np.float32))[None]
+            elif source in drawn:
+                every_frame[key] = drawn[source]
+            else:
+                every_frame[key] = made[source] if source in made else torch.from_numpy(clip.inputs[key])[None]
+        outputs = frame_by_frame(stage, every_frame, held, frames)
+        made |= {f"{name}.{output}": rows for output, rows in outputs.items()}
+    return {key: rows[0].numpy() for key, rows in made.items()}
+
+
+def frame_by_frame(
+    stage: Stage, every_frame: Mapping[str, Tensor], held: Mapping[str, Tensor], frames: int
+) -> dict[str, Tensor]:
+    """Outputs [1, M, ...] of a stage of one frame per call from inputs [1, M, ...], and conditions [1, k] held."""
+    state, rows = stage.initial_state(1), []
     with torch.no_grad():
-        return model.decoder.autoregressive(_decoder_inputs(clip, conditions))[0].numpy()
+        for frame in range(frames):
+            now = {key: value[:, frame : frame + 1] for key, value in every_frame.items()}
+            outputs, state = stage.step({**now, **held}, state)
+            rows.append(outputs)
+    return {name: torch.cat([row[name] for row in rows], 1) for name in stage.output_names}
 
 
-def _decoder_inputs(clip: WholeClip, conditions: Mapping[str, Floats]) -> dict[str, Tensor]:
+def _noise(config: ModelConfig, frames: int) -> dict[str, Tensor]:
+    """Values of "noise.<name>" [1, M, ...], of seed 0 as in golden vectors."""
+    shapes = wiring_of(config).noise
+    source = NoiseSource({name: NoiseSpec(shape) for name, shape in shapes.items()}, 0)
+    return {f"noise.{name}": torch.from_numpy(source.values(name, 0, frames)) for name in shapes}
+
+
+def _motion_inputs(model: TalkingModel, clip: WholeClip, conditions: Mapping[str, Floats]) -> dict[str, Tensor]:
+    """What `model.motion` reads, by the inputs' names."""
     inputs = {
         name: torch.from_numpy(np.asarray(conditions[condition], np.float32))[None]
         for name, condition in _CONDITIONS.items()
         if condition in conditions
     }
+    wiring, drawn = wiring_of(model.config), _noise(model.config, len(next(iter(clip.inputs.values()))))
+    read = [item for name in wiring.frame_stages for item in wiring.sources[name].items()]
+    inputs |= {key: drawn[source] for key, source in read if source in drawn}
     return inputs | {name: torch.from_numpy(rows)[None] for name, rows in clip.inputs.items()}

@@ -18,7 +18,7 @@ AUDIO: Shape = ("B", f"{HOP}*n+{OVERLAP}")
 def input_shapes(config: ModelConfig, stage: str) -> dict[str, Shape]:
     """Symbolic shapes of a stage's inputs."""
     wiring = wiring_of(config)
-    conditions, widths = wiring.conditions(config), wiring.widths(config)
+    conditions, extents = wiring.conditions(config), wiring.extents(config)
     shapes: dict[str, Shape] = {}
     for key, source in wiring.sources[stage].items():
         if source == "audio":
@@ -26,7 +26,9 @@ def input_shapes(config: ModelConfig, stage: str) -> dict[str, Shape]:
         elif source.startswith("condition."):
             shapes[key] = ("B", len(conditions[source.removeprefix("condition.")]))
         else:
-            shapes[key] = ("B", 1 if stage == "decoder" else "n", widths[key])
+            time = 1 if stage in wiring.frame_stages else "n"
+            noise = wiring.noise.get(source.removeprefix("noise."))
+            shapes[key] = ("B", time, *(extents[key] if noise is None else noise))
     return shapes
 
 

@@ -70,7 +70,7 @@ def _write(model: TalkingModel, store: ClipStore, path: Path, progress: Callable
     rows = np.lib.format.open_memmap(fresh, mode="w+", dtype=np.float16, shape=shape)
     order = sorted(range(len(store.clips)), key=lambda i: store.clips[i].frames)
     batches = [order[first : first + BATCH] for first in range(0, len(order), BATCH)]
-    training, device = model.training, model.decoder.positions.device
+    training, device = model.training, next(model.parameters()).device
     model.eval()
     for batch in progress(batches):
         clips = [store.clips[i] for i in batch]

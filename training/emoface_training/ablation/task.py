@@ -78,7 +78,7 @@ def free_running(
     resting: both branches count half everywhere, in place of what Mesh Attention says.
     """
     for indices, inputs in _batches(model, split, emotion, resting):
-        offsets = model.decoder.autoregressive(inputs)
+        offsets = model.motion.autoregressive(inputs)
         for row, index in enumerate(indices):
             yield index, offsets[row, : split.store.clips[index].frames].cpu().numpy()
 
@@ -93,7 +93,7 @@ def one_step_ahead(
         for row, index in enumerate(indices):
             clip = split.store.clips[index]
             truth[row, : clip.frames] = torch.from_numpy(clip_offsets(face, clip))
-        outputs = model.decoder.given(inputs, model.decoder.motion_code(truth.to(inputs["content"].device)))
+        outputs = model.motion.given(inputs, model.motion.motion_code(truth.to(inputs["content"].device)))
         for row, index in enumerate(indices):
             frames = split.store.clips[index].frames
             yield index, MotionOutputs(*(None if out is None else out[row, :frames].cpu() for out in outputs))
@@ -117,7 +117,7 @@ def _batches(
     model: TalkingModel, split: Split, emotion: str, resting: bool = False
 ) -> Iterator[tuple[list[int], dict[str, Tensor]]]:
     """Clips of similar length, and the decoder's inputs for them."""
-    clips, device = split.store.clips, model.decoder.positions.device
+    clips, device = split.store.clips, next(model.parameters()).device
     order = sorted(split.chosen, key=lambda i: clips[i].frames)
     for first in range(0, len(order), BATCH):
         indices = order[first : first + BATCH]

@@ -52,6 +52,6 @@ def animate(
             streams = streams | {"emotion": streams["emotion"] - speaker_means[indices][:, None].to(device)}
         steered = {"style": given.style, "level": given.level, "emotion_class": emotion_class}
         steered = {name: value.to(device) for name, value in steered.items()}
-        offsets = model.decoder.autoregressive(streams | model.fuse(streams) | steered)
+        offsets = model.motion.autoregressive(streams | model.fuse(streams) | steered)
         for row, index in enumerate(indices):
             yield index, offsets[row, : clips[index].frames].cpu().numpy()

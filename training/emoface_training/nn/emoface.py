@@ -19,7 +19,7 @@ from emoface_training.nn.full_context import (
 )
 from emoface_training.nn.interpolation import frame_count, interpolate
 from emoface_training.nn.mesh_attention import MeshAttention
-from emoface_training.nn.motion_decoder import MotionOutputs
+from emoface_training.nn.motion_decoder import MotionDecoder, MotionOutputs
 from emoface_training.nn.stage import Stage
 from emoface_training.nn.wav2vec2 import StreamingWav2Vec2
 
@@ -61,6 +61,11 @@ class EmoFace(nn.Module):
         for module in self.mesh_attention.modules():
             if "spiral" in module._buffers:
                 module._buffers["spiral"] = self.spiral
+
+    @property
+    def motion(self) -> MotionDecoder:
+        """The decoder: all that is autoregressive."""
+        return self.decoder
 
     @property
     def stages(self) -> dict[str, Stage]:

@@ -117,6 +117,11 @@ class FaceFormer(nn.Module):
         self.decoder = FaceFormerDecoder(config, basis)
 
     @property
+    def motion(self) -> MotionDecoder:
+        """The decoder: all that is autoregressive."""
+        return self.decoder
+
+    @property
     def stages(self) -> dict[str, Stage]:
         """The exported parts, in the order of the data."""
         return {"content_encoder": self.content_encoder, "decoder": self.decoder}

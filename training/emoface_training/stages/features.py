@@ -50,7 +50,7 @@ class ClipFeatures:
 
     @property
     def device(self) -> torch.device:
-        return self.model.decoder.positions.device
+        return next(self.model.parameters()).device
 
     def prepare(self) -> None:
         """Encode the split once, if the encoders are frozen at first."""

@@ -49,7 +49,7 @@ class StageB:
         options = self.objective.effective(options)
         self.options, self.seed = options, seed
         self._check_data(train)
-        self.targets = motion_targets(rig, train, model.decoder.basis, self.device)
+        self.targets = motion_targets(rig, train, model.motion.basis, self.device)
         self.weights = LossWeights(
             options.loss_self, options.loss_cross, options.loss_velocity, options.loss_classification
         )
@@ -110,7 +110,7 @@ class StageB:
 
     @property
     def device(self) -> torch.device:
-        return self.model.decoder.positions.device
+        return next(self.model.parameters()).device
 
     # -- one step ---------------------------------------------------------------------------------------------
 
@@ -163,13 +163,13 @@ class StageB:
         probability = 0.0 if rollout else ground_truth_probability(progress, scheme)
         inputs = self.inputs(rows, vertices, progress)
         if rollout and self._rollout_gradient:
-            outputs, _ = self.model.decoder.rollout(inputs, vertices)
+            outputs, _ = self.model.motion.rollout(inputs, vertices)
         else:
             fed = truth
             if probability < 1.0:
                 predicted = self._predicted_codes(inputs, truth, vertices, rollout)
                 fed = mix(truth, predicted, probability, generator, rows.index, rows.total)
-            outputs = self.model.decoder.given(inputs, fed, vertices)
+            outputs = self.model.motion.given(inputs, fed, vertices)
         weighted = vertices is None and self.options.loss_regions
         weights = self.vertex_weights.to(self.device) if weighted else None
         terms, parts = self._terms(outputs, target, rows, weights)
@@ -187,10 +187,10 @@ class StageB:
         self, inputs: dict[str, Tensor], truth: Tensor, vertices: Tensor | None, rollout: bool
     ) -> Tensor:
         """P of equation 4: pass 1 on ground truth, or the model's own rollout."""
-        decoder = self.model.decoder
+        motion = self.model.motion
         if rollout:
-            return decoder.rollout_codes(inputs, vertices)
-        return decoder.motion_code(decoder.given(inputs, truth, vertices).fused, vertices)
+            return motion.rollout_codes(inputs, vertices)
+        return motion.motion_code(motion.given(inputs, truth, vertices).fused, vertices)
 
     def _terms(
         self, outputs: MotionOutputs, target: Tensor, rows: DecoderRows, weights: Tensor | None
