@@ -88,16 +88,20 @@ private:
 
 // Arrays of Python for the frames of one call.
 struct Frames {
-    Frames(const emoface_package_info& info, int64_t count)
-        : offsets({py::ssize_t(count), py::ssize_t(info.vertices), py::ssize_t(3)}),
+    Frames(const emoface_package_info& info, bool skip_vertices, int64_t count)
+        : offsets({py::ssize_t(count), py::ssize_t(skip_vertices ? 0 : info.vertices), py::ssize_t(3)}),
           emotion({py::ssize_t(count), py::ssize_t(info.emotions)}),
           weight({py::ssize_t(count), py::ssize_t(info.has_weights ? info.vertices : 0)}),
           rotation({py::ssize_t(count), py::ssize_t(info.has_head_pose ? 3 : 0), py::ssize_t(info.has_head_pose ? 3 : 0)}),
           translation({py::ssize_t(count), py::ssize_t(info.has_head_pose ? 3 : 0)}),
           arousal({py::ssize_t(count), py::ssize_t(info.has_arousal)}),
           valence({py::ssize_t(count), py::ssize_t(info.has_valence)}),
-          confidence({py::ssize_t(count), py::ssize_t(info.has_confidence)}) {
-        out.offsets = offsets.mutable_data();
+          confidence({py::ssize_t(count), py::ssize_t(info.has_confidence)}),
+          coefficients({py::ssize_t(count), py::ssize_t(info.coefficients)}),
+          emotion_coefficients({py::ssize_t(count), py::ssize_t(info.has_emotion_coefficients ? info.coefficients : 0)}) {
+        if (!skip_vertices) out.offsets = offsets.mutable_data();
+        if (coefficients.size() != 0) out.coefficients = coefficients.mutable_data();
+        if (emotion_coefficients.size() != 0) out.emotion_coefficients = emotion_coefficients.mutable_data();
         if (emotion.size() != 0) out.emotion = emotion.mutable_data();
         if (weight.size() != 0) out.emotion_weight = weight.mutable_data();
         if (rotation.size() != 0) out.head_rotation = rotation.mutable_data();
@@ -111,18 +115,19 @@ struct Frames {
         using namespace py::literals;
         return py::dict("first"_a = first, "offsets"_a = offsets, "emotion"_a = emotion, "emotion_weight"_a = weight,
                         "head_rotation"_a = rotation, "head_translation"_a = translation, "arousal"_a = arousal,
-                        "valence"_a = valence, "confidence"_a = confidence);
+                        "valence"_a = valence, "confidence"_a = confidence, "coefficients"_a = coefficients,
+                        "emotion_coefficients"_a = emotion_coefficients);
     }
 
-    Floats offsets, emotion, weight, rotation, translation, arousal, valence, confidence;
+    Floats offsets, emotion, weight, rotation, translation, arousal, valence, confidence, coefficients, emotion_coefficients;
     emoface_frames out = sized<emoface_frames>();
 };
 
 class Animator {
 public:
     Animator(const Package& package, const std::string& precision, int threads, int block_ms, int rate, const Conditions& conditions,
-             uint64_t noise_seed)
-        : package_info_(package.info()) {
+             uint64_t noise_seed, bool skip_vertices)
+        : package_info_(package.info()), skip_vertices_(skip_vertices) {
         std::vector<emoface_condition> given;
         for (const auto& [name, values] : conditions) given.push_back({name.c_str(), values.data(), int64_t(values.size())});
         auto config = sized<emoface_animator_config>();
@@ -134,6 +139,7 @@ public:
         config.condition_count = int64_t(given.size());
         config.blinks = -1;
         config.noise_seed = noise_seed;
+        config.skip_vertices = skip_vertices;
         run([&] { return emoface_animator_create(package.handle(), &config, &handle_); });
     }
     ~Animator() { emoface_animator_release(handle_); }
@@ -144,7 +150,7 @@ public:
         const int64_t count = samples.size(), first = info().frames_made;
         int64_t frames = 0;
         check(emoface_step_frames(handle_, count, &frames));
-        Frames made(package_info_, frames);
+        Frames made(package_info_, skip_vertices_, frames);
         run([&, values = samples.data()] { return emoface_step(handle_, values, count, &made.out, frames, nullptr); });
         return made.fields(first);
     }
@@ -152,7 +158,7 @@ public:
         const int64_t first = info().frames_made;
         int64_t frames = 0;
         check(emoface_flush_frames(handle_, tail_seconds, &frames));
-        Frames made(package_info_, frames);
+        Frames made(package_info_, skip_vertices_, frames);
         run([&] { return emoface_flush(handle_, tail_seconds, &made.out, frames, nullptr); });
         return made.fields(first);
     }
@@ -197,6 +203,7 @@ public:
 private:
     emoface_animator* handle_ = nullptr;
     emoface_package_info package_info_;
+    bool skip_vertices_;
 };
 
 }  // namespace
@@ -224,9 +231,9 @@ PYBIND11_MODULE(_runtime, module) {
         .def_property_readonly("digest", &Package::digest)
         .def("verify", &Package::verify, py::arg("precision"), py::arg("threads"), "What emoface_verify() found.");
     py::class_<Animator>(module, "Animator", "One stream: mono samples in, the model's motion out.")
-        .def(py::init<const Package&, const std::string&, int, int, int, const Conditions&, uint64_t>(), py::arg("package"),
+        .def(py::init<const Package&, const std::string&, int, int, int, const Conditions&, uint64_t, bool>(), py::arg("package"),
              py::arg("precision"), py::arg("threads"), py::arg("block_ms"), py::arg("rate"), py::arg("conditions"),
-             py::arg("noise_seed"))
+             py::arg("noise_seed"), py::arg("skip_vertices"))
         .def("step", &Animator::step, py::arg("samples"), "samples (n,) -> the fields of a Motion.")
         .def("flush", &Animator::flush, py::arg("tail_seconds"), "The frames still due, as of step.")
         .def("reset", &Animator::reset)

@@ -7,7 +7,7 @@
  *   real time    emoface_start() makes a worker thread. The audio thread calls emoface_push(), the display thread
  *                emoface_sample() with the time of the audio that is being heard.
  *
- * Shapes. V vertices, F triangles, E emotions, S blendshapes, as emoface_package_info() states them. Arrays are dense in
+ * Shapes. V vertices, F triangles, E emotions, S blendshapes, R coefficients, as emoface_package_info() states them. Arrays are dense in
  * C order; vertices are x, y, z. Axes and unit are those of the package: the bundled face has +Y up, +Z front (a
  * right-handed system, as glTF), metres. Frame m lies at m / fps seconds of audio time, always. N samples at rate r give
  * exactly floor(N fps / r) frames, however the audio is cut, and the frames have the same bits for any cut.
@@ -229,6 +229,8 @@ typedef struct emoface_package_info {
     int32_t has_arousal;      /* 1 where the package returns arousal, ... */
     int32_t has_valence;
     int32_t has_confidence;
+    int32_t coefficients;             /* R where the motion lies in a basis of R shapes, else 0 */
+    int32_t has_emotion_coefficients; /* 1 where an emotion branch has coefficients of its own */
 } emoface_package_info;
 
 /* Fill `info`. */
@@ -257,6 +259,7 @@ EMOFACE_API const char* emoface_package_text(const emoface_package* package, int
 #define EMOFACE_NAMES_CONDITIONS 6
 #define EMOFACE_NAMES_IDENTITIES 7 /* neutral faces beside the canonical one, which has no name */
 #define EMOFACE_NAMES_TEXTURES 8   /* "albedo" is the colour of the skin; others are the application's */
+#define EMOFACE_NAMES_COEFFICIENTS 9 /* of the shapes of the motion basis */
 
 /* Number of names in the list EMOFACE_NAMES_*; 0 for a NULL package or an unknown list. */
 EMOFACE_API int32_t emoface_package_name_count(const emoface_package* package, int32_t list);
@@ -315,6 +318,13 @@ EMOFACE_API const void* emoface_package_texture(const emoface_package* package, 
  *   returns  float [V, 3] in the package's unit, or NULL where there is none of this index */
 EMOFACE_API const float* emoface_package_blendshape(const emoface_package* package, int32_t index);
 
+/* Vertex offsets of a shape of the motion basis at coefficient 1: a frame's offsets are the sum of the R shapes times its
+ * coefficients. Where there are `emotion_coefficients` e beside the coefficients c, the offset of vertex v is
+ * a + (b - a) w, a and b the sums over c and e and w its `emotion_weight`.
+ *
+ *   returns  float [V, 3] in the package's unit, or NULL where there is none of this index */
+EMOFACE_API const float* emoface_package_basis(const emoface_package* package, int32_t index);
+
 /* ---- Animators --------------------------------------------------------------------------------------------------- */
 
 /* The stream of one voice. */
@@ -365,7 +375,8 @@ typedef struct emoface_animator_config {
     int32_t on_bad_audio;  /* EMOFACE_BAD_AUDIO_* */
     int32_t block_ms;      /* audio per run of the encoders; longer is cheaper and later; 0 = the package's */
     int32_t threads;       /* threads per graph; 0 = 1, best unless the model is large */
-    int32_t blendshapes;   /* 1: solve blendshape weights for every frame (the package must have blendshapes) */
+    int32_t blendshapes;   /* 1: solve blendshape weights for every frame (the package must have blendshapes). Where its
+                              coefficients are of these, and nothing is fused per vertex, they are the weights, exactly */
     const char* precision; /* "fp32", "fp16", "int8"; NULL = the package's */
     const char* backend;   /* "ort-cpu-native": with EmoFace's kernels, the library emoface_onnxruntime beside this one;
                               "ort-cpu": without; NULL or "auto" = with, where that library is there */
@@ -386,6 +397,11 @@ typedef struct emoface_animator_config {
     uint64_t noise_seed; /* of the noise that the stages of some packages read: another seed, another variation of the same
                             speech; other packages do not hear of it */
     const char* identity; /* one of EMOFACE_NAMES_IDENTITIES in place of a template; NULL = the canonical face */
+    int32_t skip_vertices; /* 1: coefficients without vertices and offsets, of packages that have `coefficients`
+                              (EMOFACE_ERROR_PACKAGE for others); what makes vertices alone is not run. Then there are no
+                              blinks, and what needs vertices is EMOFACE_ERROR_ARGUMENT: `blinks` = 1, controls other than
+                              a shift in time, `blendshapes` that are not the basis itself */
+    int32_t reserved;
 } emoface_animator_config;
 
 /* Fill a configuration with the defaults; `struct_size` is sizeof(emoface_animator_config) in the caller's program. */
@@ -428,7 +444,7 @@ typedef struct emoface_frames {
     float* vertices;       /* [n, V, 3] in the package's unit */
     float* emotion;        /* [n, E] running probabilities of the emotions */
     float* emotion_weight; /* [n, V] share of the emotion branch per vertex */
-    float* blendshapes;    /* [n, S] weights 0..1; the animator must have been made with `blendshapes` = 1 */
+    float* blendshapes;    /* [n, S] weights 0..1, or the model's coefficients, as they are; the animator must have been made with `blendshapes` = 1 */
     float* offsets;        /* [n, V, 3] what the model gave, in the package's unit: the motion alone, before the end of a tail
                               fades it, before controls and blinks. Not of emoface_sample() */
     float* head_rotation;    /* [n, 3, 3] the head's rotation R, orthonormal with determinant +1; the package must have
@@ -438,6 +454,9 @@ typedef struct emoface_frames {
     float* arousal;          /* [n] what the model hears in the voice, in its own scale; the package must have `has_arousal` */
     float* valence;          /* [n] the same with `has_valence` */
     float* confidence;       /* [n] the same with `has_confidence` */
+    float* coefficients;         /* [n, R] of the shapes of the motion basis; the package must have `coefficients`. At the end
+                                    of a tail they are 0 */
+    float* emotion_coefficients; /* [n, R] of the emotion branch; the package must have `has_emotion_coefficients` */
 } emoface_frames;
 
 /* ---- Synchronous ------------------------------------------------------------------------------------------------- */

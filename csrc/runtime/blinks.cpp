@@ -188,15 +188,19 @@ void Lid::add(float weight, float* offsets) const {
 
 EyeBlinks::EyeBlinks(const Blinks& blinks, const Package& package) : schedule_(blinks, package.manifest().clock.fps) {
     for (const char* const name : kShapes) shape_of(package, name);
-    for (const char* const name : kShapes) lids_.emplace_back(package.face(), shape_of(package, name));
+    for (const char* const name : kShapes) {
+        shapes_.push_back(shape_of(package, name));
+        lids_.emplace_back(package.face(), shapes_.back());
+    }
 }
 
-void EyeBlinks::add(int64_t frame, float share, float* offsets) {
+void EyeBlinks::add(int64_t frame, float share, float* offsets, float closed[2]) {
+    closed[0] = closed[1] = 0;
     const int64_t closure = schedule_.closure(frame);
     if (closure == 0) return;
-    for (const Lid& lid : lids_) {
-        const float weight = float(double(closure) / double(kOne) * lid.opening(offsets)) * share;
-        lid.add(weight, offsets);
+    for (size_t i = 0; i < lids_.size(); ++i) {
+        closed[i] = float(double(closure) / double(kOne) * lids_[i].opening(offsets)) * share;
+        lids_[i].add(closed[i], offsets);
     }
 }
 

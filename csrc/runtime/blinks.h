@@ -64,11 +64,15 @@ public:
     // Failure (PACKAGE) where the package has no shapes that close the eyes.
     EyeBlinks(const Blinks& blinks, const Package& package);
     // Close the eyes in a frame with offsets [V, 3], in place; `share` is a factor for a face that returns to rest.
-    void add(int64_t frame, float share, float* offsets);
+    // `closed` receives the weights of the left and the right eye's shape that were added.
+    void add(int64_t frame, float share, float* offsets, float closed[2]);
+    // Which of the face's blendshapes a lid has.
+    size_t shape(size_t lid) const { return shapes_[lid]; }
 
 private:
     BlinkSchedule schedule_;
     std::vector<Lid> lids_;
+    std::vector<size_t> shapes_;
 };
 
 }  // namespace emoface::runtime

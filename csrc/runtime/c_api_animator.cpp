@@ -12,15 +12,17 @@ namespace {
 // Samples of one call: a day of audio; more is a wrong argument.
 constexpr int64_t kMostSamples = int64_t(1) << 32;
 
-// Sizes of the configuration: without `controls`, with them, with `blinks`, with `noise_seed`, and with `identity`.
+// Sizes of the configuration: without `controls`, with them, with `blinks`, with `noise_seed`, `identity`, and
+// `skip_vertices`.
 constexpr uint32_t kFirstConfig = offsetof(emoface_animator_config, controls);
 constexpr uint32_t kControlsConfig = offsetof(emoface_animator_config, blinks);
 constexpr uint32_t kBlinksConfig = offsetof(emoface_animator_config, noise_seed);
 constexpr uint32_t kNoiseConfig = offsetof(emoface_animator_config, identity);
+constexpr uint32_t kIdentityConfig = offsetof(emoface_animator_config, skip_vertices);
 
 bool known_config(uint32_t size) {
     return size == kFirstConfig || size == kControlsConfig || size == kBlinksConfig || size == kNoiseConfig ||
-           size == sizeof(emoface_animator_config);
+           size == kIdentityConfig || size == sizeof(emoface_animator_config);
 }
 
 [[noreturn]] void refuse_config(uint32_t size) {
@@ -108,6 +110,18 @@ std::vector<float> neutral_face(const Package& package, const emoface_animator_c
     return vertices;
 }
 
+// Whether a stream gives coefficients alone; refuses what needs vertices.
+bool skips_vertices(const Manifest& manifest, const emoface_animator_config& config, const RigControls& controls) {
+    if (in_range(config.skip_vertices, 0, 1, 0, "skip_vertices", EMOFACE_ERROR_ARGUMENT) == 0) return false;
+    if (manifest.coefficients() == 0)
+        fail(EMOFACE_ERROR_PACKAGE, "skip_vertices = 1 with a package that gives no coefficients",
+             "a package whose motion lies in a basis", "Leave it 0, or export the model with coefficients.");
+    if (config.blinks == 1 || controls.moves())
+        fail(EMOFACE_ERROR_ARGUMENT, std::string("skip_vertices = 1 and ") + (config.blinks == 1 ? "blinks = 1" : "controls that move them"),
+             "one of the two", "Leave one out.");
+    return true;
+}
+
 // Writes frames into the caller's arrays.
 class Output : public FrameReceiver {
 public:
@@ -125,6 +139,8 @@ public:
         put(out_.head_translation, frame.head_translation, sizes_.head_translation);
         float* const affect[] = {out_.arousal, out_.valence, out_.confidence};
         for (size_t i = 0; i < kAffects; ++i) put(affect[i], frame.affect[i], sizes_.affect[i]);
+        put(out_.coefficients, frame.coefficients, sizes_.coefficients);
+        put(out_.emotion_coefficients, frame.emotion_coefficients, sizes_.emotion_coefficients);
         ++count_;
     }
     int64_t count() const { return int64_t(count_); }
@@ -212,6 +228,8 @@ StreamOptions stream_options(const Package& package, const emoface_animator_conf
     options.conditions = initial_conditions(manifest, config);
     options.vertices = neutral_face(package, config);
     options.controls = read_controls(config.controls);
+    options.skip_vertices = skips_vertices(manifest, config, options.controls);
+    if (options.skip_vertices) config.blinks = -1;
     options.blinks = read_blinks(config, package);
     options.noise_seed = config.noise_seed;
     return options;
@@ -224,6 +242,13 @@ void require_frames(const emoface_frames* out, const FrameSizes& sizes) {
         fail(EMOFACE_ERROR_ARGUMENT, "an array for blendshapes", "NULL: this animator solves none",
              "Make the animator with blendshapes = 1.");
     const emoface_frames known = whole(out);
+    if (sizes.vertices == 0 && (known.vertices != nullptr || known.offsets != nullptr))
+        fail(EMOFACE_ERROR_ARGUMENT, "an array for vertices", "NULL: this animator makes none",
+             "Make the animator with skip_vertices = 0.");
+    if ((known.coefficients != nullptr && sizes.coefficients == 0) ||
+        (known.emotion_coefficients != nullptr && sizes.emotion_coefficients == 0))
+        fail(EMOFACE_ERROR_ARGUMENT, "an array for coefficients", "NULL: the package does not give them",
+             "See `coefficients` and `has_emotion_coefficients` of emoface_package_info.");
     if ((known.head_rotation != nullptr || known.head_translation != nullptr) && sizes.head_rotation == 0)
         fail(EMOFACE_ERROR_ARGUMENT, "an array for the head's pose", "NULL: the package does not move the head",
              "See `has_head_pose` of emoface_package_info.");

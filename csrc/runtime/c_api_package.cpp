@@ -20,6 +20,7 @@ emoface_status adopt(std::shared_ptr<Package> package, emoface_package** handle)
     for (const auto& [name, identity] : package->face().assets.identities) made->names.back().push_back(name);
     made->names.emplace_back();
     for (const auto& [name, file] : manifest.textures) made->names.back().push_back(name);
+    made->names.push_back(manifest.coefficients() ? package->face().motion_names() : std::vector<std::string>());
     made->package = std::move(package);
     *handle = made.release();
     return EMOFACE_OK;
@@ -174,6 +175,8 @@ emoface_status emoface_package_get_info(const emoface_package* package, emoface_
         info->has_arousal = int32_t(manifest.outputs.count("arousal"));
         info->has_valence = int32_t(manifest.outputs.count("valence"));
         info->has_confidence = int32_t(manifest.outputs.count("confidence"));
+        info->coefficients = int32_t(manifest.coefficients());
+        info->has_emotion_coefficients = int32_t(manifest.outputs.count("emotion_coefficients"));
         found.struct_size = result->struct_size;
         std::memcpy(result, &found, found.struct_size);
         return EMOFACE_OK;
@@ -280,6 +283,12 @@ const float* emoface_package_blendshape(const emoface_package* package, int32_t 
     const Face& face = package->package->face();
     if (size_t(index) >= face.blendshape_names.size()) return nullptr;
     return face.blendshapes.data() + size_t(index) * face.vertices.size();
+}
+
+const float* emoface_package_basis(const emoface_package* package, int32_t index) {
+    if (package == nullptr || index < 0 || index >= package->package->manifest().coefficients()) return nullptr;
+    const Face& face = package->package->face();
+    return face.motion_basis().data() + size_t(index) * face.vertices.size();
 }
 
 }  // extern "C"

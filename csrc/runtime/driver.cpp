@@ -10,7 +10,7 @@
 namespace emoface::runtime {
 
 Driver::Driver(const Manifest& manifest, Engine& engine, int64_t block_features, int64_t rate,
-               std::vector<std::vector<float>> conditions, uint64_t noise_seed)
+               std::vector<std::vector<float>> conditions, uint64_t noise_seed, const OffsetSource& source)
     : manifest_(manifest),
       clock_(manifest.clock),
       resampler_(rate, manifest.clock.sample_rate),
@@ -19,11 +19,30 @@ Driver::Driver(const Manifest& manifest, Engine& engine, int64_t block_features,
       noise_(manifest, noise_seed) {
     clock_.block_features = block_features;
     audio_.resize(size_t(clock_.samples_for_block(0)));
-    plan(engine);
+    plan(engine, source.stages);
+    if (source.basis != nullptr) {
+        expansion_.emplace(*source.basis, size_t(manifest.coefficients()));
+        expanded_.resize(size_t(3 * manifest.vertices));
+    }
     reset();
 }
 
-void Driver::plan(Engine& engine) {
+std::vector<bool> Driver::needed(bool offsets) const {
+    const size_t count = manifest_.stages.size();
+    std::vector<bool> wanted(count, offsets || manifest_.outputs.count("offsets") == 0);
+    for (const auto& [role, key] : manifest_.outputs)
+        if (role != "offsets") wanted[size_t(manifest_.source(key).first)] = true;
+    for (size_t index = count; index-- > 0;) {
+        if (!manifest_.stages[index].state.empty()) wanted[index] = true;
+        if (!wanted[index]) continue;
+        for (const TensorSpec& input : manifest_.stages[index].inputs)
+            if (const int from = manifest_.source(input.source).first; from >= 0) wanted[size_t(from)] = true;
+    }
+    return wanted;
+}
+
+void Driver::plan(Engine& engine, bool offsets) {
+    const std::vector<bool> wanted = needed(offsets);
     const auto key_of = [&](const std::string& source) {
         const auto [stage, output] = manifest_.source(source);
         return stages_[size_t(stage)].first_key + size_t(output);
@@ -42,6 +61,7 @@ void Driver::plan(Engine& engine) {
         Stage stage;
         stage.stream = std::make_unique<StageStream>(spec, engine.session(index), engine.in_place(index));
         stage.first_key = keys_.size();
+        stage.needed = wanted[index];
         for (size_t output = 0; output < spec.outputs.size(); ++output) {
             Key key;
             key.stage = index;
@@ -60,7 +80,7 @@ void Driver::plan(Engine& engine) {
             } else if (input.source != "audio") {
                 item.kind = Input::link;
                 item.key = key_of(input.source);
-                if (spec.cadence != Cadence::block) read_by_frames(item.key);
+                if (stage.needed && spec.cadence != Cadence::block) read_by_frames(item.key);
             }
             stage.inputs.push_back(item);
         }
@@ -73,10 +93,12 @@ void Driver::plan(Engine& engine) {
                                                   {"head_translation", &translation_key_},
                                                   {kAffect[0], &affect_keys_[0]},
                                                   {kAffect[1], &affect_keys_[1]},
-                                                  {kAffect[2], &affect_keys_[2]}};
+                                                  {kAffect[2], &affect_keys_[2]},
+                                                  {"coefficients", &coefficients_key_},
+                                                  {"emotion_coefficients", &emotion_coefficients_key_}};
     for (const auto& [role, place] : roles) {
         const auto found = manifest_.outputs.find(role);
-        if (found == manifest_.outputs.end()) continue;
+        if (found == manifest_.outputs.end() || (place == &offsets_key_ && !offsets)) continue;
         *place = int(key_of(found->second));
         read_by_frames(size_t(*place));
     }
@@ -165,7 +187,7 @@ void Driver::run_block(int64_t total, FrameSink& sink) {
     if (last > first) {
         interpolate(first, last);
         for (Stage& stage : stages_)
-            if (stage.stream->spec().cadence == Cadence::frames) run_frames_stage(stage, first, last);
+            if (stage.needed && stage.stream->spec().cadence == Cadence::frames) run_frames_stage(stage, first, last);
         for (int64_t frame = first; frame < std::min(last, total); ++frame) {
             run_frame(frame, frame - first);
             report(frame, frame - first, sink);
@@ -194,7 +216,7 @@ void Driver::run_block_stages(int64_t block) {
     const int64_t size = clock_.block_features, first = block * size - clock_.delay_features;
     for (Stage& stage : stages_) {
         StageStream& stream = *stage.stream;
-        if (stream.spec().cadence != Cadence::block) continue;
+        if (!stage.needed || stream.spec().cadence != Cadence::block) continue;
         for (size_t i = 0; i < stage.inputs.size(); ++i) {
             const Input& input = stage.inputs[i];
             Buffer& buffer = stream.input(size, i);
@@ -300,7 +322,7 @@ void Driver::run_frame(int64_t frame, int64_t offset) {
     const double time = double(frame) / double(clock_.fps);
     for (Stage& stage : stages_) {
         StageStream& stream = *stage.stream;
-        if (stream.spec().cadence != Cadence::frame) continue;
+        if (!stage.needed || stream.spec().cadence != Cadence::frame) continue;
         for (size_t i = 0; i < stage.inputs.size(); ++i) {
             const Input& input = stage.inputs[i];
             Buffer& buffer = stream.input(1, i);
@@ -332,18 +354,24 @@ void Driver::report(int64_t frame, int64_t offset, FrameSink& sink) {
         return reinterpret_cast<const float*>(key.frames + size_t(offset) * key.bytes);
     };
     RawFrame raw{frame, values(offsets_key_), values(emotion_key_), values(weight_key_), values(rotation_key_),
-                 values(translation_key_), {}};
+                 values(translation_key_), {}, values(coefficients_key_), values(emotion_coefficients_key_)};
     for (size_t i = 0; i < kAffects; ++i) raw.affect[i] = values(affect_keys_[i]);
-    // False for NaN, too.
-    bool finite = true;
-    for (int64_t i = 0; i < 3 * manifest_.vertices; ++i) finite &= std::fabs(raw.offsets[i]) <= 3.4028235e38f;
-    if (!finite)
-        fail(EMOFACE_ERROR_RUNTIME, "NaN or infinite vertex offsets from the graphs", "finite offsets",
-             "Call emoface_reset(). If it happens again, verify the package with emoface_verify().");
-    for (size_t i = 0; i < kAffects; ++i)
-        if (raw.affect[i] != nullptr && !std::isfinite(*raw.affect[i]))
-            fail(EMOFACE_ERROR_RUNTIME, std::string("NaN or infinite ") + kAffect[i] + " from the graphs", "finite values",
+    const auto require_finite = [](const float* numbers, int64_t count, const char* name, const char* expected) {
+        // False for NaN, too.
+        bool finite = true;
+        for (int64_t i = 0; numbers != nullptr && i < count; ++i) finite &= std::fabs(numbers[i]) <= 3.4028235e38f;
+        if (!finite)
+            fail(EMOFACE_ERROR_RUNTIME, std::string("NaN or infinite ") + name + " from the graphs", std::string("finite ") + expected,
                  "Call emoface_reset(). If it happens again, verify the package with emoface_verify().");
+    };
+    require_finite(raw.coefficients, manifest_.coefficients(), "coefficients", "coefficients");
+    require_finite(raw.emotion_coefficients, manifest_.coefficients(), "coefficients", "coefficients");
+    if (expansion_) {
+        expansion_->offsets(raw.coefficients, raw.emotion_coefficients, raw.weight, expanded_.data());
+        raw.offsets = expanded_.data();
+    }
+    require_finite(raw.offsets, 3 * manifest_.vertices, "vertex offsets", "offsets");
+    for (size_t i = 0; i < kAffects; ++i) require_finite(raw.affect[i], 1, kAffect[i], "values");
     if (raw.head_rotation != nullptr) {
         checked_rotation(raw.head_rotation, raw.head_translation, manifest_.unit_in_metres, rotation_);
         raw.head_rotation = rotation_;

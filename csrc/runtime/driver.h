@@ -6,10 +6,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "affect.h"
 #include "engine.h"
+#include "expansion.h"
 #include "noise.h"
 #include "offset.h"
 #include "resampler.h"
@@ -21,7 +23,8 @@ namespace emoface::runtime {
 constexpr double kLongestTail = 60.0;
 
 // One frame as the graphs gave it: offsets [V, 3], emotion [E], weight [V]; the head's rotation [3, 3], made orthonormal,
-// and translation [3]; of each of kAffect one value; null where the package has no such output.
+// and translation [3]; of each of kAffect one value; coefficients [R]; null where the package has no such output, or nobody
+// asks for the offsets.
 struct RawFrame {
     int64_t index = 0;
     const float* offsets = nullptr;
@@ -30,6 +33,8 @@ struct RawFrame {
     const float* head_rotation = nullptr;
     const float* head_translation = nullptr;
     const float* affect[kAffects] = {};
+    const float* coefficients = nullptr;
+    const float* emotion_coefficients = nullptr;
 };
 
 // What a stage's output was, after every call of it: for verification. `first` counts features after the dropped
@@ -51,7 +56,7 @@ class Driver {
 public:
     // The manifest and engine must outlive the driver.
     Driver(const Manifest& manifest, Engine& engine, int64_t block_features, int64_t rate,
-           std::vector<std::vector<float>> conditions, uint64_t noise_seed = 0);
+           std::vector<std::vector<float>> conditions, uint64_t noise_seed = 0, const OffsetSource& source = {});
     // Back to the start of a stream; conditions too.
     void reset();
 
@@ -99,6 +104,7 @@ private:
         std::unique_ptr<StageStream> stream;
         std::vector<Input> inputs;
         size_t first_key = 0;  // keys of its outputs follow each other
+        bool needed = true;    // false where it leads to nothing but offsets that nobody asks for
     };
     // An output of a stage: where its values of the frames in work are.
     struct Key {
@@ -114,7 +120,10 @@ private:
         std::vector<float> values, interpolated;
     };
 
-    void plan(Engine& engine);
+    void plan(Engine& engine, bool offsets);
+    // Whether each stage is needed for the results, directly or by others, or has a state: what a snapshot holds does not
+    // depend on what is asked for.
+    std::vector<bool> needed(bool offsets) const;
     void run(int64_t blocks, int64_t total, FrameSink& sink);
     void run_block(int64_t total, FrameSink& sink);
     void run_block_stages(int64_t block);
@@ -139,6 +148,9 @@ private:
     std::vector<Track> tracks_;
     int offsets_key_ = -1, emotion_key_ = -1, weight_key_ = -1, rotation_key_ = -1, translation_key_ = -1;
     int affect_keys_[kAffects] = {-1, -1, -1};
+    int coefficients_key_ = -1, emotion_coefficients_key_ = -1;
+    std::optional<Expansion> expansion_;
+    std::vector<float> expanded_;  // offsets of the latest frame, where they are made here
     float rotation_[9] = {};    // the latest frame's, made orthonormal
     std::vector<float> audio_;  // the block's samples: overlap, then new ones
     int64_t fed_ = 0, blocks_ = 0, frames_ = 0;

@@ -1,6 +1,7 @@
 // What face.npz and golden.npz hold, checked against the manifest: as emoface.face_file.
 #include <set>
 
+#include "expansion.h"
 #include "failure.h"
 #include "package.h"
 #include "sha256.h"
@@ -28,17 +29,23 @@ void check_finite(const std::string& file, const std::string& name, const std::v
         if (!finite(value)) manifest_fault(file, name, "NaN or infinite values", "finite values");
 }
 
+// Texts, all different, none empty or with control characters; as many as `count`, or any (-1).
+std::vector<std::string> require_names(const Arrays& arrays, const std::string& key, int64_t count) {
+    const Array& array = require_array(arrays, kFace, key, {count}, "");
+    if (array.dtype[1] != 'U' || array.count() == 0 || array.count() > int64_t(kMostShapes))
+        manifest_fault(kFace, key, array.text(), "1 to 4096 texts");
+    std::vector<std::string> names = array.texts();
+    std::set<std::string> different;
+    for (const std::string& name : names)
+        if (!plain_text(name) || !different.insert(name).second)
+            manifest_fault(kFace, key, "a name twice, without or with control characters", "distinct names");
+    return names;
+}
+
 // Names and offsets [S, V, 3] at weight 1, stored as float32, or as int16 multiples of a step per shape.
 void read_blendshapes(const Arrays& arrays, int64_t vertices, Face* face) {
     if (arrays.count("blendshape_names") + arrays.count("blendshapes") + arrays.count("blendshape_step") == 0) return;
-    const Array& names = require_array(arrays, kFace, "blendshape_names", {-1}, "");
-    if (names.dtype[1] != 'U' || names.count() == 0 || names.count() > int64_t(kMostShapes))
-        manifest_fault(kFace, "blendshape_names", names.text(), "1 to 4096 texts");
-    face->blendshape_names = names.texts();
-    std::set<std::string> different;
-    for (const std::string& name : face->blendshape_names)
-        if (!plain_text(name) || !different.insert(name).second)
-            manifest_fault(kFace, "blendshape_names", "a name twice, without or with control characters", "distinct names");
+    face->blendshape_names = require_names(arrays, "blendshape_names", -1);
     const int64_t count = int64_t(face->blendshape_names.size());
     const auto stored = arrays.find("blendshapes");
     if (stored != arrays.end() && stored->second.dtype == "<f4") {
@@ -57,12 +64,47 @@ void read_blendshapes(const Arrays& arrays, int64_t vertices, Face* face) {
     check_finite(kFace, "blendshapes", face->blendshapes);
 }
 
+// The motion basis that the manifest's coefficients are of: arrays of its own, or the blendshapes.
+void read_basis(const Manifest& manifest, const Arrays& arrays, Face* face) {
+    const int64_t rank = manifest.coefficients();
+    if (manifest.format < 2) return;
+    if (rank == 0) {
+        for (const char* key : {"basis", "basis_names"})
+            if (arrays.count(key) != 0)
+                manifest_fault(kFace, key, "an array", "none: no output of the manifest has the role coefficients");
+        return;
+    }
+    const auto stored = arrays.find("basis");
+    if (stored == arrays.end()) {
+        if (arrays.count("basis_names") != 0) manifest_fault(kFace, "basis", "nothing", "the shapes that basis_names are of");
+        if (int64_t(face->blendshape_names.size()) != rank)
+            manifest_fault(kFace, "basis", "nothing, and " + std::to_string(face->blendshape_names.size()) + " blendshapes",
+                           "a basis of " + std::to_string(rank) + ", as coefficients has");
+        return;
+    }
+    const bool half = stored->second.dtype == "<f2";
+    const Array& array = require_array(arrays, kFace, "basis", {rank, manifest.vertices, 3}, half ? "<f2" : "<f4");
+    if (half)
+        for (const uint16_t bits : array.values<uint16_t>()) face->basis.push_back(widened(bits));
+    else face->basis = array.values<float>();
+    check_finite(kFace, "basis", face->basis);
+    if (arrays.count("basis_names") != 0) {
+        face->basis_names = require_names(arrays, "basis_names", rank);
+        return;
+    }
+    for (int64_t shape = 0; shape < rank; ++shape) {
+        const std::string number = std::to_string(shape);
+        face->basis_names.push_back("basis_" + std::string(number.size() < 3 ? 3 - number.size() : 0, '0') + number);
+    }
+}
+
 }  // namespace
 
 Face read_face(const Manifest& manifest, const Bytes& file, Allowance& allowance) {
     const Arrays arrays = read_arrays(kFace, file.data(), file.size(), allowance);
     const int64_t count = manifest.vertices;
     std::set<std::string> known = {"template", "faces", "colours", "blendshape_names", "blendshapes", "blendshape_step"};
+    if (manifest.format >= 2) known.insert({"basis", "basis_names"});
     std::vector<std::string> masks;
     for (const auto& [name, array] : arrays)
         if (starts_with(name, "mask_") && name.size() > 5) masks.push_back(name);
@@ -90,6 +132,7 @@ Face read_face(const Manifest& manifest, const Bytes& file, Allowance& allowance
     check_finite(kFace, "template", face.vertices);
     check_finite(kFace, "colours", face.colours);
     read_blendshapes(arrays, count, &face);
+    read_basis(manifest, arrays, &face);
     face.assets = read_assets(arrays, count, int64_t(face.triangles.size() / 3));
     const std::string digest = sha256_hex(face.triangles.data(), face.triangles.size() * sizeof(int32_t));
     if (digest != manifest.faces_sha256) manifest_fault(kFace, "faces", "SHA-256 " + digest, manifest.faces_sha256);

@@ -16,6 +16,7 @@ namespace emoface::runtime {
 // Format 2 is format 1 and more.
 constexpr int64_t kNewestFormat = 2;
 constexpr int64_t kMostNoiseValues = int64_t(1) << 16;
+constexpr int64_t kMostCoefficients = 4096;
 constexpr int kNoNoise = -2;
 constexpr uint64_t kMostManifestBytes = uint64_t(4) << 20;
 constexpr uint64_t kMostFileBytes = uint64_t(4) << 30;
@@ -104,6 +105,8 @@ struct Manifest {
     int noise_of(std::string_view source) const;
     // Stage and output of "<stage>.<output>"; {-1, -1} where there is none.
     std::pair<int, int> source(const std::string& key) const;
+    // R, a frame's coefficients in the motion basis of the face; 0 where the package gives none.
+    int64_t coefficients() const;
     // What a frame's output of a role is shaped like; nothing where the format does not know the role.
     std::optional<std::vector<int64_t>> role_shape(std::string_view role) const;
 };

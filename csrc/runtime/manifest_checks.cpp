@@ -208,23 +208,34 @@ void check_stage(const Manifest& manifest, size_t index, double* state_values) {
     }
 }
 
+// Roles of format 2 that come from stages of frames alone, and what else there must be.
+const std::map<std::string, std::vector<std::string>> kBeside = {{"head_rotation", {"head_translation"}},
+                                                                 {"head_translation", {"head_rotation"}},
+                                                                 {"coefficients", {}},
+                                                                 {"emotion_coefficients", {"coefficients", "emotion_weight"}}};
+
 void check_outputs(const Manifest& manifest) {
-    if (manifest.outputs.count("offsets") == 0) fault("outputs.offsets", "nothing", "<stage>.<output>");
+    if (manifest.outputs.count("offsets") == 0 && (manifest.format < 2 || manifest.outputs.count("coefficients") == 0))
+        fault("outputs.offsets", "nothing", "<stage>.<output>");
     for (const auto& [role, key] : manifest.outputs) {
         const std::optional<std::vector<int64_t>> shape = manifest.role_shape(role);
         if (!shape) fault("outputs." + shown_key(role), "an unknown output", "only the roles of the manifest's format");
         const std::vector<int64_t>& extents = *shape;
-        const std::string other = role == "head_rotation" ? "head_translation" : "head_rotation";
-        const bool pose = role == "head_rotation" || role == "head_translation";
-        if (pose && manifest.outputs.count(other) == 0)
-            fault("outputs." + other, "nothing", "<stage>.<output>: " + role + " and " + other + ", or neither");
+        const auto beside = kBeside.find(role);
+        if (beside != kBeside.end())
+            for (const std::string& other : beside->second)
+                if (manifest.outputs.count(other) == 0)
+                    fault("outputs." + other, "nothing", "<stage>.<output>: " + role + " needs " + other);
         const auto [stage, index] = manifest.source(key);
         if (stage < 0) fault("outputs." + role, "'" + key + "'", "<stage>.<output> of a stage in the list");
         const TensorSpec& output = manifest.stages[size_t(stage)].outputs[size_t(index)];
+        if (role == "coefficients" && (manifest.coefficients() < 1 || manifest.coefficients() > kMostCoefficients))
+            fault("outputs." + role, key + " " + text_of(output.shape),
+                  "time, then one axis of at most " + std::to_string(kMostCoefficients) + ", float32");
         bool fits = output.shape.size() == extents.size() + 2 && output.dtype == DType::float32;
         for (size_t i = 0; fits && i < extents.size(); ++i) fits = output.shape[i + 2].at(0) == extents[i];
         if (!fits) fault("outputs." + role, key + " " + text_of(output.shape), "time, then one value per item, float32");
-        if (pose && manifest.stages[size_t(stage)].cadence == Cadence::block)
+        if (beside != kBeside.end() && manifest.stages[size_t(stage)].cadence == Cadence::block)
             fault("outputs." + role, key + " (block)", "a stage of cadence frames or frame");
     }
 }
@@ -353,6 +364,14 @@ std::pair<int, int> Manifest::source(const std::string& key) const {
     return output < 0 ? std::pair(-1, -1) : std::pair(index, output);
 }
 
+int64_t Manifest::coefficients() const {
+    const auto found = outputs.find("coefficients");
+    const auto [stage, output] = found == outputs.end() ? std::pair(-1, -1) : source(found->second);
+    if (stage < 0) return 0;
+    const Shape& shape = stages[size_t(stage)].outputs[size_t(output)].shape;
+    return shape.size() == 3 ? shape[2].at(0) : 0;
+}
+
 std::optional<std::vector<int64_t>> Manifest::role_shape(std::string_view role) const {
     if (role == "offsets") return std::vector<int64_t>{vertices, 3};
     if (role == "emotion") return std::vector<int64_t>{int64_t(emotions.size())};
@@ -361,6 +380,7 @@ std::optional<std::vector<int64_t>> Manifest::role_shape(std::string_view role) 
     if (role == "head_translation" && format >= 2) return std::vector<int64_t>{3};
     for (const char* affect : kAffect)
         if (role == affect && format >= 2) return std::vector<int64_t>{1};
+    if ((role == "coefficients" || role == "emotion_coefficients") && format >= 2) return std::vector<int64_t>{coefficients()};
     return std::nullopt;
 }
 

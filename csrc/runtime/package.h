@@ -57,6 +57,12 @@ struct Face {
     std::vector<std::string> blendshape_names;
     std::vector<float> blendshapes;  // [S, V, 3]
     FaceAssets assets;
+    // The motion basis that the package's coefficients are of, [R, V, 3]; none where it is the blendshapes, or there are
+    // no coefficients.
+    std::vector<std::string> basis_names;
+    std::vector<float> basis;
+    const std::vector<float>& motion_basis() const { return basis.empty() ? blendshapes : basis; }
+    const std::vector<std::string>& motion_names() const { return basis.empty() ? blendshape_names : basis_names; }
 };
 
 struct Golden {

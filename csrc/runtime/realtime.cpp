@@ -36,6 +36,8 @@ Realtime::Realtime(Stream& stream, int queue_ms, int history_ms)
         slot.head_rotation.resize(sizes.head_rotation);
         slot.head_translation.resize(sizes.head_translation);
         for (size_t i = 0; i < kAffects; ++i) slot.affect[i].resize(sizes.affect[i]);
+        slot.coefficients.resize(sizes.coefficients);
+        slot.emotion_coefficients.resize(sizes.emotion_coefficients);
     }
     clear_history();
     worker_ = std::thread([this] { work(); });
@@ -157,6 +159,8 @@ void Realtime::receive(const Frame& frame) {
     assign(slot.head_rotation, frame.head_rotation);
     assign(slot.head_translation, frame.head_translation);
     for (size_t i = 0; i < kAffects; ++i) assign(slot.affect[i], frame.affect[i]);
+    assign(slot.coefficients, frame.coefficients);
+    assign(slot.emotion_coefficients, frame.emotion_coefficients);
     if (newest_ < 0) oldest_ = frame.index;
     newest_ = frame.index;
     oldest_ = std::max(oldest_, newest_ - int64_t(history_.size()) + 1);
@@ -172,6 +176,8 @@ void Realtime::write(const emoface_frames& out, const Slot& a, const Slot& b, fl
     blend(out.head_translation, a.head_translation, b.head_translation, share);
     float* const affect[] = {out.arousal, out.valence, out.confidence};
     for (size_t i = 0; i < kAffects; ++i) blend(affect[i], a.affect[i], b.affect[i], share);
+    blend(out.coefficients, a.coefficients, b.coefficients, share);
+    blend(out.emotion_coefficients, a.emotion_coefficients, b.emotion_coefficients, share);
 }
 
 emoface_status Realtime::sample(double time, const emoface_frames* given) {
@@ -196,6 +202,8 @@ emoface_status Realtime::sample(double time, const emoface_frames* given) {
             if (out->head_translation != nullptr) std::fill_n(out->head_translation, sizes.head_translation, 0.0f);
             for (float* const value : {out->arousal, out->valence, out->confidence})
                 if (value != nullptr) *value = 0.0f;
+            if (out->coefficients != nullptr) std::fill_n(out->coefficients, sizes.coefficients, 0.0f);
+            if (out->emotion_coefficients != nullptr) std::fill_n(out->emotion_coefficients, sizes.emotion_coefficients, 0.0f);
         }
         return refuse(EMOFACE_NOTICE_NO_FRAME, "a time before there is any frame", "a later call: this is the neutral face",
                       "The first frame comes with the latency.");

@@ -41,6 +41,7 @@ private:
     struct Slot {
         int64_t index = -1;
         std::vector<float> vertices, emotion, weight, blendshapes, head_rotation, head_translation, affect[kAffects];
+        std::vector<float> coefficients, emotion_coefficients;
     };
     void receive(const Frame& frame) override;
     void work() noexcept;

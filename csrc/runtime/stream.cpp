@@ -8,16 +8,28 @@
 #include "head_pose.h"
 
 namespace emoface::runtime {
+namespace {
+
+OffsetSource offset_source(const Package& package, const StreamOptions& options) {
+    if (options.skip_vertices) return {false, nullptr};
+    if (package.manifest().outputs.count("offsets") != 0) return {};
+    return {false, &package.face().motion_basis()};
+}
+
+}  // namespace
 
 Stream::Stream(std::shared_ptr<Package> package, StreamOptions options)
     : package_(std::move(package)),
       options_(std::move(options)),
       engine_(package_->engine(options_.backend, options_.precision, options_.threads)),
       driver_(package_->manifest(), *engine_, options_.block_features, options_.rate, options_.conditions,
-              options_.noise_seed) {
+              options_.noise_seed, offset_source(*package_, options_)) {
     const Manifest& manifest = package_->manifest();
     if (options_.vertices.empty()) options_.vertices = package_->face().vertices;
-    sizes_.vertices = size_t(3 * manifest.vertices);
+    sizes_.vertices = options_.skip_vertices ? 0 : size_t(3 * manifest.vertices);
+    sizes_.coefficients = size_t(manifest.coefficients());
+    sizes_.emotion_coefficients = manifest.outputs.count("emotion_coefficients") ? sizes_.coefficients : 0;
+    coefficients_.resize(2 * sizes_.coefficients);
     sizes_.emotion = manifest.outputs.count("emotion") ? manifest.emotions.size() : 0;
     sizes_.weight = manifest.outputs.count("emotion_weight") ? size_t(manifest.vertices) : 0;
     if (manifest.outputs.count("head_rotation")) {
@@ -30,6 +42,16 @@ Stream::Stream(std::shared_ptr<Package> package, StreamOptions options)
     if (options_.blinks.on) blinks_ = std::make_unique<EyeBlinks>(options_.blinks, *package_);
     if (options_.controls.moves()) filter_ = std::make_unique<ControlFilter>(options_.controls, *package_);
     if (!options_.blendshapes) return;
+    const Face& face = package_->face();
+    direct_ = sizes_.coefficients != 0 && sizes_.emotion_coefficients == 0 && face.basis.empty() && !filter_;
+    if (direct_) {
+        sizes_.blendshapes = sizes_.coefficients;
+        weights_.resize(sizes_.blendshapes);
+        return;
+    }
+    if (options_.skip_vertices)
+        fail(EMOFACE_ERROR_ARGUMENT, "skip_vertices = 1 and blendshape weights that are solved for vertices",
+             "vertices, or weights of the basis that the coefficients are of", "Leave one of the two out.");
     solver_ = make_solver(*package_, 0, nullptr, BlendshapeSolver::kDefaultSparsity, BlendshapeSolver::kDefaultSmoothness);
     sizes_.blendshapes = size_t(solver_->shapes());
     weights_.resize(sizes_.blendshapes);
@@ -93,7 +115,7 @@ void Stream::finish(int64_t tail, FrameReceiver& receiver) {
 
 void Stream::frame(const RawFrame& raw) {
     const float* offsets = raw.offsets;
-    float share = 1.0f;
+    float share = 1.0f, closed[2] = {};
     if (fade_from_ >= 0 && raw.index >= fade_from_ && fade_count_ > 0) {
         // A smooth step to zero; the last frame is the template.
         const double t = double(raw.index - fade_from_ + 1) / double(fade_count_);
@@ -101,10 +123,13 @@ void Stream::frame(const RawFrame& raw) {
         for (size_t i = 0; i < sizes_.vertices; ++i) offsets_[i] = raw.offsets[i] * share;
         offsets = offsets_.data();
     }
+    for (size_t i = 0; i < sizes_.coefficients; ++i) coefficients_[i] = raw.coefficients[i] * share;
+    for (size_t i = 0; i < sizes_.emotion_coefficients; ++i)
+        coefficients_[sizes_.coefficients + i] = raw.emotion_coefficients[i] * share;
     if (filter_ || blinks_) {
         if (offsets != offsets_.data()) std::memcpy(offsets_.data(), offsets, sizes_.vertices * sizeof(float));
         if (filter_) filter_->apply(offsets_.data());
-        if (blinks_) blinks_->add(raw.index, share, offsets_.data());
+        if (blinks_) blinks_->add(raw.index, share, offsets_.data(), closed);
         offsets = offsets_.data();
     }
     const float* neutral = options_.vertices.data();
@@ -118,8 +143,15 @@ void Stream::frame(const RawFrame& raw) {
     frame.offsets = raw.offsets;
     frame.emotion = raw.emotion;
     frame.weight = raw.weight;
-    frame.blendshapes = solver_ ? weights_.data() : nullptr;
     std::copy(std::begin(raw.affect), std::end(raw.affect), frame.affect);
+    frame.coefficients = sizes_.coefficients ? coefficients_.data() : nullptr;
+    frame.emotion_coefficients = sizes_.emotion_coefficients ? coefficients_.data() + sizes_.coefficients : nullptr;
+    if (direct_) {
+        std::copy_n(coefficients_.data(), weights_.size(), weights_.data());
+        if (blinks_)
+            for (size_t lid = 0; lid < 2; ++lid) weights_[blinks_->shape(lid)] += closed[lid];
+    }
+    frame.blendshapes = weights_.empty() ? nullptr : weights_.data();
     frame.head_rotation = raw.head_rotation;
     frame.head_translation = raw.head_translation;
     if (raw.head_rotation != nullptr && share != 1.0f) {
@@ -169,7 +201,7 @@ Bytes Stream::snapshot() const {
 }
 
 void Stream::restore(const void* data, size_t size) {
-    const SnapshotNeeds needs{options_.format.channels, sizes_.blendshapes, filter_ ? filter_->held().size() / 3 : 0};
+    const SnapshotNeeds needs{options_.format.channels, solver_ ? sizes_.blendshapes : 0, filter_ ? filter_->held().size() / 3 : 0};
     const SnapshotExtra extra = read_snapshot(data, size, identity(), needs, driver_);
     if (filter_) filter_->restore(extra.held, extra.started);
     if (solver_) solver_->restore(extra.blendshapes.data());

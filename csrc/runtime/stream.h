@@ -27,12 +27,13 @@ struct StreamOptions {
     RigControls controls;
     Blinks blinks;
     uint64_t noise_seed = 0;
+    bool skip_vertices = false;
     std::vector<std::vector<float>> conditions;  // per condition of the manifest
     std::vector<float> vertices;                 // the neutral face; none: the package's
 };
 
 // A finished frame: time with the sync offset; vertices [V, 3]; offsets as the graphs gave them; emotion and weight as in
-// RawFrame; blendshapes [S] or null; the head's pose as it is to be shown, or null.
+// RawFrame; blendshapes [S] or null; the head's pose and the coefficients as they are to be shown, or null.
 struct Frame {
     int64_t index = 0;
     double time = 0;
@@ -44,6 +45,8 @@ struct Frame {
     const float* head_rotation = nullptr;
     const float* head_translation = nullptr;
     const float* affect[kAffects] = {};
+    const float* coefficients = nullptr;
+    const float* emotion_coefficients = nullptr;
 };
 
 class FrameReceiver {
@@ -55,6 +58,7 @@ public:
 // Sizes of a frame's arrays.
 struct FrameSizes {
     size_t vertices = 0, emotion = 0, weight = 0, blendshapes = 0, head_rotation = 0, head_translation = 0, affect[kAffects] = {};
+    size_t coefficients = 0, emotion_coefficients = 0;
 };
 
 class Stream : private FrameSink {
@@ -104,7 +108,10 @@ private:
     std::unique_ptr<ControlFilter> filter_;
     std::unique_ptr<EyeBlinks> blinks_;
     std::unique_ptr<BlendshapeSolver> solver_;
+    // Weights of the package's blendshapes, where its coefficients are of them: not solved.
+    bool direct_ = false;
     std::vector<float> offsets_, vertices_, weights_;
+    std::vector<float> coefficients_;  // faded: [2, R]
     float head_rotation_[9] = {}, head_translation_[3] = {};
     FrameReceiver* receiver_ = nullptr;
     int64_t fade_from_ = -1, fade_count_ = 0;

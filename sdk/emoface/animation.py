@@ -33,7 +33,7 @@ class AnimationStream:
     `stream_file` opens one; use it as a context manager. A package that cannot stream gives one piece at the end.
 
     Attributes:
-        face, fps, audio_rate, blendshapes: as of `Animation`.
+        face, fps, audio_rate, blendshapes, has_vertices: as of `Animation`.
         expected: frames that will come; None where only the end of the sound can tell.
         frames, samples: frames and samples handed out so far.
 
@@ -67,6 +67,7 @@ class AnimationStream:
         self.fps: int = self._animator.fps
         self.audio_rate: int = self._animator.sample_rate
         self.blendshapes: Blendshapes | None = self._animator.blendshapes
+        self.has_vertices: bool = self._animator.has_vertices
         self.expected: int | None = None
         if samples is not None:
             self.expected = package.manifest.clock().frames_of(samples, self.audio_rate) + tail

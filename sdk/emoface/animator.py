@@ -32,6 +32,7 @@ from emoface.stream.calibrate import CONDITION, calibrated_output, learn_voice
 from emoface.stream.choices import block_features, check_channels, chosen_face, initial_conditions, tail_frames
 from emoface.stream.conditions import ConditionTimeline, condition_vector
 from emoface.stream.driver import Calls, Probe, open_driver, run_alone
+from emoface.stream.expansion import offset_source
 from emoface.stream.features import Floats
 from emoface.stream.guard import Guard
 from emoface.stream.motion import Motion
@@ -74,8 +75,10 @@ class Animator:
         self._given_channels = self._channels = check_channels(chosen["channels"])
         self._on_bad_audio = check_policy(chosen["on_bad_audio"])
         self.face = chosen_face(package, chosen["template"], chosen["identity"])
-        self._rig = open_rig(self.face, manifest.fps, chosen["blendshapes"], chosen["controls"])
-        self._blinks = open_blinks(package, chosen["blinks"])
+        source = offset_source(manifest, self.face, chosen["vertices"])
+        fused = "emotion_coefficients" in manifest.outputs
+        self._rig = open_rig(self.face, manifest.fps, chosen["blendshapes"], chosen["controls"], source.any, fused)
+        self._blinks = open_blinks(package, chosen["blinks"], self._no_blinks(source.any))
         clock = manifest.clock(block_features(package, chosen["block_ms"]))
         initial = initial_conditions(package, chosen)
         if engine is None:
@@ -86,10 +89,10 @@ class Animator:
         self.fps = manifest.fps
         timeline = ConditionTimeline(initial)
         self.noise_seed = check_noise_seed(chosen["noise_seed"])
-        self._driver = open_driver(manifest, engine, clock, self.sample_rate, timeline, probe, self.noise_seed)
+        self._driver = open_driver(manifest, engine, clock, self.sample_rate, timeline, probe, self.noise_seed, source)
         samples = self._driver.latency
         self.latency = Latency(samples, samples / self.sample_rate, 1000 * samples / self.sample_rate)
-        self._template = self.face.template
+        self._template = self.face.template if source.any else self.face.template[:0]
         self._ended = self._failed = self._closed = False
         self._phases = PhaseWatch(self.sample_rate)
         self._guard = Guard(
@@ -115,6 +118,11 @@ class Animator:
     def blinks(self) -> Blinks | None:
         """The blinks that are added, or None."""
         return None if self._blinks is None else self._blinks.blinks
+
+    @property
+    def has_vertices(self) -> bool:
+        """Whether the frames hold vertices."""
+        return len(self._template) > 0
 
     @property
     def sync_offset(self) -> float:
@@ -346,15 +354,22 @@ class Animator:
     def _batch(self, motion: Motion, shares: Floats | None = None) -> FrameBatch:
         if self._rig is not None:
             self._rig.control(motion.offsets)
-        if self._blinks is not None:
-            self._blinks.add(motion.first, motion.offsets, shares)
-        weights = None if self._rig is None else self._rig.solve(motion.offsets)
+        closed = None if self._blinks is None else self._blinks.add(motion.first, motion.offsets, shares)
+        weights = None if self._rig is None else self._rig.weights(motion.offsets, motion.coefficients, closed)
         vertices = np.add(motion.offsets, self._template, out=motion.offsets)
         time = np.arange(motion.first, motion.first + len(vertices)) / self.fps
         rest = motion.beside_offsets
         if weights is None:
             return FrameBatch(time=time, vertices=vertices, **rest)
         return FrameBatch(time=time + self.sync_offset, vertices=vertices, blendshape_weights=weights, **rest)
+
+    def _no_blinks(self, vertices: bool) -> str | None:
+        """Why there can be no blinks, whatever the face can do; None where there can."""
+        if not vertices:
+            return "vertices=False, which leaves no eyelids to close"
+        if self._rig is not None and self._rig.direct and self._rig.blendshapes != self.package.blendshapes:
+            return "weights of a motion basis, which has no shapes that blink"
+        return None
 
     def _identity(self) -> dict[str, Any]:
         return {

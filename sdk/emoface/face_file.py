@@ -23,6 +23,7 @@ __all__ = ["Face", "Golden", "read_blendshapes", "read_face", "read_golden"]
 FACE, GOLDEN = "face.npz", "golden.npz"
 _MOST_FRAME = 1 << 31
 _MOST_SHAPES = 4096
+_BASIS = {"basis", "basis_names"}
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class Face:
         pivots: (4, 3) float32, the points that head, jaw, left and right eye turn about, or None.
         identities: name -> another neutral face; `template` is the canonical one, which has no name.
         textures: name -> the bytes of a PNG image, sRGB; `albedo` is the skin's colour, others are an application's.
+        basis: the motion basis that a package's coefficients are of; None where it gives none. Where the package has no
+            array of its own for it, it is `blendshapes`.
     """
 
     template: npt.NDArray[np.float32]
@@ -58,6 +61,7 @@ class Face:
     pivots: npt.NDArray[np.float32] | None = None
     identities: Mapping[str, Identity] = field(default_factory=dict)
     textures: Mapping[str, bytes] = field(default_factory=dict)
+    basis: Blendshapes | None = None
 
     @property
     def faces_sha256(self) -> str:
@@ -112,7 +116,8 @@ def read_face(manifest: Manifest, data: bytes, allowance: Allowance) -> Face:
     count = manifest.vertices
     masks = sorted(key for key in arrays if key.startswith("mask_") and key != "mask_")
     assets = asset_arrays(arrays) if manifest.format >= 2 else set[str]()
-    known = {"template", "faces", "colours", *masks, *_shape_arrays(arrays), *assets}
+    basis = arrays.keys() & _BASIS if manifest.format >= 2 else set[str]()
+    known = {"template", "faces", "colours", *masks, *_shape_arrays(arrays), *basis, *assets}
     _refuse_unknown(FACE, arrays, known, manifest.format)
     template = take_array(FACE, arrays, "template", (count, 3), "<f4")
     faces = take_array(FACE, arrays, "faces", (None, 3), "<i4")
@@ -124,13 +129,15 @@ def read_face(manifest: Manifest, data: bytes, allowance: Allowance) -> Face:
             raise array_fault(FACE, key, f"index {wrong}", f"vertex indices from 0 to {count - 1}")
     for key, array in (("template", template), ("colours", colours)):
         check_finite(FACE, key, array)
+    blendshapes = read_blendshapes(arrays, count)
     face = Face(
         template=template,
         faces=faces,
         colours=colours,
         masks={key.removeprefix("mask_"): indices[key] for key in masks},
         unit_in_metres=manifest.unit_in_metres,
-        blendshapes=read_blendshapes(arrays, count),
+        blendshapes=blendshapes,
+        basis=_read_basis(manifest, {key: arrays[key] for key in basis}, blendshapes),
         **read_assets({key: arrays[key] for key in assets}, count, len(faces)),
     )
     if face.faces_sha256 != manifest.faces_sha256:
@@ -172,13 +179,7 @@ def read_blendshapes(arrays: Mapping[str, npt.NDArray[Any]], vertices: int) -> B
     """The named shapes among the arrays of `face.npz`, None where there are none."""
     if not _shape_arrays(arrays):
         return None
-    names = take_array(FACE, arrays, "blendshape_names", (None,), None)
-    if names.dtype.kind != "U" or not 0 < len(names) <= _MOST_SHAPES:
-        raise array_fault(FACE, "blendshape_names", f"{names.shape} {names.dtype}", f"1 to {_MOST_SHAPES} texts")
-    if not (_are_characters(names) and all(is_text(str(name)) for name in names) and len({*names}) == len(names)):
-        raise array_fault(
-            FACE, "blendshape_names", "a name twice, without or with control characters", "distinct names"
-        )
+    names = _take_names(arrays, "blendshape_names")
     kind = "<f4" if "blendshapes" in arrays and arrays["blendshapes"].dtype == np.float32 else "<i2"
     take_array(FACE, arrays, "blendshapes", (len(names), vertices, 3), kind)
     if kind == "<i2":
@@ -189,6 +190,43 @@ def read_blendshapes(arrays: Mapping[str, npt.NDArray[Any]], vertices: int) -> B
         return Blendshapes.from_arrays(arrays)
     except RigError as error:
         raise array_fault(FACE, "blendshapes", error.got, error.expected) from None
+
+
+def _read_basis(
+    manifest: Manifest, arrays: Mapping[str, npt.NDArray[Any]], blendshapes: Blendshapes | None
+) -> Blendshapes | None:
+    """The motion basis that the manifest's coefficients are of: an array of its own, or the blendshapes."""
+    rank = manifest.coefficients
+    if not rank:
+        for key in sorted(arrays):
+            raise array_fault(FACE, key, "an array", "none: no output of the manifest has the role coefficients")
+        return None
+    if "basis" not in arrays:
+        if "basis_names" in arrays:
+            raise array_fault(FACE, "basis", "nothing", "the shapes that basis_names are of")
+        count = 0 if blendshapes is None else len(blendshapes)
+        if count != rank:
+            raise array_fault(
+                FACE, "basis", f"nothing, and {count} blendshapes", f"a basis of {rank}, as coefficients has"
+            )
+        return blendshapes
+    kind = "<f2" if arrays["basis"].dtype == np.float16 else "<f4"
+    shapes = take_array(FACE, arrays, "basis", (rank, manifest.vertices, 3), kind)
+    check_finite(FACE, "basis", shapes)
+    names = [f"basis_{index:03d}" for index in range(rank)]
+    if "basis_names" in arrays:
+        names = [str(name) for name in _take_names(arrays, "basis_names", rank)]
+    return Blendshapes(tuple(names), shapes.astype(np.float32))
+
+
+def _take_names(arrays: Mapping[str, npt.NDArray[Any]], key: str, count: int | None = None) -> npt.NDArray[Any]:
+    """Texts, all different, none empty or with control characters; as many as `count`, or 1 to `_MOST_SHAPES`."""
+    names = take_array(FACE, arrays, key, (count,), None)
+    if names.dtype.kind != "U" or not 0 < len(names) <= _MOST_SHAPES:
+        raise array_fault(FACE, key, f"{names.shape} {names.dtype}", f"1 to {_MOST_SHAPES} texts")
+    if not (_are_characters(names) and all(is_text(str(name)) for name in names) and len({*names}) == len(names)):
+        raise array_fault(FACE, key, "a name twice, without or with control characters", "distinct names")
+    return names
 
 
 def _shape_arrays(arrays: Mapping[str, object]) -> set[str]:

@@ -27,6 +27,8 @@ _OPTIONAL: Mapping[str, tuple[int, ...]] = {
     "arousal": (0,),
     "valence": (0,),
     "confidence": (0,),
+    "coefficients": (0,),
+    "emotion_coefficients": (0,),
 }
 _PIECE_FRAMES = 64
 
@@ -88,7 +90,8 @@ class FrameBatch(FrameArrays):
 
     Attributes:
         time: (n,) float64, seconds of audio time; frame m lies at m / fps.
-        vertices: (n, V, 3) float32 in the package's unit (metres for the bundled face), +Y up, +Z front.
+        vertices: (n, V, 3) float32 in the package's unit (metres for the bundled face), +Y up, +Z front; (n, 0, 3)
+            where the animator was made with `vertices=False`.
         emotion: (n, E) float32, running probabilities of the package's emotions; E = 0 where it has none.
         emotion_weight: (n, V) float32, share of the emotion branch per vertex; (n, 0) where the package has none.
         blendshape_weights: (n, K) float32 in 0..1, in the order of `Animator.blendshape_names`; (n, 0) where the
@@ -99,6 +102,9 @@ class FrameBatch(FrameArrays):
         head_translation: (n, 3) float32, T in the package's unit; (n, 0) where there is none.
         arousal, valence, confidence: (n, 1) float32, what the model hears in the voice, in its own scale; (n, 0) where
             the package does not say.
+        coefficients: (n, R) float32, the motion in the basis `Face.basis` of the package; (n, 0) where it gives none.
+        emotion_coefficients: (n, R) float32, of the emotion branch, whose share of a vertex is its `emotion_weight`;
+            (n, 0) where the package has no such branch.
     """
 
     time: Times
@@ -111,6 +117,8 @@ class FrameBatch(FrameArrays):
     arousal: Floats = field(default_factory=lambda: _NOTHING)
     valence: Floats = field(default_factory=lambda: _NOTHING)
     confidence: Floats = field(default_factory=lambda: _NOTHING)
+    coefficients: Floats = field(default_factory=lambda: _NOTHING)
+    emotion_coefficients: Floats = field(default_factory=lambda: _NOTHING)
 
     @classmethod
     def empty(cls, vertices: int, emotions: int, weights: int) -> FrameBatch:
@@ -152,7 +160,7 @@ class Clip(Protocol):
     """What writers turn into files: an `Animation`, which is in memory, or an `AnimationStream`, which is being made.
 
     Attributes:
-        face, fps, audio_rate, blendshapes: as in Animation, known before the first piece.
+        face, fps, audio_rate, blendshapes, has_vertices: as in Animation, known before the first piece.
         expected: frames that will come, or None where that is not known yet.
         metadata: as in Animation, complete when the pieces have ended.
     """
@@ -165,6 +173,8 @@ class Clip(Protocol):
     def audio_rate(self) -> int: ...
     @property
     def blendshapes(self) -> Blendshapes | None: ...
+    @property
+    def has_vertices(self) -> bool: ...
     @property
     def expected(self) -> int | None: ...
     @property
@@ -179,8 +189,8 @@ class Animation(FrameArrays):
     """A finished clip with its face and sound: what writers turn into files.
 
     Attributes:
-        time, vertices, emotion, emotion_weight, head_rotation, head_translation, arousal, valence, confidence: as in
-            FrameBatch, T frames.
+        time, vertices, emotion, emotion_weight, head_rotation, head_translation, arousal, valence, confidence,
+            coefficients, emotion_coefficients: as in FrameBatch, T frames.
         face: topology, masks and colours; `face.template` is the template that was animated.
         fps: frames per second.
         audio: (N,) float32 mono, the sound the animation belongs to.
@@ -205,6 +215,13 @@ class Animation(FrameArrays):
     arousal: Floats = field(default_factory=lambda: _NOTHING)
     valence: Floats = field(default_factory=lambda: _NOTHING)
     confidence: Floats = field(default_factory=lambda: _NOTHING)
+    coefficients: Floats = field(default_factory=lambda: _NOTHING)
+    emotion_coefficients: Floats = field(default_factory=lambda: _NOTHING)
+
+    @property
+    def has_vertices(self) -> bool:
+        """Whether the frames hold vertices."""
+        return bool(self.vertices.shape[1])
 
     @property
     def expected(self) -> int:

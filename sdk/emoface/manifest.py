@@ -78,12 +78,14 @@ MOST_NOISES = 64
 MOST_NOISE_VALUES = 1 << 16
 MOST_FILES = 1024
 MOST_TEXTURES = 16
+MOST_COEFFICIENTS = 4096
 LENGTHS = (1e-9, 1e9)
 AFFECT = ("arousal", "valence", "confidence")
 """Roles of one value per frame: what a model hears in the voice beside the classes' probabilities."""
 ROLES: Mapping[str, int] = {
     **{"offsets": 1, "emotion": 1, "emotion_weight": 1, "head_rotation": 2, "head_translation": 2},
     **dict.fromkeys(AFFECT, 2),
+    **{"coefficients": 2, "emotion_coefficients": 2},
 }
 """Roles that a stage's output can have, in the order of a frame's arrays, and the first format that knows each."""
 
@@ -165,6 +167,13 @@ class Manifest:
         return all(stage.cadence != "clip" for stage in self.stages)
 
     @property
+    def coefficients(self) -> int:
+        """R, a frame's coefficients in the motion basis of the face; 0 where the package gives none."""
+        owner, _, name = self.outputs.get("coefficients", "").partition(".")
+        shapes = [output.shape for s in self.stages if s.name == owner for output in s.outputs if output.name == name]
+        return int(shapes[0][2]) if shapes and len(shapes[0]) == 3 else 0
+
+    @property
     def role_shapes(self) -> dict[str, tuple[int, ...]]:
         """What a frame's output of each role is shaped like."""
         return {
@@ -174,6 +183,8 @@ class Manifest:
             "head_rotation": (3, 3),
             "head_translation": (3,),
             **dict.fromkeys(AFFECT, (1,)),
+            "coefficients": (self.coefficients,),
+            "emotion_coefficients": (self.coefficients,),
         }
 
     def stage(self, name: str) -> StageSpec:

@@ -11,7 +11,13 @@ from emoface.manifest_schema import MOST_FLOAT32, affine, check_file_name, evalu
 from emoface.timing import declared_latency_samples
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_POSE = {"head_rotation": "head_translation", "head_translation": "head_rotation"}
+# Roles of format 2 that come from stages of frames alone, and what else there must be.
+_BESIDE = {
+    "head_rotation": ("head_translation",),
+    "head_translation": ("head_rotation",),
+    "coefficients": (),
+    "emotion_coefficients": ("coefficients", "emotion_weight"),
+}
 _REQUIRED_FILES = ("face.npz", "golden.npz")
 _MOST_PACKAGE_BYTES = 8 << 30
 # An input or output may hold this many values at n = 1000 for one voice, all states together that many.
@@ -243,23 +249,25 @@ def _check_noise_input(manifest: m.Manifest, stage: m.StageSpec, item: m.InputSp
 
 def _check_outputs(manifest: m.Manifest) -> None:
     expected = {role: shape for role, shape in manifest.role_shapes.items() if m.ROLES[role] <= manifest.format}
-    if "offsets" not in manifest.outputs:
+    if "offsets" not in manifest.outputs and not ("coefficients" in expected and "coefficients" in manifest.outputs):
         raise fault("outputs.offsets", "nothing", "<stage>.<output>")
     for key, source in sorted(manifest.outputs.items()):
         if key not in expected:
             raise fault(f"outputs.{shown(key)}", "an unknown output", f"only {', '.join(expected)}")
-        other = _POSE.get(key, key)
-        if other not in manifest.outputs:
-            raise fault(f"outputs.{other}", "nothing", f"<stage>.<output>: {key} and {other}, or neither")
+        for other in _BESIDE.get(key, ()):
+            if other not in manifest.outputs:
+                raise fault(f"outputs.{other}", "nothing", f"<stage>.<output>: {key} needs {other}")
         owner, _, name = source.partition(".")
         stages = [s for s in manifest.stages if s.name == owner and name in [o.name for o in s.outputs]]
         if not stages:
             raise fault(f"outputs.{key}", repr(source), "<stage>.<output> of a stage in the list")
         output = stages[0].output(name)
+        got = f"{source} {list(output.shape)} {output.dtype}"
+        if key == "coefficients" and not 0 < manifest.coefficients <= m.MOST_COEFFICIENTS:
+            raise fault(f"outputs.{key}", got, f"time, then one axis of at most {m.MOST_COEFFICIENTS}, float32")
         if output.shape[2:] != expected[key] or output.dtype != "float32":
-            got = f"{source} {list(output.shape)} {output.dtype}"
             raise fault(f"outputs.{key}", got, f"time, then {list(expected[key])}, float32")
-        if key in _POSE and stages[0].cadence not in ("frames", "frame"):
+        if key in _BESIDE and stages[0].cadence not in ("frames", "frame"):
             raise fault(f"outputs.{key}", f"{source} ({stages[0].cadence})", "a stage of cadence frames or frame")
 
 

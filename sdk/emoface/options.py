@@ -35,10 +35,14 @@ class VoiceOptions(TypedDict, total=False):
         speaker_mean: mean emotion feature of the voice, float (D,); None (default) is the package's own.
         calibration: what `Animator.calibrate` found out about the voice, or the file it was saved in.
         blendshapes: True for weights of the package's blendshapes in every batch; a `Blendshapes`, or a .glb or .npz
-            file, for your own of the same topology; False (default) for none. See `emoface.rig`.
+            file, for your own of the same topology; False (default) for none. Weights of `Face.basis` are the model's
+            coefficients, exactly, where it fuses nothing vertex by vertex. See `emoface.rig`.
         controls: strength and smoothing of upper and lower face, and a shift in time.
         blinks: False for none, a seed, or `emoface.rig.Blinks`; True insists on them. None (default): where the face
             can blink. Blinks come after the controls and before the blendshape weights.
+        vertices: False for coefficients without vertices, of packages whose motion lies in a basis: what makes vertices
+            alone is not run. Then nothing that needs vertices can be asked for, and there are no blinks. True by
+            default.
         noise_seed: 0 (default) to 2^64 - 1, of the noise that the stages of some packages read: another seed, another
             variation of the same speech. Packages without noise do not hear of it.
     """
@@ -55,6 +59,7 @@ class VoiceOptions(TypedDict, total=False):
     blendshapes: bool | Blendshapes | str | Path
     controls: RigControls | None
     blinks: bool | int | Blinks | None
+    vertices: bool
     noise_seed: int
 
 
@@ -98,6 +103,7 @@ DEFAULTS = AnimatorOptions(
     blendshapes=False,
     controls=None,
     blinks=None,
+    vertices=True,
     noise_seed=0,
     backend="auto",
     precision=None,

@@ -14,6 +14,7 @@ from emoface.errors import ManifestError
 from emoface.frames import FRAME_ARRAYS, FrameBatch
 from emoface.manifest import Manifest
 from emoface.package import Golden, Package
+from emoface.stream.expansion import EXPANDED_ROLES, expanded
 
 Floats = npt.NDArray[np.float32]
 FP32_RELATIVE = 1e-4
@@ -21,6 +22,7 @@ REDUCED_RELATIVE = {"int8": 0.05, "fp16": 0.02}
 """Largest error of an offset against fp32 that a precision may have, as a part of the motion range ..."""
 REDUCED_MM = 1.0
 """... and in mm, whichever is less: a lip or a lid that is a millimetre off shows."""
+_EXPANDED = "offsets of the coefficients"
 
 
 @dataclass(frozen=True)
@@ -49,10 +51,14 @@ def verify_golden(
 
     An engine that runs whole streams itself (`native`) judges its stages itself, by the same limits; of those but the
     offsets the largest error alone is told.
+
+    Where the motion lies in a basis, the stored offsets must be what the stored coefficients make of it. Offsets that
+    only the coefficients make are judged as the stages' would be.
     """
     chosen_backend = package.engine(backend, precision, threads)
     if isinstance(chosen_backend, DrivingEngine):
-        return _judged_by_engine(chosen_backend.verify(), package.manifest, chosen_backend.precision)
+        judged = _judged_by_engine(chosen_backend.verify(), package.manifest, chosen_backend.precision)
+        return [*judged, *_stored_expansion(package)]
     golden = package.golden()
     recorded: dict[str, dict[int, Floats]] = {}
 
@@ -78,6 +84,7 @@ def verify_golden(
     for key, expected in golden.outputs.items():
         rows, got = _aligned(package, golden, key, expected, recorded.get(key, {}), len(frames))
         checks.append(_judge(package, chosen, key, float(np.abs(got - rows).max(initial=0.0)), rows))
+    checks += _stored_expansion(package) + _streamed_expansion(package, chosen, recorded)
     if not golden.outputs:
         raise ManifestError("golden.npz", "outputs", "nothing", "<stage>.<output> arrays", "Export the package again.")
     return checks
@@ -85,11 +92,51 @@ def verify_golden(
 
 def _judged_by_engine(found: GoldenCheck, manifest: Manifest, precision: str) -> list[Check]:
     stages = found.tolerance if precision == "fp32" else None
+    name = manifest.outputs.get("offsets", _EXPANDED)
     return [
-        Check(f"golden {manifest.outputs['offsets']}", found.offsets_error, found.tolerance, "of the motion range"),
+        Check(f"golden {name}", found.offsets_error, found.tolerance, "of the motion range"),
         Check("golden other outputs, largest", found.stages_error, stages, "of its range"),
         Check("golden verdict of the engine", float(not found.passed), 0.0, "faults"),
     ]
+
+
+def _golden_roles(package: Package) -> dict[str, Floats]:
+    """The stored frames of every role that has them, without a batch axis, at the frames that are listed."""
+    golden, manifest = package.golden(), package.manifest
+    found = {}
+    for role, key in manifest.outputs.items():
+        if key in golden.outputs and manifest.stage(key.partition(".")[0]).cadence in ("frames", "frame"):
+            rows = golden.outputs[key]
+            rows = rows[0] if rows.ndim == len(manifest.role_shapes[role]) + 2 else rows
+            sampled = manifest.vertices in manifest.role_shapes[role]
+            kept = [int(frame) for frame in golden.frames if sampled or frame < len(rows)]
+            found[role] = rows if sampled else rows[kept]
+    return found
+
+
+def _stored_expansion(package: Package) -> list[Check]:
+    """The stored offsets beside what the basis makes of the stored coefficients."""
+    roles = _golden_roles(package)
+    needed = {"offsets"} | {role for role in EXPANDED_ROLES if role in package.manifest.outputs}
+    if "coefficients" not in package.manifest.outputs or not needed <= roles.keys():
+        return []
+    made = expanded(package.face, package.manifest, roles)
+    scale = package.manifest.motion_range_m / package.manifest.unit_in_metres
+    error = float(np.abs(made - roles["offsets"]).max(initial=0.0)) / scale
+    return [Check("golden offsets as coefficients times basis", error, FP32_RELATIVE, "of the motion range")]
+
+
+def _streamed_expansion(package: Package, precision: str, recorded: Mapping[str, Mapping[int, Floats]]) -> list[Check]:
+    """Offsets that coefficients make, streamed against stored, where no stage gives any."""
+    manifest, stored = package.manifest, _golden_roles(package)
+    needed = [role for role in EXPANDED_ROLES if role in manifest.outputs]
+    if "offsets" in manifest.outputs or not set(needed) <= stored.keys():
+        return []
+    frames = [int(frame) for frame in package.golden().frames]
+    streamed = {role: np.stack([recorded[manifest.outputs[role]][frame] for frame in frames]) for role in needed}
+    expected = expanded(package.face, manifest, stored)
+    difference = float(np.abs(expanded(package.face, manifest, streamed) - expected).max(initial=0.0))
+    return [_judge(package, precision, _EXPANDED, difference, expected)]
 
 
 def _aligned(
@@ -120,7 +167,7 @@ def _aligned(
 
 def _judge(package: Package, precision: str, key: str, difference: float, expected: Floats) -> Check:
     manifest = package.manifest
-    final = key == manifest.outputs["offsets"]
+    final = key in (manifest.outputs.get("offsets"), _EXPANDED)
     if precision == "fp32":
         scale = manifest.motion_range_m / manifest.unit_in_metres if final else float(np.abs(expected).max(initial=0.0))
         relative = difference / scale if scale else difference

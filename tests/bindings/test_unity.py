@@ -13,6 +13,7 @@ from pathlib import Path
 
 import handmade
 import handmade_affect
+import handmade_basis
 import handmade_face
 import header
 import numpy as np
@@ -118,6 +119,19 @@ def test_arousal_valence_and_confidence_are_those_of_python(check: Check, plain_
     assert len(expected) > 20
     got = (tmp_path / "affect").read_bytes()
     assert got == b"".join(getattr(expected, name).tobytes() for name in AFFECT)
+
+
+def test_coefficients_are_those_of_python(check: Check, plain_package: Path, tmp_path: Path) -> None:
+    path = handmade.write_zip(tmp_path / "basis.emoface", handmade_basis.package_files())
+    audio = (0.2 * np.random.default_rng(0).standard_normal(RATE)).astype(np.float32)
+    (tmp_path / "audio").write_bytes(audio.tobytes())
+    made = [tmp_path / name for name in ("content", "emotion", "basis")]
+    check("Coefficients", path, tmp_path / "audio", *made, plain_package)
+    with emoface.Package.load(path).animator(backend="ort-cpu", vertices=False) as animator:
+        expected = animator.step(audio)
+    assert len(expected) > 20
+    arrays = expected.coefficients, expected.emotion_coefficients, handmade_basis.shapes()
+    assert [file.read_bytes() for file in made] == [array.tobytes() for array in arrays]
 
 
 def test_the_component_refuses_a_head_that_moves(check: Check, moving_package: Path) -> None:

@@ -44,6 +44,7 @@ class AnimatorConfig(Sized):
         ("blink_rate", c_double),
         ("noise_seed", c_uint64),
         ("identity", c_char_p),
+        *[(name, c_int32) for name in ("skip_vertices", "reserved")],
     ]
 
 
@@ -77,6 +78,7 @@ class PackageInfo(Sized):
         ("unit_in_metres", c_double),
         ("motion_range", c_double),
         *[(name, c_int32) for name in ("has_head_pose", "has_arousal", "has_valence", "has_confidence")],
+        *[(name, c_int32) for name in ("coefficients", "has_emotion_coefficients")],
     ]
 
 
@@ -96,6 +98,7 @@ class Frames(Sized):
         ("reserved", c_uint32),
         *[(name, c_void_p) for name in ("time", "vertices", "emotion", "emotion_weight", "blendshapes", "offsets")],
         *[(name, c_void_p) for name in ("head_rotation", "head_translation", "arousal", "valence", "confidence")],
+        *[(name, c_void_p) for name in ("coefficients", "emotion_coefficients")],
     ]
 
 
@@ -141,7 +144,7 @@ def load(path: Path = LIBRARY) -> ctypes.CDLL:
     texts = "version", "status_name", "last_error", "last_error_part", "onnxruntime_version", "onnxruntime_path"
     for name in (*texts, "package_text", "package_name"):
         getattr(library, f"emoface_{name}").restype = c_char_p
-    of_face = "template", "faces", "colours", "mask", "blendshape", "identity", "pivots"
+    of_face = "template", "faces", "colours", "mask", "blendshape", "basis", "identity", "pivots"
     for name in (*of_face, "uvs", "uv_faces", "normal_groups", "texture"):
         getattr(library, f"emoface_package_{name}").restype = c_void_p
     for name in ("package", "animator", "solver", "retarget"):
@@ -253,11 +256,15 @@ class Voice:
         info = self.package.info
         arrays = {
             "time": np.zeros(n),
-            "vertices": np.zeros((n, info.vertices, 3), np.float32),
-            "offsets": np.zeros((n, info.vertices, 3), np.float32),
             "emotion": np.zeros((n, info.emotions), np.float32),
             "emotion_weight": np.zeros((n, info.vertices * info.has_weights), np.float32),
         }
+        if not self.config.skip_vertices:
+            arrays |= {name: np.zeros((n, info.vertices, 3), np.float32) for name in ("vertices", "offsets")}
+        if info.coefficients:
+            arrays["coefficients"] = np.zeros((n, info.coefficients), np.float32)
+        if info.has_emotion_coefficients:
+            arrays["emotion_coefficients"] = np.zeros((n, info.coefficients), np.float32)
         if info.has_head_pose:
             arrays["head_rotation"] = np.zeros((n, 3, 3), np.float32)
             arrays["head_translation"] = np.zeros((n, 3), np.float32)
@@ -309,7 +316,7 @@ class Voice:
 
     def sample(self, time: float) -> tuple[str, dict[str, np.ndarray]]:
         arrays = self.arrays(1)
-        del arrays["offsets"]
+        arrays.pop("offsets", None)
         out = self.frames(arrays)
         return self.api.call("sample", self.handle, time, byref(out)), arrays
 

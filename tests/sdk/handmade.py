@@ -355,7 +355,7 @@ def with_golden(
         animator.flush()
     frames = np.array(kept)
     arrays = {key: np.concatenate(parts) for key, parts in recorded.items()}
-    for key in ("mix.weight", "decoder.offsets"):
+    for key in {"mix.weight", "decoder.offsets", "face.offsets"} & arrays.keys():
         arrays[key] = arrays[key][frames]
     arrays["content.content"] = arrays["content.content"][None]
     condition = np.array([0, 0, 1, 0], np.float32)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from emoface.package import Package
     from emoface.stream.conditions import ConditionTimeline
     from emoface.stream.driver import Probe, StreamDriver
+    from emoface.stream.expansion import OffsetSource
     from emoface.timing import Clock
 
 Array = npt.NDArray[np.generic]
@@ -114,6 +115,7 @@ class DrivingEngine(Engine, Protocol):
         timeline: ConditionTimeline,
         probe: Probe | None,
         noise_seed: int = 0,
+        source: OffsetSource = ...,
     ) -> StreamDriver:
         """A stream; arguments as of `emoface.stream.driver.Driver`."""
 

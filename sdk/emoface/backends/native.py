@@ -25,6 +25,7 @@ from emoface.manifest import MANIFEST_NAME, Manifest, StageSpec
 from emoface.stream.choices import change_moment
 from emoface.stream.conditions import ConditionTimeline, Vector
 from emoface.stream.driver import Calls, Probe
+from emoface.stream.expansion import OF_STAGES, OffsetSource
 from emoface.stream.features import Floats
 from emoface.stream.motion import Motion
 from emoface.stream.snapshot import pack, unpack
@@ -71,6 +72,7 @@ class NativeEngine:
         timeline: ConditionTimeline,
         probe: Probe | None,
         noise_seed: int = 0,
+        source: OffsetSource = OF_STAGES,
     ) -> NativeDriver:
         """A stream; BackendError for a probe, since single stages are not seen from outside."""
         if probe is not None:
@@ -80,7 +82,7 @@ class NativeEngine:
                 f"Use backend={self._single!r}: the same graphs with the same bits.",
             )
         conditions = [(name, vector) for name, _, vector in timeline.state()]
-        animator = self._animator(clock, rate, conditions, noise_seed)
+        animator = self._animator(clock, rate, conditions, noise_seed, source)
         identity = {
             "package": self._package.digest,
             "backend": self._single,
@@ -103,7 +105,9 @@ class NativeEngine:
         with _errors(self._runtime):
             return GoldenCheck(**self._package.verify(precision, threads))
 
-    def _animator(self, clock: Clock, rate: int, conditions: Any, noise_seed: int = 0) -> Any:
+    def _animator(
+        self, clock: Clock, rate: int, conditions: Any, noise_seed: int = 0, source: OffsetSource = OF_STAGES
+    ) -> Any:
         package, precision, threads = self._given
         block_ms, rest = divmod(1000 * clock.block_features, clock.feature_rate)
         if clock.block_features == package.manifest.block_features:
@@ -116,7 +120,7 @@ class NativeEngine:
             )
         with _errors(self._runtime):
             return self._runtime.Animator(
-                self._package, precision, threads, block_ms, rate, list(conditions), noise_seed
+                self._package, precision, threads, block_ms, rate, list(conditions), noise_seed, not source.any
             )
 
 
@@ -155,13 +159,13 @@ class NativeDriver:
         """Add mono samples and run every block that is due."""
         yield from ()
         with _errors(self._runtime):
-            return Motion(**self._animator.step(samples), head_fades=False)
+            return Motion(**self._animator.step(samples), others_fade=False)
 
     def finish(self, extra_frames: int = 0) -> Calls[Motion]:
         """Feed zeros until all promised frames, and `extra_frames` more, are out."""
         yield from ()
         with _errors(self._runtime):
-            return Motion(**self._animator.flush(extra_frames / self.clock.fps), head_fades=False)
+            return Motion(**self._animator.flush(extra_frames / self.clock.fps), others_fade=False)
 
     def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """What a snapshot's header and arrays say about the stream."""

@@ -61,6 +61,9 @@ def register(subparsers: Any) -> None:
         group.add_argument(f"--{half}-strength", type=float, default=1.0, metavar="X", help=strength.format(half))
         group.add_argument(f"--{half}-smoothing", type=float, default=0.0, metavar="S", help=smooth.format(half))
     group.add_argument(
+        "--no-vertices", action="store_true", help="coefficients alone, of packages whose motion lies in a basis"
+    )
+    group.add_argument(
         "--sync-offset", type=float, default=0.0, metavar="S", help="move the face later than the sound, -1 to 1"
     )
     options.add_backend(parser)
@@ -97,6 +100,7 @@ def run(args: argparse.Namespace) -> int:
         controls=controls,
         calibration=calibration(package, args),
         blinks=False if args.no_blinks else args.blink_seed,
+        vertices=not args.no_vertices,
         noise_seed=args.noise_seed,
     ) as stream:
         write_all(args.out, stream, progress=progress_line("frames"))

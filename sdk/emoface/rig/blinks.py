@@ -228,30 +228,38 @@ class EyeBlinks:
         self._schedule = BlinkSchedule(blinks, fps)
         self._lids = lids
 
-    def add(self, first: int, offsets: Floats, shares: Floats | None = None) -> None:
+    def add(self, first: int, offsets: Floats, shares: Floats | None = None) -> Floats:
         """Close the eyes in frames [first, first + n) with offsets (n, V, 3), in place.
 
-        `shares` (n,): factor on each frame's blink, for a face that returns to rest.
+        `shares` (n,): factor on each frame's blink, for a face that returns to rest. Returns the weights (n, 2) of
+        `SHAPES` that were added.
         """
+        weights = np.zeros((len(offsets), len(self._lids)), np.float32)
         for index, frame in enumerate(offsets):
             closure = self._schedule.closure(first + index)
             if not closure:
                 continue
-            for lid in self._lids:
+            for place, lid in enumerate(self._lids):
                 weight = np.float32(closure / _ONE * lid.opening(frame))
                 if shares is not None:
                     weight *= shares[index]
                 frame[lid.moving] += weight * lid.shape
+                weights[index, place] = weight
+        return weights
 
 
-def open_blinks(package: Package, blinks: bool | int | Blinks | None) -> EyeBlinks | None:
+def open_blinks(package: Package, blinks: bool | int | Blinks | None, without: str | None = None) -> EyeBlinks | None:
     """The blinks that an animator's argument asks for; None, the default, asks for them where the face can blink.
 
+    `without` says why none are possible, whatever the face can do.
+
     Raises:
-        RigError: they are asked for and the face cannot blink; another type of argument.
+        RigError: they are asked for and not possible; another type of argument.
     """
-    if blinks is False:
+    if blinks is False or (blinks is None and without is not None):
         return None
+    if without is not None:
+        raise RigError(f"blinks={blinks!r} and {without}", "one of the two", "Leave blinks out, or pass blinks=False.")
     if blinks is None:
         try:
             return EyeBlinks(package.lids, package.manifest.fps, Blinks())

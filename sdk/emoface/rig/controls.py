@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -55,6 +55,11 @@ class RigControls:
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
                 raise RigError(f"{name}={value!r}", f"a number from {low:g} to {high:g}", "Choose a value in range.")
+
+    @property
+    def moves(self) -> bool:
+        """Whether offsets change: a shift in time alone leaves them."""
+        return replace(self, sync_offset=0.0) != RigControls()
 
     @property
     def identity(self) -> list[float]:

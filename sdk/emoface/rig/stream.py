@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from emoface.errors import RigError
 from emoface.rig.basis import Blendshapes
+from emoface.rig.blinks import SHAPES
 from emoface.rig.controls import ControlFilter, RigControls
 from emoface.rig.solver import BlendshapeSolver
 
@@ -27,18 +28,22 @@ class RigStream:
         fps: frames per second.
         controls: strength, smoothing and time.
         blendshapes: what to find weights for, or None.
+        direct: the weights are the model's coefficients themselves: nothing is solved.
 
     Raises:
         RigError: see `RigControls` and `BlendshapeSolver`; blendshapes of another topology.
     """
 
-    def __init__(self, face: Face, fps: int, controls: RigControls, blendshapes: Blendshapes | None) -> None:
+    def __init__(
+        self, face: Face, fps: int, controls: RigControls, blendshapes: Blendshapes | None, direct: bool = False
+    ) -> None:
         self.controls = controls
         self.blendshapes = blendshapes
+        self.direct = direct
         self._own = face.blendshapes
         self._filter = ControlFilter(controls, face, fps)
         self._solver = None
-        if blendshapes is not None:
+        if blendshapes is not None and not direct:
             if blendshapes.vertices != len(face.template):
                 raise RigError(
                     f"blendshapes of {blendshapes.vertices} vertices",
@@ -59,6 +64,17 @@ class RigStream:
     def solve(self, offsets: Floats) -> Floats:
         """Weights (n, K) of the next frames' offsets, K = 0 for none."""
         return np.zeros((len(offsets), 0), np.float32) if self._solver is None else self._solver.solve(offsets)
+
+    def weights(self, offsets: Floats, coefficients: Floats, closed: Floats | None) -> Floats:
+        """Weights (n, K) of the next frames: their coefficients (n, K) and what blinks added to them, `closed` (n, 2),
+        where the blendshapes are the model's basis; else as `solve`."""
+        if not self.direct or self.blendshapes is None:
+            return self.solve(offsets)
+        weights = coefficients.copy()
+        if closed is not None:
+            for place, name in enumerate(SHAPES):
+                weights[:, self.blendshapes.names.index(name)] += closed[:, place]
+        return weights
 
     def reset(self) -> None:
         """Begin a new stream."""
@@ -89,12 +105,21 @@ class RigStream:
 
 
 def open_rig(
-    face: Face, fps: int, blendshapes: bool | Blendshapes | str | Path, controls: RigControls | None
+    face: Face,
+    fps: int,
+    blendshapes: bool | Blendshapes | str | Path,
+    controls: RigControls | None,
+    vertices: bool = True,
+    fused: bool = False,
 ) -> RigStream | None:
     """The rig that an animator's arguments ask for, or None where they ask for nothing.
 
+    Weights of the blendshapes that the model's coefficients are of are these coefficients, unless they are `fused`
+    vertex by vertex or the controls change the offsets. `vertices`: whether there are any.
+
     Raises:
-        RigError: `blendshapes=True` and the package has none; and as `RigStream` and `read_blendshapes`.
+        RigError: what needs vertices where there are none; `blendshapes=True` and the package has none; and as
+            `RigStream` and `read_blendshapes`.
     """
     if controls is not None and not isinstance(controls, RigControls):
         raise RigError(f"controls={controls!r}", "emoface.rig.RigControls or None", "Make one: RigControls(...).")
@@ -116,4 +141,13 @@ def open_rig(
     basis = blendshapes if isinstance(blendshapes, Blendshapes) else None
     if basis is None and controls in (None, RigControls()):
         return None
-    return RigStream(face, fps, controls or RigControls(), basis)
+    chosen = controls or RigControls()
+    direct = basis is not None and not fused and not chosen.moves and (basis is face.basis or basis == face.basis)
+    if not vertices and (chosen.moves or (basis is not None and not direct)):
+        what = "controls that move them" if chosen.moves else "blendshape weights that are solved for them"
+        raise RigError(
+            f"vertices=False and {what}",
+            "vertices, or what needs none: a shift in time, weights of the basis that the coefficients are of",
+            "Leave one of the two out.",
+        )
+    return RigStream(face, fps, chosen, basis, direct)

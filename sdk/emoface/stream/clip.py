@@ -58,7 +58,7 @@ class ClipDriver(Driver):
             some: dict[str, Array] = {key: rows[:, np.minimum(held, rows.shape[1] - 1)] for key, rows in values.items()}
             yield from self._run_frame_values(first, last, some, motion)
         self.frames = len(motion.offsets)
-        motion.settle(self.manifest.unit_in_metres)
+        motion.settle(self.manifest.unit_in_metres, self._expansion)
         return motion
 
     @property
@@ -84,4 +84,4 @@ class ClipDriver(Driver):
 
     def _motion(self, count: int) -> Motion:
         results = {role: np.empty((count, *self._shapes[role]), np.float32) for role in ROLES}
-        return Motion(first=0, head_fades=True, **results)
+        return Motion(first=0, others_fade=True, **results)

@@ -20,6 +20,7 @@ from emoface.backends import Array, DrivingEngine, Engine
 from emoface.manifest import ROLES, Manifest
 from emoface.stream.choices import change_moment
 from emoface.stream.conditions import ConditionTimeline, Vector
+from emoface.stream.expansion import OF_STAGES, OffsetSource
 from emoface.stream.features import FeatureTrack, Floats, Interpolation
 from emoface.stream.motion import Motion
 from emoface.stream.noise import NoiseSource
@@ -103,6 +104,7 @@ def open_driver(
     timeline: ConditionTimeline,
     probe: Probe | None = None,
     noise_seed: int = 0,
+    source: OffsetSource = OF_STAGES,
 ) -> StreamDriver:
     """A stream on `engine`, run by the engine itself where it can; arguments as of `Driver`."""
     if not manifest.streams:
@@ -111,8 +113,8 @@ def open_driver(
 
         return ClipDriver(manifest, engine, clock, rate, timeline, probe)
     if isinstance(engine, DrivingEngine):
-        return engine.open_driver(manifest, clock, rate, timeline, probe, noise_seed)
-    return Driver(manifest, engine, clock, rate, timeline, probe, noise_seed)
+        return engine.open_driver(manifest, clock, rate, timeline, probe, noise_seed, source)
+    return Driver(manifest, engine, clock, rate, timeline, probe, noise_seed, source)
 
 
 class Driver:
@@ -128,6 +130,7 @@ class Driver:
             index counts features after the dropped look-ahead, or frames. Stages then hear the audio as it was fed, its
             offset included, as in golden vectors and in PyTorch.
         noise_seed: of the noise that stages read.
+        source: where vertex offsets come from.
     """
 
     def __init__(
@@ -139,17 +142,20 @@ class Driver:
         timeline: ConditionTimeline,
         probe: Probe | None = None,
         noise_seed: int = 0,
+        source: OffsetSource = OF_STAGES,
     ) -> None:
         self.manifest = manifest
         self.clock = clock
-        self.plan = make_plan(manifest, engine)
+        self.plan = make_plan(manifest, engine, source.graphs, probed=probe is not None)
         self.timeline = timeline
         self.noise = NoiseSource(manifest.noise, noise_seed)
         self.resampler = Resampler(rate, clock.sample_rate)
         self.offset = OffsetRemover(clock.hop, clock.overlap)
         self._probe = probe
+        self._expansion = source.expansion
         shapes = manifest.role_shapes
         self._shapes = {role: shapes[role] if role in self.plan.results else (0,) * len(shapes[role]) for role in ROLES}
+        self._shapes["offsets"] = (manifest.vertices if source.any else 0, 3)
         self.reset()
 
     def reset(self) -> None:
@@ -217,10 +223,10 @@ class Driver:
         first = self.frames
         count = max(0, total_frames - first)
         results = {role: np.empty((count, *shape), np.float32) for role, shape in self._shapes.items()}
-        motion = Motion(first=first, head_fades=True, **results)
+        motion = Motion(first=first, others_fade=True, **results)
         while self.blocks < blocks:
             yield from self._run_block(motion)
-        motion.settle(self.manifest.unit_in_metres)
+        motion.settle(self.manifest.unit_in_metres, self._expansion)
         return motion
 
     def _run_block(self, motion: Motion) -> Calls[None]:

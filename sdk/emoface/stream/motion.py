@@ -10,6 +10,7 @@ import numpy as np
 from emoface.errors import RuntimeFailure
 from emoface.head_pose import checked_rotations, towards_rest
 from emoface.manifest import AFFECT, ROLES
+from emoface.stream.expansion import Expansion
 from emoface.stream.features import Floats
 
 
@@ -19,12 +20,13 @@ class Motion:
 
     Attributes:
         first: the first frame's index.
-        offsets: (n, V, 3).
+        offsets: (n, V, 3), or (n, 0, 3) where they are not asked for.
         emotion: (n, E).
         emotion_weight: (n, W); W is V or 0.
         head_rotation, head_translation: (n, 3, 3) and (n, 3), or (n, 0, 0) and (n, 0).
         arousal, valence, confidence: (n, 1), or (n, 0).
-        head_fades: whether `fade` has to bring the head to rest; False where whoever made the poses has done it.
+        coefficients, emotion_coefficients: (n, R) or (n, 0).
+        others_fade: whether `fade` has to bring all but the offsets to rest; False where whoever made them has done it.
     """
 
     first: int
@@ -36,27 +38,29 @@ class Motion:
     arousal: Floats
     valence: Floats
     confidence: Floats
-    head_fades: bool = True
+    coefficients: Floats
+    emotion_coefficients: Floats
+    others_fade: bool = True
 
     @property
     def beside_offsets(self) -> Mapping[str, Floats]:
         """What callers get as it is, by role."""
         return {role: getattr(self, role) for role in ROLES if role != "offsets"}
 
-    def settle(self, unit_in_metres: float) -> None:
-        """Refuse what no graph may give, and make the head's rotations orthonormal.
+    def settle(self, unit_in_metres: float, expansion: Expansion | None) -> None:
+        """Refuse what no graph may give, fill the offsets where they are made here, and make the head's rotations
+        orthonormal.
 
         Raises:
-            RuntimeFailure: offsets, arousal, valence or confidence that are not finite; and as
+            RuntimeFailure: offsets, coefficients, arousal, valence or confidence that are not finite; and as
                 `emoface.head_pose.checked_rotations`.
         """
-        for role, name in (("offsets", "vertex offsets"), *((role, role) for role in AFFECT)):
-            if not np.isfinite(getattr(self, role)).all():
-                raise RuntimeFailure(
-                    f"NaN or infinite {name} from the graphs",
-                    "finite offsets" if role == "offsets" else "finite values",
-                    "Call reset(). If it happens again, verify the package with `emoface verify`.",
-                )
+        _require_finite("coefficients", "coefficients", self.coefficients, self.emotion_coefficients)
+        if expansion is not None:
+            expansion.offsets(self.coefficients, self.emotion_coefficients, self.emotion_weight, self.offsets)
+        _require_finite("vertex offsets", "offsets", self.offsets)
+        for role in AFFECT:
+            _require_finite(role, "values", getattr(self, role))
         self.head_rotation[:] = checked_rotations(self.head_rotation, self.head_translation, unit_in_metres)
 
     def fade(self, first: int, count: int) -> Floats:
@@ -70,7 +74,18 @@ class Motion:
             t = (self.first + index - first + 1) / count
             shares[index] = np.float32(1.0 - t * t * (3.0 - 2.0 * t))
             self.offsets[index] *= shares[index]
-        if self.head_fades:
+        if self.others_fade:
+            self.coefficients[begin:] *= shares[begin:, None]
+            self.emotion_coefficients[begin:] *= shares[begin:, None]
             self.head_rotation[begin:] = towards_rest(self.head_rotation[begin:], shares[begin:])
             self.head_translation[begin:] *= shares[begin:, None]
         return shares
+
+
+def _require_finite(name: str, expected: str, *arrays: Floats) -> None:
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise RuntimeFailure(
+            f"NaN or infinite {name} from the graphs",
+            f"finite {expected}",
+            "Call reset(). If it happens again, verify the package with `emoface verify`.",
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from emoface.backends import Engine, StageStream
@@ -38,7 +39,7 @@ class Plan:
     Attributes:
         clip, block, frames, frame: stages by cadence, in the manifest's order.
         interpolated: block outputs ("stage.output") that stages of a frame cadence, or the caller, read.
-        results: output role ("offsets", "emotion", "emotion_weight") -> "stage.output".
+        results: output role ("offsets", "emotion", "emotion_weight") -> "stage.output", of those that are taken.
     """
 
     clip: tuple[PlannedStage, ...]
@@ -62,22 +63,41 @@ class Plan:
         return any(condition == name for stage in (*self.frames, *self.frame) for _, name in stage.conditions)
 
 
-def make_plan(manifest: Manifest, engine: Engine) -> Plan:
-    """Open every stage on `engine` and resolve sources."""
+def make_plan(manifest: Manifest, engine: Engine, offsets: bool = True, probed: bool = True) -> Plan:
+    """Open stages on `engine` and resolve sources.
+
+    offsets: whether the stages' offsets are taken. probed: whether every stage is to be seen; else those that give
+    nothing but offsets, or what leads to them, are left out where the offsets are not taken.
+    """
+    results = {role: source for role, source in manifest.outputs.items() if offsets or role != "offsets"}
+    everything = probed or len(results) == len(manifest.outputs)
+    needed = manifest.stages if everything else needed_stages(manifest, results.values())
     groups: dict[str, list[PlannedStage]] = {cadence: [] for cadence in CADENCES}
-    for stage in manifest.stages:
+    for stage in needed:
         groups[stage.cadence].append(_planned(stage, engine, manifest))
     of_blocks = {key for stage in groups["block"] for _, key in stage.outputs}
     wanted = [key for stage in (*groups["frames"], *groups["frame"]) for _, key in stage.links]
-    wanted += list(manifest.outputs.values())
+    wanted += list(results.values())
     return Plan(
         clip=tuple(groups["clip"]),
         block=tuple(groups["block"]),
         frames=tuple(groups["frames"]),
         frame=tuple(groups["frame"]),
         interpolated=tuple(dict.fromkeys(key for key in wanted if key in of_blocks)),
-        results=dict(manifest.outputs),
+        results=results,
     )
+
+
+def needed_stages(manifest: Manifest, results: Iterable[str]) -> tuple[StageSpec, ...]:
+    """The stages that `results` ("stage.output") come from, directly or by others, and all that have a state: what a
+    snapshot holds does not depend on what is asked for."""
+    wanted = {key.partition(".")[0] for key in results}
+    needed: list[StageSpec] = []
+    for stage in reversed(manifest.stages):
+        if stage.state or stage.name in wanted:
+            needed.append(stage)
+            wanted |= {item.source.partition(".")[0] for item in stage.inputs}
+    return tuple(reversed(needed))
 
 
 def _planned(stage: StageSpec, engine: Engine, manifest: Manifest) -> PlannedStage:

@@ -65,6 +65,16 @@ def _opened(path: str | os.PathLike[str], opener: Opener, clip: Clip) -> Iterato
                 writer.close()
 
 
+def require_vertices(clip: Clip, suffix: str) -> None:
+    """OutputError for a clip without vertices, where a file of type `suffix` needs them."""
+    if not clip.has_vertices:
+        raise OutputError(
+            f"an animation without vertices for a {suffix} file",
+            "vertices, or a .npz or .csv file",
+            "Leave vertices=False (command line: --no-vertices) out.",
+        )
+
+
 def require_frames(count: int | None, suffix: str) -> None:
     """OutputError for a clip that is known to have no frames, where a file of type `suffix` needs one."""
     if count == 0:

@@ -18,7 +18,7 @@ from emoface.frames import Clip, Piece
 from emoface.head_pose import quaternions
 from emoface.package import Face
 from emoface.writers.extras import require
-from emoface.writers.frame_writer import FrameWriter, write_files
+from emoface.writers.frame_writer import FrameWriter, require_vertices, write_files
 from emoface.writers.glb_mesh import SplitMesh, split_mesh
 from emoface.writers.motion_basis import MotionBasis, fit_motion_basis, morph_residual
 from emoface.writers.spool import Spool
@@ -43,16 +43,18 @@ MAX_FRAMES = 1_000_000
 def write_glb(path: str | os.PathLike[str], clip: Clip) -> None:
     """Writes a .glb with the template as mesh, the motion as morph targets and one animation, `speech`, at `fps`.
 
-    glTF is in metres, +Y up, +Z front; another unit becomes the scale of the node. All weights lie in 0..1. The head's
-    pose, where there is one, is the node's rotation and translation, animated beside the weights.
+    glTF is in metres, +Y up, +Z front; another unit becomes the scale of the node. Weights that are solved or fitted
+    lie in 0..1; those of a model's own basis are its coefficients. The head's pose, where there is one, is the node's
+    rotation and translation, animated beside the weights.
 
     A face with texture coordinates gets them, and its texture `albedo` in place of colours per vertex. Vertices are
     split at seams and at sharp edges; copies follow the face's own, and the attribute `_VERTEX` says of which they are.
 
     An animation with blendshape weights gets exactly its shapes as targets, under their names
-    (`mesh.extras.targetNames`). Any other gets as few shapes as reproduce the clip. The largest vertex error is in
-    `asset.extras.morph_residual_m`: for fitted shapes below `TOLERANCE_M`, except where that would take more than
-    `MAX_RANK` components. Such a clip without frames gives the mesh alone. OutputError as in `write`.
+    (`mesh.extras.targetNames`); weights that are coefficients need no vertices. Any other gets as few shapes as
+    reproduce the clip. The largest vertex error is in `asset.extras.morph_residual_m`: for fitted shapes below
+    `TOLERANCE_M`, except where that would take more than `MAX_RANK` components. Such a clip without frames gives the
+    mesh alone. OutputError as in `write`.
 
     Bounds: at most `MAX_FRAMES` frames, more are refused before the work where their number is known. In memory are the
     weights, at most 0.25 kB a frame per 50 shapes, and to fit shapes 1,500 frames; the others wait in an unnamed
@@ -73,6 +75,8 @@ class GlbWriter(FrameWriter):
         self._turned: list[NDArray[np.float64]] = []
         self._moved: list[FloatArray] = []
         self._residual, self._count = 0.0, 0
+        if clip.blendshapes is None:
+            require_vertices(clip, ".glb")
         self._offsets = None if clip.blendshapes is not None else Spool(path.parent)
 
     def add(self, piece: Piece) -> None:
@@ -84,13 +88,14 @@ class GlbWriter(FrameWriter):
             self._turned.append(quaternions(frames.head_rotation))
             self._moved.append(frames.head_translation)
         self._check_length(self._count)
-        offsets = frames.vertices - self._clip.face.template
         if self._offsets is not None:
-            self._offsets.append(offsets)
+            self._offsets.append(frames.vertices - self._clip.face.template)
         elif self._clip.blendshapes is not None:
             weights = np.asarray(frames.blendshape_weights, np.float32)
             self._weights.append(weights)
-            self._residual = max(self._residual, morph_residual(offsets, self._clip.blendshapes.shapes, weights))
+            if self._clip.has_vertices:
+                offsets = frames.vertices - self._clip.face.template
+                self._residual = max(self._residual, morph_residual(offsets, self._clip.blendshapes.shapes, weights))
 
     def finish(self, metadata: Mapping[str, Any]) -> None:
         """Find the targets and write everything."""

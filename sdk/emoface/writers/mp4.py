@@ -15,7 +15,7 @@ from emoface.errors import OutputError
 from emoface.frames import Clip, Floats, Piece
 from emoface.render import Renderer, portrait
 from emoface.writers.extras import require
-from emoface.writers.frame_writer import FrameWriter, require_frames, write_files
+from emoface.writers.frame_writer import FrameWriter, require_frames, require_vertices, write_files
 from emoface.writers.progress import Progress
 
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
@@ -50,6 +50,7 @@ class Mp4Writer(FrameWriter):
         self, path: Path, clip: Clip, *, size: tuple[int, int] = (512, 512), renderer: Renderer | None = None
     ) -> None:
         require_frames(clip.expected, ".mp4")
+        require_vertices(clip, ".mp4")
         self._av = require("av", ".mp4")
         face = clip.face
         self._picture = renderer or portrait(face.template, face.faces, face.colours, face.masks, size)

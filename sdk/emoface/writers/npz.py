@@ -22,7 +22,10 @@ from emoface.writers.spool import BLOCK_BYTES, Spool, content
 
 _LOCAL_HEADER = 30  # bytes of a zip entry's header before its name
 _CRC_AT, _LENGTHS_AT = 14, 26
-_OPTIONAL = ("head_rotation", "head_translation", "arousal", "valence", "confidence")
+_OPTIONAL = (
+    *("head_rotation", "head_translation", "arousal", "valence", "confidence"),
+    *("coefficients", "emotion_coefficients"),
+)
 
 
 def write_npz(path: str | os.PathLike[str], clip: Clip) -> None:
@@ -31,8 +34,8 @@ def write_npz(path: str | os.PathLike[str], clip: Clip) -> None:
     vertices (T, V, 3) float32 in the package's unit; time (T,) float64 seconds; faces (F, 3) int32; template (V, 3)
     float32; fps int; emotion (T, E) and emotion_weight (T, V) float32; metadata: a JSON text. Where the animation has
     them, blendshape_names (K,) text and blendshape_weights (T, K) float32; head_rotation (T, 3, 3) and head_translation
-    (T, 3) float32, which the vertices do not hold; arousal, valence and confidence (T, 1) float32. The same animation
-    gives the same bytes.
+    (T, 3) float32, which the vertices do not hold; arousal, valence and confidence (T, 1) float32; coefficients and
+    emotion_coefficients (T, R) float32 of the motion basis. The same animation gives the same bytes.
 
     Memory does not grow with the clip. Until the file is complete, all arrays but the vertices lie in unnamed temporary
     files beside it as well: it takes up to twice their space on disk.

@@ -12,7 +12,7 @@ import numpy as np
 from emoface.frames import Clip, Piece
 from emoface.render import portrait
 from emoface.writers.extras import require
-from emoface.writers.frame_writer import FrameWriter, require_frames, write_files
+from emoface.writers.frame_writer import FrameWriter, require_frames, require_vertices, write_files
 from emoface.writers.mouth import even_frames, mouth_opening, widest_frames
 from emoface.writers.spool import Spool
 
@@ -46,6 +46,7 @@ class PngWriter(FrameWriter):
 
     def __init__(self, path: Path, clip: Clip, *, columns: int = 6, tile: tuple[int, int] = (208, 248)) -> None:
         require_frames(clip.expected, ".png")
+        require_vertices(clip, ".png")
         require("PIL.Image", ".png")
         self._path, self._clip, self._columns, self._tile = path, clip, columns, tile
         self._opening: list[Any] = []

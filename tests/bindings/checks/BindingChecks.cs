@@ -67,6 +67,38 @@ internal static class BindingChecks
                 Expect.Throws<UsageException>(() => new FrameBuffer(package, 1, output), "Outputs." + output);
     }
 
+    /// <summary>Arguments: package, audio (raw float32, 16 kHz), files for the coefficients of both branches and the shapes
+    /// of the basis, and a package that has none.</summary>
+    public static void Coefficients(string[] arguments)
+    {
+        using (var package = FacePackage.Open(arguments[0]))
+        using (var animator = new FaceAnimator(package, new AnimatorOptions { Precision = "fp32", SkipVertices = true }))
+        using (var room = new FrameBuffer(package, 256, Outputs.Coefficients | Outputs.EmotionCoefficients))
+        using (var vertices = new FrameBuffer(package, 256))
+        {
+            var audio = Expect.Floats(arguments[1]);
+            Expect.Throws<UsageException>(() => animator.Step(audio, 0, audio.Length, vertices), "an array for vertices");
+            var made = animator.Step(audio, 0, audio.Length, room);
+            var count = package.Coefficients.Count;
+            Expect.Write(arguments[2], room.Coefficients, count * made);
+            Expect.Write(arguments[3], room.EmotionCoefficients, count * made);
+            var shapes = new float[count * 3 * package.VertexCount];
+            for (var shape = 0; shape < count; shape++)
+                package.Basis(shape).CopyTo(shapes, shape * 3 * package.VertexCount);
+            Expect.Write(arguments[4], shapes, shapes.Length);
+            Expect.True(string.Join(" ", package.Coefficients) == "jaw smile größe brow", "names of the basis");
+            Expect.Throws<UsageException>(() => package.Basis(count), "expected 0 to " + (count - 1));
+        }
+        using (var package = FacePackage.Open(arguments[5]))
+        {
+            Expect.True(package.Coefficients.Count == 0 && !package.HasEmotionCoefficients, "a package without a basis");
+            foreach (var output in new[] { Outputs.Coefficients, Outputs.EmotionCoefficients })
+                Expect.Throws<UsageException>(() => new FrameBuffer(package, 1, output), "Outputs." + output);
+            Expect.Throws<PackageException>(
+                () => new FaceAnimator(package, new AnimatorOptions { SkipVertices = true }), "no coefficients");
+        }
+    }
+
     /// <summary>Arguments: package, audio (raw float32, 16 kHz), file for the vertices of the identity "anna", folder with
     /// the face's arrays as raw numbers.</summary>
     public static void FaceAssets(string[] arguments)

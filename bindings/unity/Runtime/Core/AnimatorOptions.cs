@@ -58,7 +58,8 @@ namespace EmoFace
         public int BlockMs;
         /// <summary>Threads per graph; 0 = 1.</summary>
         public int Threads;
-        /// <summary>Solve blendshape weights for every frame (the package must have blendshapes).</summary>
+        /// <summary>Solve blendshape weights for every frame (the package must have blendshapes). Where its coefficients
+        /// are of these, and nothing is fused per vertex, they are the weights, exactly.</summary>
         public bool SolveBlendshapes;
         /// <summary>"fp32", "fp16" or "int8"; null = the package's.</summary>
         public string Precision;
@@ -76,6 +77,9 @@ namespace EmoFace
         public float[] Template;
         /// <summary>One of FacePackage.Identities in place of a template; null = the canonical face.</summary>
         public string Identity;
+        /// <summary>Coefficients without vertices, of packages that have Coefficients: what makes vertices alone is not run.
+        /// Then there are no blinks, and nothing that needs vertices can be asked for.</summary>
+        public bool SkipVertices;
         /// <summary>Strength, smoothing and shift in time; null = as the model gives it.</summary>
         public MotionControls Controls;
         public BlinkMode Blinks = BlinkMode.Automatic;
@@ -136,6 +140,7 @@ namespace EmoFace
             Config.BlinkSeed = options.BlinkSeed;
             Config.BlinkRate = options.BlinkRate;
             Config.NoiseSeed = options.NoiseSeed;
+            Config.SkipVertices = options.SkipVertices ? 1 : 0;
             Config.Identity = Keep(options.Identity, "an identity");
             if (options.Template != null)
             {

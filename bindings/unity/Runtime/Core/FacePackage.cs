@@ -31,6 +31,7 @@ namespace EmoFace
             Conditions = Names(6);
             Identities = Names(7);
             Textures = Names(8);
+            Coefficients = Names(9);
         }
 
         /// <summary>Load a package from a folder or an .emoface file.</summary>
@@ -78,6 +79,9 @@ namespace EmoFace
         public IReadOnlyList<string> Identities { get; }
         /// <summary>"albedo" is the colour of the skin; others are the application's.</summary>
         public IReadOnlyList<string> Textures { get; }
+        /// <summary>Names of the shapes of the motion basis that frames carry coefficients of; none where they carry
+        /// none.</summary>
+        public IReadOnlyList<string> Coefficients { get; }
 
         public int Fps => _info.Fps;
         /// <summary>The model's own rate in Hz; audio of any other is resampled.</summary>
@@ -93,6 +97,8 @@ namespace EmoFace
         public bool HasArousal => _info.HasArousal != 0;
         public bool HasValence => _info.HasValence != 0;
         public bool HasConfidence => _info.HasConfidence != 0;
+        /// <summary>Whether an emotion branch has coefficients of its own.</summary>
+        public bool HasEmotionCoefficients => _info.HasEmotionCoefficients != 0;
         public int BlockMs => _info.BlockMs;
         public int LeastBlockMs => _info.LeastBlockMs;
         public int LongestBlockMs => _info.LongestBlockMs;
@@ -186,6 +192,16 @@ namespace EmoFace
             if (offsets == IntPtr.Zero)
                 throw new UsageException("got blendshape " + index + "; expected 0 to " + (Blendshapes.Count - 1) +
                                          ". Blendshapes lists their names.");
+            return Floats(offsets, 3 * VertexCount);
+        }
+
+        /// <summary>Offsets of a shape of the motion basis at coefficient 1: x, y, z of every vertex.</summary>
+        public float[] Basis(int index)
+        {
+            var offsets = NativeMethods.emoface_package_basis(Handle, index);
+            if (offsets == IntPtr.Zero)
+                throw new UsageException("got shape " + index + " of the basis; expected 0 to " + (Coefficients.Count - 1) +
+                                         ". Coefficients lists their names.");
             return Floats(offsets, 3 * VertexCount);
         }
 

@@ -15,6 +15,8 @@ namespace EmoFace
         Arousal = 32,
         Valence = 64,
         Confidence = 128,
+        Coefficients = 256,
+        EmotionCoefficients = 512,
     }
 
     /// <summary>Room for frames. Made once and used for every call, so that no frame costs the collector
@@ -22,7 +24,7 @@ namespace EmoFace
     public sealed class FrameBuffer : IDisposable
     {
         internal NativeFrames Native;
-        private readonly GCHandle[] _pinned = new GCHandle[10];
+        private readonly GCHandle[] _pinned = new GCHandle[12];
 
         /// <param name="capacity">Frames there is room for. FaceAnimator.StepFrames() tells how many are due.</param>
         /// <exception cref="UsageException">Outputs that the package does not give, or a capacity below 1.</exception>
@@ -40,6 +42,8 @@ namespace EmoFace
             Require(outputs, Outputs.Arousal, package.HasArousal);
             Require(outputs, Outputs.Valence, package.HasValence);
             Require(outputs, Outputs.Confidence, package.HasConfidence);
+            Require(outputs, Outputs.Coefficients, package.Coefficients.Count > 0);
+            Require(outputs, Outputs.EmotionCoefficients, package.HasEmotionCoefficients);
             Time = new double[capacity];
             Vertices = Room(outputs, Outputs.Vertices, 3 * package.VertexCount);
             Emotion = Room(outputs, Outputs.Emotion, package.EmotionCount);
@@ -50,6 +54,8 @@ namespace EmoFace
             Arousal = Room(outputs, Outputs.Arousal, 1);
             Valence = Room(outputs, Outputs.Valence, 1);
             Confidence = Room(outputs, Outputs.Confidence, 1);
+            Coefficients = Room(outputs, Outputs.Coefficients, package.Coefficients.Count);
+            EmotionCoefficients = Room(outputs, Outputs.EmotionCoefficients, package.Coefficients.Count);
             Native.StructSize = (uint)Marshal.SizeOf(typeof(NativeFrames));
             Native.Time = Pin(0, Time);
             Native.Vertices = Pin(1, Vertices);
@@ -61,6 +67,8 @@ namespace EmoFace
             Native.Arousal = Pin(7, Arousal);
             Native.Valence = Pin(8, Valence);
             Native.Confidence = Pin(9, Confidence);
+            Native.Coefficients = Pin(10, Coefficients);
+            Native.EmotionCoefficients = Pin(11, EmotionCoefficients);
         }
 
         ~FrameBuffer() { Free(); }
@@ -87,6 +95,10 @@ namespace EmoFace
         public float[] Arousal { get; }
         public float[] Valence { get; }
         public float[] Confidence { get; }
+        /// <summary>The motion in the package's basis, frame after frame; null where not asked for.</summary>
+        public float[] Coefficients { get; }
+        /// <summary>The same of the emotion branch, whose share of a vertex is its EmotionWeight.</summary>
+        public float[] EmotionCoefficients { get; }
 
         internal bool Disposed { get; private set; }
 

@@ -60,6 +60,8 @@ namespace EmoFace
         internal static extern IntPtr emoface_package_texture(PackageHandle package, byte[] name, out long size);
         [DllImport(Name, CallingConvention = C)]
         internal static extern IntPtr emoface_package_blendshape(PackageHandle package, int index);
+        [DllImport(Name, CallingConvention = C)]
+        internal static extern IntPtr emoface_package_basis(PackageHandle package, int index);
 
         [DllImport(Name, CallingConvention = C)]
         internal static extern int emoface_animator_create(PackageHandle package, ref NativeAnimatorConfig config,

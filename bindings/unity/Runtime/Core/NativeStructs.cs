@@ -28,6 +28,8 @@ namespace EmoFace
         public int HasArousal;
         public int HasValence;
         public int HasConfidence;
+        public int Coefficients;
+        public int HasEmotionCoefficients;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -64,6 +66,8 @@ namespace EmoFace
         public double BlinkRate;
         public ulong NoiseSeed;
         public IntPtr Identity;
+        public int SkipVertices;
+        public int Reserved;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -120,6 +124,8 @@ namespace EmoFace
         public IntPtr Arousal;
         public IntPtr Valence;
         public IntPtr Confidence;
+        public IntPtr Coefficients;
+        public IntPtr EmotionCoefficients;
     }
 
     [StructLayout(LayoutKind.Sequential)]
