@@ -23,6 +23,7 @@ MODULES: dict[str, tuple[str, ...] | None] = {
     "emoface.animation": None,
     "emoface.animator": None,
     "emoface.calibration": ("Calibration",),
+    "emoface.person": ("Person",),
     "emoface.options": ("AnimatorOptions", "ClipOptions", "VoiceOptions"),
     "emoface.package": None,
     "emoface.face_file": ("Face", "Golden"),

@@ -245,6 +245,7 @@ EMOFACE_API emoface_status emoface_package_get_info(const emoface_package* packa
 #define EMOFACE_TEXT_DIGEST 5       /* SHA-256 of the manifest, and so of everything in the package */
 #define EMOFACE_TEXT_FACES_SHA256 6 /* two faces have the same topology if and only if it is equal */
 #define EMOFACE_TEXT_MANIFEST 7     /* manifest.json as it is */
+#define EMOFACE_TEXT_MODEL_SHA256 8 /* of the model's weights, which person files name; empty where the package says none */
 
 /* One of EMOFACE_TEXT_*; an empty text for a NULL package or an unknown number. Lives as long as the package. */
 EMOFACE_API const char* emoface_package_text(const emoface_package* package, int32_t text);
@@ -260,6 +261,7 @@ EMOFACE_API const char* emoface_package_text(const emoface_package* package, int
 #define EMOFACE_NAMES_IDENTITIES 7 /* neutral faces beside the canonical one, which has no name */
 #define EMOFACE_NAMES_TEXTURES 8   /* "albedo" is the colour of the skin; others are the application's */
 #define EMOFACE_NAMES_COEFFICIENTS 9 /* of the shapes of the motion basis */
+#define EMOFACE_NAMES_PERSONS 10     /* what emoface_set_person() takes */
 
 /* Number of names in the list EMOFACE_NAMES_*; 0 for a NULL package or an unknown list. */
 EMOFACE_API int32_t emoface_package_name_count(const emoface_package* package, int32_t list);
@@ -344,7 +346,7 @@ typedef struct emoface_animator emoface_animator;
 /* A condition's vector, for example weights of styles. */
 typedef struct emoface_condition {
     const char* name;    /* one of EMOFACE_NAMES_CONDITIONS */
-    const float* values; /* weights of styles, emotions or levels: 0 to 10; other values: -1e4 to 1e4 */
+    const float* values; /* weights of styles, emotions, levels or persons: 0 to 10; other values: -1e4 to 1e4 */
     int64_t count;       /* length of the vector, as the manifest has it */
 } emoface_condition;
 
@@ -365,6 +367,19 @@ typedef struct emoface_controls {
 
 /* Fill controls with the defaults; `struct_size` is sizeof(emoface_controls) in the caller's program. */
 EMOFACE_API emoface_status emoface_controls_init(emoface_controls* controls, uint32_t struct_size);
+
+/* What a person file says for a condition: weights of styles or persons, which belong to one model. For `conditions` of an
+ * animator, or emoface_set_condition().
+ *
+ *   condition  "style" or "person"
+ *   json       the file's `size` bytes: {"emoface_person": 1, "name": "anna", "model_sha256": "...", "weights": {"ben": 0.7}}
+ *   values     float [capacity]; NULL with capacity = 0 asks for the length alone
+ *   count      receives the length of the condition's vector; with EMOFACE_ERROR_BUFFER_TOO_SMALL nothing was written
+ *
+ * EMOFACE_ERROR_CONDITION for a file that is damaged or of another model, a name that the condition does not have, a weight
+ * that is not from 0 to 10. */
+EMOFACE_API emoface_status emoface_read_person(const emoface_package* package, const char* condition, const void* json,
+                                               int64_t size, float* values, int64_t capacity, int64_t* count);
 
 /* How an animator is made. Zero or NULL is the default everywhere. */
 typedef struct emoface_animator_config {
@@ -402,6 +417,7 @@ typedef struct emoface_animator_config {
                               blinks, and what needs vertices is EMOFACE_ERROR_ARGUMENT: `blinks` = 1, controls other than
                               a shift in time, `blendshapes` that are not the basis itself */
     int32_t reserved;
+    const char* person;   /* a name; NULL = the package's default */
 } emoface_animator_config;
 
 /* Fill a configuration with the defaults; `struct_size` is sizeof(emoface_animator_config) in the caller's program. */
@@ -505,18 +521,19 @@ EMOFACE_API emoface_status emoface_restore(emoface_animator* animator, const voi
 /* As `at`: from the audio fed so far on. (Any negative time means the same.) */
 #define EMOFACE_NOW (-1.0)
 
-/* Change the style, emotion or level for all frames at or after `at` seconds of audio time; NULL is the default. A time
+/* Change the style, emotion, level or person for all frames at or after `at` seconds of audio time; NULL is the default. A time
  * before a frame that is computed is refused. In real time the call may wait for the block that is being computed. */
 EMOFACE_API emoface_status emoface_set_style(emoface_animator* animator, const char* name, double at);
 EMOFACE_API emoface_status emoface_set_emotion(emoface_animator* animator, const char* name, double at);
 EMOFACE_API emoface_status emoface_set_level(emoface_animator* animator, const char* name, double at);
+EMOFACE_API emoface_status emoface_set_person(emoface_animator* animator, const char* name, double at);
 
-/* The same for any condition by its vector: weights of styles or emotions, "speaker_mean", ...
+/* The same for any condition by its vector: weights of styles, emotions or persons, "speaker_mean", ...
  *
  * Weights are taken as they are: they need not sum to 1. EMOFACE_ERROR_CONDITION for a number out of range or NaN.
  *
- *   values  float [count]: weights of styles, emotions or levels from 0 to 10, values of other conditions from -1e4 to
- *           1e4; NULL with count = 0 is the package's default
+ *   values  float [count]: weights of styles, emotions, levels or persons from 0 to 10, values of other conditions from
+ *           -1e4 to 1e4; NULL with count = 0 is the package's default
  *   at      seconds of audio time, at most 1e9 */
 EMOFACE_API emoface_status emoface_set_condition(emoface_animator* animator, const char* condition,
                                                  const float* values, int64_t count, double at);

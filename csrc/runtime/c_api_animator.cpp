@@ -12,8 +12,7 @@ namespace {
 // Samples of one call: a day of audio; more is a wrong argument.
 constexpr int64_t kMostSamples = int64_t(1) << 32;
 
-// Sizes of the configuration: without `controls`, with them, with `blinks`, with `noise_seed`, `identity`, and
-// `skip_vertices`.
+// Sizes of the configuration: without `controls`, with them, with `blinks`, with `noise_seed`, with `identity`, and all.
 constexpr uint32_t kFirstConfig = offsetof(emoface_animator_config, controls);
 constexpr uint32_t kControlsConfig = offsetof(emoface_animator_config, blinks);
 constexpr uint32_t kBlinksConfig = offsetof(emoface_animator_config, noise_seed);
@@ -55,7 +54,7 @@ std::vector<std::vector<float>> initial_conditions(const Manifest& manifest, con
     std::vector<std::vector<float>> vectors;
     for (const ConditionSpec& spec : manifest.conditions) {
         const char* given = spec.name == "style" ? config.style : spec.name == "emotion" ? config.emotion
-                            : spec.name == "level" ? config.level : nullptr;
+                            : spec.name == "level" ? config.level : spec.name == "person" ? config.person : nullptr;
         const std::string neutral = spec.name == "emotion" ? "auto" : spec.name == "level" ? "normal" : "";
         std::string name = given ? given : neutral;
         // What a package cannot be steered by may only be left as it is.
@@ -69,6 +68,7 @@ std::vector<std::vector<float>> initial_conditions(const Manifest& manifest, con
     refuse_missing("style", config.style, "");
     refuse_missing("emotion", config.emotion, "auto");
     refuse_missing("level", config.level, "normal");
+    refuse_missing("person", config.person, "");
     if (config.condition_count < 0 || config.condition_count > 1000 || (config.condition_count > 0 && config.conditions == nullptr))
         fail(EMOFACE_ERROR_ARGUMENT, "condition_count = " + std::to_string(config.condition_count),
              "the length of `conditions`", "Pass both.");
@@ -425,6 +425,10 @@ emoface_status emoface_set_emotion(emoface_animator* animator, const char* name,
 
 emoface_status emoface_set_level(emoface_animator* animator, const char* name, double at) {
     return change_by_name(animator, "level", name, at);
+}
+
+emoface_status emoface_set_person(emoface_animator* animator, const char* name, double at) {
+    return change_by_name(animator, "person", name, at);
 }
 
 emoface_status emoface_set_condition(emoface_animator* animator, const char* condition, const float* values, int64_t count,

@@ -1,9 +1,11 @@
 // emoface.h: versions, errors, ONNX Runtime and packages.
+#include <algorithm>
 #include <cstddef>
 
 #include "handles.h"
 #include "ort_library.h"
 #include "package_files.h"
+#include "person.h"
 
 using namespace emoface::runtime;
 
@@ -21,6 +23,7 @@ emoface_status adopt(std::shared_ptr<Package> package, emoface_package** handle)
     made->names.emplace_back();
     for (const auto& [name, file] : manifest.textures) made->names.back().push_back(name);
     made->names.push_back(manifest.coefficients() ? package->face().motion_names() : std::vector<std::string>());
+    made->names.push_back(manifest.choices("person"));
     made->package = std::move(package);
     *handle = made.release();
     return EMOFACE_OK;
@@ -194,6 +197,7 @@ const char* emoface_package_text(const emoface_package* package, int32_t text) {
         case EMOFACE_TEXT_DEFAULT_PRECISION: return loaded.manifest().default_precision.c_str();
         case EMOFACE_TEXT_DIGEST: return loaded.digest().c_str();
         case EMOFACE_TEXT_FACES_SHA256: return loaded.manifest().faces_sha256.c_str();
+        case EMOFACE_TEXT_MODEL_SHA256: return loaded.manifest().model_sha256.c_str();
         case EMOFACE_TEXT_MANIFEST: return loaded.manifest_text().c_str();
         default: return "";
     }
@@ -207,6 +211,28 @@ int32_t emoface_package_name_count(const emoface_package* package, int32_t list)
 const char* emoface_package_name(const emoface_package* package, int32_t list, int32_t index) {
     const auto* names = list_of(package, list);
     return names && index >= 0 && size_t(index) < names->size() ? (*names)[size_t(index)].c_str() : nullptr;
+}
+
+emoface_status emoface_read_person(const emoface_package* package, const char* condition, const void* json, int64_t size,
+                                   float* values, int64_t capacity, int64_t* count) {
+    return guarded([&]() -> emoface_status {
+        require_pointer(package, "package");
+        require_pointer(condition, "condition");
+        require_pointer(count, "count");
+        *count = 0;
+        if (size < 0) fail(EMOFACE_ERROR_ARGUMENT, "size = " + std::to_string(size), "0 or more", "Pass the number of bytes.");
+        if (size > 0) require_pointer(json, "json");
+        const std::vector<float> vector =
+            person_condition(package->package->manifest(), condition, static_cast<const uint8_t*>(json), size);
+        *count = int64_t(vector.size());
+        if (values == nullptr && capacity == 0) return EMOFACE_OK;
+        require_pointer(values, "values");
+        if (capacity < *count)
+            return refuse(EMOFACE_ERROR_BUFFER_TOO_SMALL, "room for " + std::to_string(capacity) + " value(s)",
+                          std::to_string(*count), "Pass a larger array; nothing was written.");
+        std::copy(vector.begin(), vector.end(), values);
+        return EMOFACE_OK;
+    });
 }
 
 const float* emoface_package_template(const emoface_package* package) {

@@ -279,6 +279,9 @@ Manifest read_manifest(const uint8_t* text, size_t size) {
              "Update the library, or export the package again in format 1 or 2.");
     manifest.name = reader.text("name");
     manifest.family = reader.text("family");
+    // Format 1 does not know the fields that may be left out.
+    const auto says = [&](const char* key) { return manifest.format >= 2 && reader.has(key); };
+    if (says("model_sha256")) manifest.model_sha256 = reader.sha256("model_sha256");
     manifest.licence = reader.text("licence");
     Clock& clock = manifest.clock;
     clock.fps = reader.integer("fps", 1, 1000);
@@ -299,11 +302,11 @@ Manifest read_manifest(const uint8_t* text, size_t size) {
     manifest.styles = reader.texts("styles");
     manifest.emotions = reader.texts("emotions");
     manifest.levels = reader.texts("levels");
+    if (says("persons")) manifest.persons = reader.texts("persons");
     manifest.default_precision = reader.text("default_precision");
     for (const auto& item : reader.object("conditions", kMostConditions).items())
         manifest.conditions.push_back(read_condition(item.key(), item.value()));
-    // Format 1 does not know the field.
-    if (manifest.format >= 2 && reader.has("noise"))
+    if (says("noise"))
         for (const auto& item : reader.object("noise", kMostNoises).items())
             manifest.noise.push_back(read_noise(item.key(), item.value()));
     std::sort(manifest.noise.begin(), manifest.noise.end(),
@@ -311,7 +314,7 @@ Manifest read_manifest(const uint8_t* text, size_t size) {
     for (const Json& value : reader.list("stages", "a list of objects", kMostStages))
         manifest.stages.push_back(read_stage(value, "stages[" + std::to_string(manifest.stages.size()) + "]"));
     manifest.outputs = reader.text_map("outputs", kMostTensors);
-    if (manifest.format >= 2 && reader.has("textures")) manifest.textures = reader.text_map("textures", kMostTextures);
+    if (says("textures")) manifest.textures = reader.text_map("textures", kMostTextures);
     manifest.motion_range_m = reader.number("motion_range_m", kLeastLength, kMostLength);
     reader.optional_object("provenance");
     read_verification(reader, &manifest);

@@ -83,10 +83,11 @@ struct FileEntry {
 
 struct Manifest {
     std::string name, family, licence, axes, default_precision, faces_sha256;
+    std::string model_sha256;  // of the weights, which person files name; empty where there is none
     Clock clock;
     int64_t format = 0, least_block = 0, longest_block = 0, latency_samples = 0, vertices = 0;
     double unit_in_metres = 1.0, motion_range_m = 0.0;
-    std::vector<std::string> styles, emotions, levels;
+    std::vector<std::string> styles, emotions, levels, persons;
     std::vector<ConditionSpec> conditions;
     std::vector<NoiseSpec> noise;  // by name: their numbers
     std::vector<StageSpec> stages;

@@ -80,6 +80,7 @@ void check_conditions(const Manifest& manifest) {
     fits("style", manifest.styles, 0);
     fits("emotion", manifest.emotions, 1);
     fits("level", manifest.levels, 0);
+    if (manifest.format >= 2) fits("person", manifest.persons, 0);  // before, a condition like any other
 }
 
 void check_noise(const Manifest& manifest) {
@@ -336,6 +337,7 @@ std::vector<std::string> Manifest::choices(std::string_view wanted) const {
     if (wanted == "style") names = styles;
     if (wanted == "emotion") names = emotions;
     if (wanted == "level") names = levels;
+    if (wanted == "person") names = persons;
     const int index = condition(wanted);
     if (wanted == "emotion" && index >= 0 && conditions[size_t(index)].initial.size() == names.size() + 1)
         names.push_back("auto");

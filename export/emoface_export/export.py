@@ -30,7 +30,7 @@ from emoface_export.half import half_model, store_exact_halves
 from emoface_export.onnx_export import ExportedStage, export_stage
 from emoface_export.package_manifest import PackageFacts, checked_motion_range, package_manifest, stage_spec
 from emoface_export.package_writer import file_entries, loaded, refuse_existing, write_package
-from emoface_export.provenance import provenance_of
+from emoface_export.provenance import provenance_of, weights_sha256
 from emoface_export.quantize import quantize_model
 from emoface_export.step_module import Shape
 from emoface_export.wiring import conditions_of, input_shapes, streaming_of
@@ -110,7 +110,7 @@ def export_package(
     progress("computing golden vectors")
     common = {"face.npz": face.to_npz(), "golden.npz": golden_file(model), **face.texture_files}
     wiring = wiring_of(model.config)
-    provenance = provenance_of(model, options.provenance)
+    provenance, digest = provenance_of(model, options.provenance), weights_sha256(model.state_dict())
 
     def assemble(precisions: Iterable[str], measured: Mapping[str, Any]) -> tuple[Manifest, dict[str, bytes]]:
         chosen = tuple(precisions)
@@ -130,6 +130,7 @@ def export_package(
             provenance,
             verification,
             wiring.noise,
+            model_sha256=digest,
         )
         return manifest, files
 

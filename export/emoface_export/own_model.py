@@ -38,7 +38,7 @@ from emoface_export.package_manifest import (
     stage_spec,
 )
 from emoface_export.package_writer import file_entries, loaded, refuse_existing, write_package
-from emoface_export.provenance import code_commit
+from emoface_export.provenance import code_commit, weights_sha256
 from emoface_export.reference import frame_by_frame
 from emoface_export.signals import speech_like
 from emoface_export.step_module import Shape, StepModule
@@ -81,7 +81,8 @@ class OwnModel:
         conditions: name -> default vector float32 [k].
         noise: name -> shape of the standard normal values of one feature or frame, one axis or two: a stage gets
             [B, n, *shape].
-        styles, emotions, levels: names for the entries of the conditions `style`, `emotion`, `level`.
+        styles, emotions, levels, persons: names for the entries of the conditions `style`, `emotion`, `level` and
+            `person`.
         fps: frames per second.
         block_features: features of 20 ms per block.
         delay_features: look-ahead of the block stages: their first outputs, dropped by the driver.
@@ -98,6 +99,7 @@ class OwnModel:
     styles: tuple[str, ...] = ()
     emotions: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
+    persons: tuple[str, ...] = ()
     family: str = "custom"
     licence: str = "Apache-2.0"
     fps: int = 30
@@ -127,7 +129,7 @@ def export_own(model: OwnModel, path: Path, *, folder: bool = False, force: bool
         facts,
         model.family,
         Streaming(model.fps, model.block_features, ALLOWED_BLOCKS, model.delay_features),
-        Conditions(model.conditions, model.styles, model.emotions, model.levels),
+        Conditions(model.conditions, model.styles, model.emotions, model.levels, model.persons),
         model.face,
         specs,
         model.outputs,
@@ -136,11 +138,18 @@ def export_own(model: OwnModel, path: Path, *, folder: bool = False, force: bool
         ({"code_commit": commit} if commit else {}) | dict(model.provenance),
         {"tolerances": {"fp32": {"relative": FP32_RELATIVE}}},
         model.noise,
+        model_sha256(model),
     )
     with loaded(manifest, files) as package:
         refuse_failures(verify_golden(package), CHECK_STATE)
     write_package(path, manifest, files, folder=folder, force=force)
     return manifest
+
+
+def model_sha256(model: OwnModel) -> str:
+    """The hash of the stages' weights, which person files name; `model_sha256` of the package where it has format 2."""
+    weights = {f"{s.name}.{name}": value for s in model.stages for name, value in s.module.state_dict().items()}
+    return weights_sha256(weights)
 
 
 def golden_of(model: OwnModel) -> dict[str, NDArray[Any]]:

@@ -63,12 +63,13 @@ class Streaming:
 
 @dataclass(frozen=True)
 class Conditions:
-    """Default vectors float32 [k] by condition, and names for the entries of `style`, `emotion` and `level`."""
+    """Default vectors float32 [k] by condition, and names for the entries of `style`, `emotion`, `level`, `person`."""
 
     defaults: Mapping[str, np.ndarray]
     styles: tuple[str, ...] = ()
     emotions: tuple[str, ...] = ()
     levels: tuple[str, ...] = ()
+    persons: tuple[str, ...] = ()
 
 
 def stage_spec(
@@ -109,17 +110,20 @@ def package_manifest(
     provenance: Mapping[str, Any],
     verification: Mapping[str, Any],
     noise: Mapping[str, tuple[int, ...]] = MappingProxyType({}),
+    model_sha256: str = "",
 ) -> Manifest:
-    """The whole manifest, checked by the SDK's own schema."""
+    """The whole manifest, checked by the SDK's own schema. In format 1 there is no place for `model_sha256`."""
     specs = {name: NoiseSpec(tuple(shape)) for name, shape in noise.items()}
+    version = format_needed(outputs, specs, face.assets, face.textures, conditions.persons)
     streams = all(stage.cadence != "clip" for stage in stages)
     block, delay = streaming.block_features, streaming.delay_features
     return Manifest(
-        format=format_needed(outputs, specs, face.assets, face.textures),
+        format=version,
         noise=specs,
         textures={name: f"{name}.png" for name in face.textures},
         name=facts.name,
         family=family,
+        model_sha256=model_sha256 if version >= 2 else "",
         licence=facts.licence,
         fps=streaming.fps,
         sample_rate=SAMPLE_RATE,
@@ -137,6 +141,7 @@ def package_manifest(
         styles=conditions.styles,
         emotions=conditions.emotions,
         levels=conditions.levels,
+        persons=conditions.persons,
         default_precision=_default_precision(stages),
         conditions={
             name: ConditionSpec(np.shape(value), tuple(float(v) for v in value))

@@ -10,6 +10,7 @@ from typing import Any
 
 import onnx
 import torch
+from torch import Tensor
 
 from emoface_training.nn.talking_model import TalkingModel
 
@@ -18,19 +19,24 @@ def provenance_of(model: TalkingModel, given: Mapping[str, Any]) -> dict[str, An
     """Where the package comes from: commit, versions, configuration, digest of the weights, and what was given."""
     from emoface import __version__
 
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.contiguous().numpy().tobytes())
     facts = {
         "emoface": __version__,
         "torch": str(torch.__version__),
         "onnx": onnx.__version__,
         "config": model.config.to_dict(),
-        "weights_sha256": digest.hexdigest(),
+        "weights_sha256": weights_sha256(model.state_dict()),
     }
     commit = code_commit()
     return facts | ({"code_commit": commit} if commit else {}) | dict(given)
+
+
+def weights_sha256(weights: Mapping[str, Tensor]) -> str:
+    """SHA-256 (hex) of a model's tensors and their names, `model_sha256` of its packages whatever their precision."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(weights.items()):
+        digest.update(name.encode())
+        digest.update(tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def code_commit() -> str | None:

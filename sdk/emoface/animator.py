@@ -254,12 +254,17 @@ class Animator:
         """Change the emotional level from audio time `at` on. See `set_condition`."""
         self.set_condition("level", value, at)
 
+    def set_person(self, value: Any, at: float | None = None) -> None:
+        """Change the person (a name, weights, an `emoface.person.Person` or its file) from audio time `at` on."""
+        self.set_condition("person", value, at)
+
     def set_condition(self, name: str, value: Any, at: float | None = None) -> None:
         """Let a condition hold for all frames with time >= `at`, the same frames however the audio is cut.
 
         Args:
             name: a condition of the package.
-            value: a name, a dict of name -> weight, an array, or None for the package's default.
+            value: a name, a dict of name -> weight, an array, or None for the package's default; of `style` and
+                `person` also an `emoface.person.Person` or its .json file.
             at: seconds of audio time; None means the audio fed so far.
 
         Raises:

@@ -36,7 +36,11 @@ class UsageError(EmoFaceError):
 
 
 class ConditionError(UsageError):
-    """An unknown style, emotion or level, a wrong weight vector, or a change in the past."""
+    """An unknown style, emotion, level or person, a wrong weight vector, or a change in the past."""
+
+
+class PersonError(ConditionError):
+    """A person file that is damaged, or a person of another model."""
 
 
 class TemplateError(UsageError):

@@ -157,6 +157,8 @@ class Manifest:
     format: int = 1
     noise: Mapping[str, NoiseSpec] = field(default_factory=dict)
     textures: Mapping[str, str] = field(default_factory=dict)
+    persons: tuple[str, ...] = ()
+    model_sha256: str = ""
 
     def __post_init__(self) -> None:
         _check(self)
@@ -202,7 +204,8 @@ class Manifest:
 
     def choices(self, condition: str) -> tuple[str, ...]:
         """Names of a condition's entries; `emotion` ends with "auto" where the vector has the unknown class."""
-        names = {"style": self.styles, "emotion": self.emotions, "level": self.levels}.get(condition, ())
+        named = {"style": self.styles, "emotion": self.emotions, "level": self.levels, "person": self.persons}
+        names = named.get(condition, ())
         spec = self.conditions.get(condition)
         if condition == "emotion" and spec is not None and spec.shape == (len(names) + 1,):
             return (*names, "auto")
@@ -222,14 +225,19 @@ class Manifest:
 
     def to_json(self) -> dict[str, Any]:
         """The manifest as plain JSON values, keys in the order of the format's description."""
-        top = ("format", "name", "family", "licence", "fps", "sample_rate", "feature_rate", "hop", "overlap")
-        data: dict[str, Any] = {key: getattr(self, key) for key in top}
+        data: dict[str, Any] = {key: getattr(self, key) for key in ("format", "name", "family")}
+        if self.model_sha256:
+            data["model_sha256"] = self.model_sha256
+        for key in ("licence", "fps", "sample_rate", "feature_rate", "hop", "overlap"):
+            data[key] = getattr(self, key)
         data["block_features"] = self.block_features
         data["allowed_block_features"] = list(self.allowed_block_features)
         for key in ("delay_features", "latency_samples", "vertices", "faces_sha256", "unit_in_metres", "axes"):
             data[key] = getattr(self, key)
         for key in ("styles", "emotions", "levels"):
             data[key] = list(getattr(self, key))
+        if self.persons:
+            data["persons"] = list(self.persons)
         data["default_precision"] = self.default_precision
         data["conditions"] = {
             name: {"shape": list(spec.shape), "default": list(spec.default)} for name, spec in self.conditions.items()
@@ -275,6 +283,7 @@ class Manifest:
             format=version,
             name=reader.text("name"),
             family=reader.text("family"),
+            model_sha256=reader.sha256("model_sha256") if _says(reader, version, "model_sha256") else "",
             licence=reader.text("licence"),
             fps=reader.integer("fps", 1, 1000),
             sample_rate=reader.integer("sample_rate", 1, MOST_RATE),
@@ -292,12 +301,13 @@ class Manifest:
             styles=reader.texts("styles"),
             emotions=reader.texts("emotions"),
             levels=reader.texts("levels"),
+            persons=reader.texts("persons") if _says(reader, version, "persons") else (),
             default_precision=reader.text("default_precision"),
             conditions={name: _condition(item) for name, item in reader.children("conditions", MOST_CONDITIONS)},
             noise=_noise(reader, version),
             stages=tuple(read_stage(item) for item in reader.items("stages", MOST_STAGES)),
             outputs=reader.text_map("outputs", MOST_TENSORS),
-            textures=reader.text_map("textures", MOST_TEXTURES) if version >= 2 and reader.has("textures") else {},
+            textures=reader.text_map("textures", MOST_TEXTURES) if _says(reader, version, "textures") else {},
             motion_range_m=reader.number("motion_range_m", *LENGTHS),
             provenance=reader.mapping("provenance", optional=True),
             verification=_verification(reader),
@@ -320,9 +330,13 @@ def _condition(reader: Reader) -> ConditionSpec:
     return spec
 
 
+def _says(reader: Reader, version: int, key: str) -> bool:
+    """Whether there is a field that may be left out, and that format 1 does not know."""
+    return version >= 2 and reader.has(key)
+
+
 def _noise(reader: Reader, version: int) -> dict[str, NoiseSpec]:
-    """A field that may be left out, and that format 1 does not know."""
-    if version < 2 or not reader.has("noise"):
+    if not _says(reader, version, "noise"):
         return {}
     specs = {}
     for name, item in reader.children("noise", MOST_NOISES):

@@ -33,6 +33,7 @@ def check_manifest(manifest: m.Manifest) -> None:
     _check_clock(manifest)
     _check_lengths(manifest)
     _check_conditions(manifest)
+    _check_persons(manifest)
     _check_noise(manifest)
     _check_stages(manifest)
     _check_outputs(manifest)
@@ -105,14 +106,21 @@ def _check_conditions(manifest: m.Manifest) -> None:
         _check_name(name, f"conditions.{shown(name)}")
         if math.prod(spec.shape) != len(spec.default) or len(spec.shape) != 1:
             raise fault(f"conditions.{name}.default", f"{len(spec.default)} values", f"shape {list(spec.shape)}, 1-D")
-    for name, names, extra in (
-        ("style", manifest.styles, 0),
-        ("emotion", manifest.emotions, 1),
-        ("level", manifest.levels, 0),
-    ):
+    named = [("style", manifest.styles, 0), ("emotion", manifest.emotions, 1), ("level", manifest.levels, 0)]
+    if manifest.format >= 2:  # before, `person` was a condition like any other
+        named.append(("person", manifest.persons, 0))
+    for name, names, extra in named:
         condition = manifest.conditions.get(name)
         if condition is not None and not len(names) <= condition.shape[0] <= len(names) + extra:
             raise fault(f"conditions.{name}.shape", str(list(condition.shape)), f"as many entries as names: {names}")
+
+
+def _check_persons(manifest: m.Manifest) -> None:
+    """Manifests that were made in code: the reader knows no such field in format 1, and has checked the digits."""
+    if manifest.format < 2:
+        for field in ("model_sha256", "persons"):
+            if getattr(manifest, field):
+                raise fault(field, repr(getattr(manifest, field)), "none in format 1")
 
 
 def _check_noise(manifest: m.Manifest) -> None:

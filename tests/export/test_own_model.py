@@ -10,11 +10,12 @@ import pytest
 import torch
 
 from emoface import Package
-from emoface.errors import OutputError
+from emoface.errors import OutputError, PersonError
+from emoface.person import Person
 from emoface.verification import verify_golden
 from emoface_export.errors import ExportError
 from emoface_export.face_file import FaceArrays, read_face, with_textures
-from emoface_export.own_model import OwnModel, OwnStage, export_own, golden_of
+from emoface_export.own_model import OwnModel, OwnStage, export_own, golden_of, model_sha256
 from emoface_training.nn.stage import Stage
 
 
@@ -187,3 +188,58 @@ def test_wiring_that_cannot_be(model, tmp_path, changes, text):
     with pytest.raises(ExportError, match=text):
         export_own(dataclasses.replace(model, **changes), tmp_path / "x.emoface")
     assert list(tmp_path.iterdir()) == []
+
+
+class Spoken(Swell):
+    """As Swell, for the person alone."""
+
+    input_names = ("level", "person")
+
+    def __init__(self):
+        super().__init__()
+        self.heard = torch.nn.Linear(2, 1)
+
+    def step(self, inputs, state):
+        return {"size": torch.sigmoid(10 * inputs["level"] + self.heard(inputs["person"])[:, None])}, {}
+
+
+def test_persons_and_the_hash_of_the_weights(model, tmp_path):
+    sources = {"level": "level.level", "person": "condition.person"}
+    changes = {
+        "stages": (model.stages[0], OwnStage("swell", Spoken(), sources), model.stages[2]),
+        "conditions": {**model.conditions, "person": np.float32([1, 0])},
+        "persons": ("mia", "noah"),
+    }
+    spoken = dataclasses.replace(model, **changes)
+    manifest = export_own(spoken, tmp_path / "spoken.emoface")
+    assert (manifest.format, manifest.persons, manifest.model_sha256) == (2, ("mia", "noah"), model_sha256(spoken))
+    # Of every export of these weights, and of no other weights.
+    longer = dataclasses.replace(spoken, block_features=5)
+    assert export_own(longer, tmp_path / "longer.emoface").model_sha256 == manifest.model_sha256
+    with torch.no_grad():
+        spoken.stages[1].module.heard.bias += 1e-3
+    other = tmp_path / "other.emoface"
+    assert export_own(spoken, other).model_sha256 == model_sha256(spoken) != manifest.model_sha256
+    person = Person("half", manifest.model_sha256, {"mia": 0.5, "noah": 0.5})
+    package = Package.load(tmp_path / "spoken.emoface")
+    audio = (0.2 * np.random.default_rng(4).standard_normal(8000)).astype(np.float32)
+    with package.animator(person=person) as one, package.animator(person=[0.5, 0.5]) as two:
+        assert one.step(audio).vertices.tobytes() == two.step(audio).vertices.tobytes()
+    with pytest.raises(PersonError, match=r"of the model .*expected one of the model"):
+        Package.load(other).animator(person=person)
+
+
+def test_a_package_of_format_1_names_no_model(model, tmp_path):
+    manifest = export_own(model, tmp_path / "puff.emoface")
+    assert (manifest.format, manifest.model_sha256) == (1, "")
+
+
+def test_what_a_stage_hears_in_the_voice_is_an_output(model, tmp_path):
+    path, outputs = tmp_path / "loud.emoface", {**model.outputs, "arousal": "swell.size", "valence": "level.level"}
+    manifest = export_own(dataclasses.replace(model, outputs=outputs), path)
+    assert (manifest.format, len(manifest.model_sha256)) == (2, 64)
+    audio = (0.2 * np.random.default_rng(4).standard_normal(8000)).astype(np.float32)
+    with Package.load(path).animator() as animator:
+        frames = animator.step(audio)
+    assert frames.arousal.shape == frames.valence.shape == (len(frames), 1) and frames.confidence.shape[1] == 0
+    np.testing.assert_allclose(frames.arousal, np.tanh(10 * frames.valence), rtol=1e-5)

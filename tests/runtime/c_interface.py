@@ -45,6 +45,7 @@ class AnimatorConfig(Sized):
         ("noise_seed", c_uint64),
         ("identity", c_char_p),
         *[(name, c_int32) for name in ("skip_vertices", "reserved")],
+        ("person", c_char_p),
     ]
 
 
@@ -161,9 +162,10 @@ def load(path: Path = LIBRARY) -> ctypes.CDLL:
     library.emoface_restore.argtypes = [pointer, pointer, count]
     library.emoface_push.argtypes = [pointer, pointer, count]
     library.emoface_sample.argtypes = [pointer, c_double, pointer]
-    for name in ("style", "emotion", "level"):
+    for name in ("style", "emotion", "level", "person"):
         getattr(library, f"emoface_set_{name}").argtypes = [pointer, c_char_p, c_double]
     library.emoface_set_condition.argtypes = [pointer, c_char_p, pointer, count, c_double]
+    library.emoface_read_person.argtypes = [pointer, c_char_p, pointer, count, pointer, count, POINTER(c_int64)]
     library.emoface_calibrate.argtypes = [pointer, pointer, count, c_int32, c_double, pointer]
     library.emoface_solver_solve.argtypes = [pointer, pointer, pointer]
     return library

@@ -41,6 +41,7 @@ namespace EmoFace.Editor
                 Choice("style", _package.Styles, "(mean of all)");
                 Choice("emotion", _package.Emotions, null);
                 Choice("level", _package.Levels, null);
+                if (_package.Persons.Count > 0) Choice("person", _package.Persons, "(the package's own)");
             }
             foreach (var name in Tuning) Field(name);
             serializedObject.ApplyModifiedProperties();

@@ -23,9 +23,12 @@ def register(subparsers: Any) -> None:
         "-o", "--out", action="append", required=True, metavar="OUT", help=".glb, .npz, .csv, .mp4 or .png; repeatable"
     )
     options.add_package(parser)
-    parser.add_argument("--style", metavar="S", help="style, or weights: anna=0.5,ben=0.5 (default: mean of all)")
+    parser.add_argument(
+        "--style", metavar="S", help="style, weights (anna=0.5,ben=0.5) or a person file (default: mean of all)"
+    )
     parser.add_argument("--emotion", default="auto", metavar="E", help="emotion, weights, or auto (follow the voice)")
     parser.add_argument("--level", default="normal", metavar="L", help="normal or strong")
+    parser.add_argument("--person", metavar="P", help="of a package with persons: a person, weights or a person file")
     parser.add_argument(
         "--calibrate",
         metavar="F",
@@ -90,6 +93,7 @@ def run(args: argparse.Namespace) -> int:
         style=options.weights("style", args.style),
         emotion=options.weights("emotion", args.emotion),
         level=options.weights("level", args.level),
+        person=options.weights("person", args.person),
         template=args.template,
         identity=args.identity,
         block_ms=args.block_ms,
@@ -116,10 +120,17 @@ def check_outputs(args: argparse.Namespace) -> None:
         "input": None if args.input == "-" else args.input,
         "package": args.package,
         "template": args.template,
+        "person file": _file_of(args.person),
+        "person file of the style": _file_of(args.style),
         "speech to calibrate on": args.calibrate,
         "file of blendshapes": args.blendshapes if isinstance(args.blendshapes, str) else None,
     }
     check_all(args.out, read)
+
+
+def _file_of(given: str | None) -> str | None:
+    """The person file that --style or --person may name."""
+    return given if given is not None and given.endswith(".json") else None
 
 
 def calibration(package: Package, args: argparse.Namespace) -> Calibration | str | None:

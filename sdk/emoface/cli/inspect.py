@@ -49,6 +49,7 @@ def describe(package: Package) -> list[str]:
     lines = [
         f"{m.name}  (family {m.family}, format {m.format}, licence {m.licence})",
         f"SHA-256      {package.digest}",
+        *([f"model        {m.model_sha256}, as person files name it"] if m.model_sha256 else []),
         f"size         {sum(entry.bytes for entry in m.files.values()) / 1e6:.2f} MB in {len(m.files)} files",
         f"rates        {m.fps} fps from {m.sample_rate} Hz, {m.feature_rate} features per second",
         streaming if m.streams else "streaming    no: hears clips as a whole",

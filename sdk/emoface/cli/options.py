@@ -30,11 +30,11 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
 
 
 def weights(option: str, text: str | None) -> Any:
-    """`happy` -> "happy"; `happy=0.7,sad=0.3` -> {"happy": 0.7, "sad": 0.3}; None stays None.
+    """`happy` -> "happy"; `happy=0.7,sad=0.3` -> {"happy": 0.7, "sad": 0.3}; None and a name of a .json file stay.
 
     UsageError for what is no number, and for a name that is given twice: one of its weights would be lost.
     """
-    if text is None or "=" not in text:
+    if text is None or "=" not in text or text.endswith(".json"):
         return text
     result: dict[str, float] = {}
     for part in text.split(","):

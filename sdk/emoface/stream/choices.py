@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from emoface.package import Face, Package
 
 # What a package cannot be steered by may only be left as it is.
-_NEUTRAL = {"style": None, "emotion": "auto", "level": "normal", "speaker_mean": None}
+_NEUTRAL = {"style": None, "emotion": "auto", "level": "normal", "person": None, "speaker_mean": None}
 _LATEST = 1e9
 
 
@@ -33,7 +33,7 @@ def initial_conditions(package: Package, options: AnimatorOptions) -> dict[str, 
 
     Args:
         package: the package.
-        options: complete; style, emotion, level, speaker_mean and calibration are looked at.
+        options: complete; style, emotion, level, person, speaker_mean and calibration are looked at.
 
     Raises:
         ConditionError, CalibrationError.

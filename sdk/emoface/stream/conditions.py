@@ -11,12 +11,13 @@ import numpy.typing as npt
 
 from emoface.errors import ConditionError
 from emoface.manifest import Manifest
+from emoface.person import given_person
 
 Vector = npt.NDArray[np.float32]
 
 HEAVIEST = 10.0
-"""Largest weight of a style, an emotion or a level; the least is 0. They need not sum to 1: a larger sum is more of the
-same, and all 0 is none of them."""
+"""Largest weight of a style, an emotion, a level or a person; the least is 0. They need not sum to 1: a larger sum is
+more of the same, and all 0 is none of them."""
 FARTHEST = 1e4
 """Largest size of a value of another condition, such as `speaker_mean`."""
 
@@ -29,11 +30,13 @@ def condition_vector(manifest: Manifest, name: str, value: Any) -> Vector:
         name: condition, for example "style".
         value: None (the package's default, for `style` the mean of the styles), a name, a dict of name -> weight
             (others 0), or an array of numbers of the condition's shape. Weights are taken as they are, from 0 to
-            `HEAVIEST`; they need not sum to 1. Values of conditions without names lie within +-`FARTHEST`.
+            `HEAVIEST`; they need not sum to 1. Values of conditions without names lie within +-`FARTHEST`. For `style`
+            and `person` also an `emoface.person.Person`, or its file: a Path, or a text that ends with .json and is no
+            name.
 
     Raises:
         ConditionError: no such condition, an unknown name (the choices are listed), a wrong shape, NaN, a number out of
-            range.
+            range. PersonError: see `emoface.person.Person`.
     """
     spec = manifest.conditions.get(name)
     if spec is None:
@@ -42,6 +45,9 @@ def condition_vector(manifest: Manifest, name: str, value: Any) -> Vector:
             f"one of {', '.join(manifest.conditions) or 'none'}",
             "This package cannot be steered by it; leave it out.",
         )
+    person = given_person(name, value, manifest.choices(name))
+    if person is not None:
+        value = person.weights_for(manifest, name)
     if value is None:
         vector = np.array(spec.default, np.float32)
     elif isinstance(value, str):

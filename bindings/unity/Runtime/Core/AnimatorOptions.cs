@@ -71,6 +71,9 @@ namespace EmoFace
         public string Emotion;
         /// <summary>A name; null = "normal".</summary>
         public string Level;
+        /// <summary>A name of a package with persons; null = the package's default. What a person file says goes to
+        /// Conditions: see FacePackage.ReadPerson().</summary>
+        public string Person;
         /// <summary>Conditions by their vector, for example weights of styles; null = none.</summary>
         public IDictionary<string, float[]> Conditions;
         /// <summary>Another neutral face of the same topology: x, y, z per vertex; null = the package's.</summary>
@@ -136,6 +139,7 @@ namespace EmoFace
             Config.Style = Keep(options.Style, "a style");
             Config.Emotion = Keep(options.Emotion, "an emotion");
             Config.Level = Keep(options.Level, "a level");
+            Config.Person = Keep(options.Person, "a person");
             Config.Blinks = (int)options.Blinks;
             Config.BlinkSeed = options.BlinkSeed;
             Config.BlinkRate = options.BlinkRate;

@@ -163,6 +163,12 @@ namespace EmoFace
             Failure.Check(NativeMethods.emoface_set_level(_handle, Text.ToUtf8(name, "a level"), at));
         }
 
+        /// <summary>The same for the person, of a package with persons.</summary>
+        public void SetPerson(string name, double at = Now)
+        {
+            Failure.Check(NativeMethods.emoface_set_person(_handle, Text.ToUtf8(name, "a person"), at));
+        }
+
         /// <summary>The same for any condition by its vector; null is the package's default.</summary>
         public unsafe void SetCondition(string condition, float[] values, double at = Now)
         {

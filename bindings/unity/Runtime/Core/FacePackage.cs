@@ -32,6 +32,8 @@ namespace EmoFace
             Identities = Names(7);
             Textures = Names(8);
             Coefficients = Names(9);
+            Persons = Names(10);
+            ModelSha256 = Text.FromUtf8(NativeMethods.emoface_package_text(Handle, 8));
         }
 
         /// <summary>Load a package from a folder or an .emoface file.</summary>
@@ -67,10 +69,14 @@ namespace EmoFace
         public string Digest { get; }
         /// <summary>Two faces have the same topology if and only if this is equal.</summary>
         public string FacesSha256 { get; }
+        /// <summary>Of the model's weights, as person files name it; empty where the package names no model.</summary>
+        public string ModelSha256 { get; }
         public IReadOnlyList<string> Styles { get; }
         /// <summary>What SetEmotion takes; ends with "auto" where the voice can decide.</summary>
         public IReadOnlyList<string> Emotions { get; }
         public IReadOnlyList<string> Levels { get; }
+        /// <summary>What SetPerson takes; empty where the package has no persons.</summary>
+        public IReadOnlyList<string> Persons { get; }
         public IReadOnlyList<string> Masks { get; }
         public IReadOnlyList<string> Blendshapes { get; }
         public IReadOnlyList<string> Precisions { get; }
@@ -203,6 +209,25 @@ namespace EmoFace
                 throw new UsageException("got shape " + index + " of the basis; expected 0 to " + (Coefficients.Count - 1) +
                                          ". Coefficients lists their names.");
             return Floats(offsets, 3 * VertexCount);
+        }
+
+        /// <summary>What a person file says for the condition "person" or "style": for AnimatorOptions.Conditions, or
+        /// FaceAnimator.SetCondition().</summary>
+        /// <param name="json">The bytes of the file.</param>
+        /// <exception cref="ConditionException">A damaged file, a person of another model, a weight that does not fit.</exception>
+        public unsafe float[] ReadPerson(byte[] json, string condition = "person")
+        {
+            if (json == null) throw new ArgumentNullException("json");
+            var name = Text.ToUtf8(condition, "a condition");
+            // An empty array has no address; the library says what an empty file lacks.
+            fixed (byte* bytes = json.Length == 0 ? new byte[1] : json)
+            {
+                Failure.Check(NativeMethods.emoface_read_person(Handle, name, bytes, json.Length, null, 0, out var count));
+                var values = new float[count];
+                fixed (float* first = values)
+                    Failure.Check(NativeMethods.emoface_read_person(Handle, name, bytes, json.Length, first, count, out count));
+                return values;
+            }
         }
 
         /// <summary>Run the package's golden vectors on this machine and compare (about a second).</summary>

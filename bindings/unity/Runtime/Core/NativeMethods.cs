@@ -64,6 +64,10 @@ namespace EmoFace
         internal static extern IntPtr emoface_package_basis(PackageHandle package, int index);
 
         [DllImport(Name, CallingConvention = C)]
+        internal static extern int emoface_read_person(PackageHandle package, byte[] condition, byte* json, long size,
+                                                       float* values, long capacity, out long count);
+
+        [DllImport(Name, CallingConvention = C)]
         internal static extern int emoface_animator_create(PackageHandle package, ref NativeAnimatorConfig config,
                                                            out IntPtr animator);
         [DllImport(Name, CallingConvention = C)] internal static extern void emoface_animator_release(IntPtr animator);
@@ -91,6 +95,8 @@ namespace EmoFace
         internal static extern int emoface_set_emotion(AnimatorHandle animator, byte[] name, double at);
         [DllImport(Name, CallingConvention = C)]
         internal static extern int emoface_set_level(AnimatorHandle animator, byte[] name, double at);
+        [DllImport(Name, CallingConvention = C)]
+        internal static extern int emoface_set_person(AnimatorHandle animator, byte[] name, double at);
         [DllImport(Name, CallingConvention = C)]
         internal static extern int emoface_set_condition(AnimatorHandle animator, byte[] condition, float* values,
                                                          long count, double at);

@@ -68,6 +68,7 @@ namespace EmoFace
         public IntPtr Identity;
         public int SkipVertices;
         public int Reserved;
+        public IntPtr Person;
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -49,6 +49,7 @@ namespace EmoFace
         [SerializeField] private string style = "";
         [SerializeField] private string emotion = "auto";
         [SerializeField] private string level = "normal";
+        [SerializeField] private string person = "";
         [Tooltip("The eyes blink now and then. Taken when a voice begins.")]
         [SerializeField] private bool blinks = true;
         [Tooltip("When they blink, 0 or more: characters that are seen together need different numbers. Taken when a voice " +
@@ -89,7 +90,7 @@ namespace EmoFace
         private double _clipStart;
         private double _pausedAt = double.NaN;
         private double _hold;
-        private string _style, _emotion, _level;
+        private string _style, _emotion, _level, _person;
         // Written by the main thread, read by the audio thread
         private volatile AudioTap _tap;
 
@@ -105,6 +106,8 @@ namespace EmoFace
         public string Emotion { get { return emotion; } set { emotion = value; } }
         /// <summary>"normal" or "strong". Taken with the next picture.</summary>
         public string Level { get { return level; } set { level = value; } }
+        /// <summary>A name of a package with persons; "" is its default. Taken with the next picture.</summary>
+        public string Person { get { return person; } set { person = value; } }
         /// <summary>This and the next are taken by the next Speak(), or when the component is enabled.</summary>
         public bool Blinks { get { return blinks; } set { blinks = value; } }
         /// <summary>0 or more.</summary>
@@ -307,6 +310,7 @@ namespace EmoFace
             _style = style;
             _emotion = emotion;
             _level = level;
+            _person = person;
             _animator = new FaceAnimator(_package, new AnimatorOptions
             {
                 SampleRate = rate,
@@ -316,6 +320,7 @@ namespace EmoFace
                 Style = NullIfEmpty(style),
                 Emotion = NullIfEmpty(emotion),
                 Level = NullIfEmpty(level),
+                Person = NullIfEmpty(person),
                 Blinks = blinks ? BlinkMode.Automatic : BlinkMode.Off,
                 BlinkSeed = (uint)Math.Max(0, blinkSeed),
                 Calibration = Calibration != null && Calibration.Package == _package.Digest ? Calibration : null,
@@ -341,6 +346,8 @@ namespace EmoFace
                 _emotion = emotion;
                 if (level != _level) _animator.SetLevel(NullIfEmpty(level));
                 _level = level;
+                if (person != _person) _animator.SetPerson(NullIfEmpty(person));
+                _person = person;
             }
             catch (ConditionException error)
             {
@@ -348,6 +355,7 @@ namespace EmoFace
                 style = _style;
                 emotion = _emotion;
                 level = _level;
+                person = _person;
             }
         }
 

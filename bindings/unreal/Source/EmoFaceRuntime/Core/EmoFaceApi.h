@@ -11,7 +11,7 @@ namespace emoface {
     X(abi_version) X(version) X(last_error) X(set_log) X(onnxruntime_load) \
     X(package_open) X(package_release) X(package_get_info) X(package_text) X(package_name_count) X(package_name) \
     X(package_template) X(package_faces) X(package_colours) X(animator_create) X(animator_release) X(animator_get_info) \
-    X(set_style) X(set_emotion) X(set_level) X(set_condition) X(calibrate) X(start) X(flush) X(push) X(sample) \
+    X(set_style) X(set_emotion) X(set_level) X(set_person) X(set_condition) X(calibrate) X(start) X(flush) X(push) X(sample) \
     X(get_statistics)
 
 struct Api {

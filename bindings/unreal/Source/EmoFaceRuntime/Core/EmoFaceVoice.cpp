@@ -51,6 +51,7 @@ std::unique_ptr<Voice> Voice::start(const Api& api, std::shared_ptr<VoicePackage
     config.style = text_or_null(options.style);
     config.emotion = text_or_null(options.emotion);
     config.level = text_or_null(options.level);
+    config.person = text_or_null(options.person);
     emoface_controls controls{};
     controls.struct_size = sizeof(controls);
     controls.upper_strength = options.upper_strength;
@@ -118,6 +119,10 @@ bool Voice::set_emotion(const std::string& name, std::string* problem) {
 
 bool Voice::set_level(const std::string& name, std::string* problem) {
     return checked(api_.set_level(animator_, text_or_null(name), EMOFACE_NOW), problem);
+}
+
+bool Voice::set_person(const std::string& name, std::string* problem) {
+    return checked(api_.set_person(animator_, text_or_null(name), EMOFACE_NOW), problem);
 }
 
 bool Voice::calibrate(const float* mono, int count, int sample_rate, std::vector<float>* speaker_mean, std::string* problem) {

@@ -40,7 +40,7 @@ struct VoiceOptions {
     int sample_rate = 48000;
     bool blendshapes = true;
     bool vertices = false;
-    std::string style, emotion, level;  // empty: the package's default
+    std::string style, emotion, level, person;  // empty: the package's default
     double upper_strength = 1.0, lower_strength = 1.0;    // 0 to 3
     double upper_smoothing = 0.0, lower_smoothing = 0.0;  // seconds, 0 to 1
     bool blinks = true;                                   // where the package's face can
@@ -72,6 +72,7 @@ public:
     bool set_style(const std::string& name, std::string* problem);
     bool set_emotion(const std::string& name, std::string* problem);
     bool set_level(const std::string& name, std::string* problem);
+    bool set_person(const std::string& name, std::string* problem);
 
     // Learn the voice from about 10 s of its calm speech, mono, from now on; false with a reason for less than 2 s of
     // audible speech. `speaker_mean` receives what coming voices take in their options. Takes a few percent of the speech's

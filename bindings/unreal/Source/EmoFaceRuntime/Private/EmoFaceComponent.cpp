@@ -151,6 +151,7 @@ bool UEmoFaceComponent::Begin(int32 SampleRate, bool bDelayable)
 	Options.style = ToUtf8(Style);
 	Options.emotion = ToUtf8(Emotion);
 	Options.level = ToUtf8(Level);
+	Options.person = ToUtf8(Person);
 	Options.upper_strength = UpperStrength;
 	Options.lower_strength = LowerStrength;
 	Options.upper_smoothing = UpperSmoothing;
@@ -342,6 +343,11 @@ bool UEmoFaceComponent::SetEmotion(const FString& Name)
 bool UEmoFaceComponent::SetLevel(const FString& Name)
 {
 	return Change(&emoface::Voice::set_level, Level, Name);
+}
+
+bool UEmoFaceComponent::SetPerson(const FString& Name)
+{
+	return Change(&emoface::Voice::set_person, Person, Name);
 }
 
 bool UEmoFaceComponent::Calibrate(const TArray<float>& NeutralSpeech, int32 SampleRate)

@@ -64,6 +64,10 @@ public:
 	UPROPERTY(EditAnywhere, BlueprintReadOnly, Category = "EmoFace")
 	FString Level = TEXT("normal");
 
+	/** A name of a package with persons; empty for its default. */
+	UPROPERTY(EditAnywhere, BlueprintReadOnly, Category = "EmoFace")
+	FString Person;
+
 	/** Size of the motion: 1 as the model gives it. */
 	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "EmoFace", meta = (ClampMin = "0", ClampMax = "2"))
 	float Strength = 1.0f;
@@ -144,6 +148,9 @@ public:
 
 	UFUNCTION(BlueprintCallable, Category = "EmoFace")
 	bool SetLevel(const FString& Name);
+
+	UFUNCTION(BlueprintCallable, Category = "EmoFace")
+	bool SetPerson(const FString& Name);
 
 	/** Learn a voice that the model was not trained on, from about 10 s of its calm speech: one channel, -1 to 1. Needs a
 	 * voice that has begun; holds for the coming ones, too, until EndPlay. The game waits for a few percent of the speech's
