@@ -15,12 +15,14 @@ import handmade
 import handmade_affect
 import handmade_basis
 import handmade_face
+import handmade_person
 import header
 import numpy as np
 import pytest
 
 import emoface
 from emoface.manifest import AFFECT
+from emoface.person import Person
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSEMBLE = ROOT / "bindings" / "unity" / "Tools~" / "assemble.py"
@@ -132,6 +134,28 @@ def test_coefficients_are_those_of_python(check: Check, plain_package: Path, tmp
     assert len(expected) > 20
     arrays = expected.coefficients, expected.emotion_coefficients, handmade_basis.shapes()
     assert [file.read_bytes() for file in made] == [array.tobytes() for array in arrays]
+
+
+@pytest.fixture(scope="session")
+def persons_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A handmade package with persons."""
+    return handmade.write_zip(tmp_path_factory.mktemp("persons") / "persons.emoface", handmade_person.package_files())
+
+
+def test_persons_are_those_of_python(check: Check, persons_package: Path, plain_package: Path, tmp_path: Path) -> None:
+    audio = (0.2 * np.random.default_rng(0).standard_normal(RATE)).astype(np.float32)
+    (tmp_path / "audio").write_bytes(audio.tobytes())
+    person = Person("both", handmade_person.MODEL_SHA256, {"mia": 0.25, "noah": 1.5})
+    person.save(tmp_path / "both.json")
+    check("Persons", persons_package, tmp_path / "audio", tmp_path / "both.json", tmp_path / "vertices", plain_package)
+    with emoface.Package.load(persons_package).animator(backend="ort-cpu", person=person) as animator:
+        animator.set_person("zoë", at=0.4)
+        expected = animator.step(audio).vertices
+    assert (tmp_path / "vertices").read_bytes() == expected.tobytes()
+
+
+def test_the_component_takes_a_person(check: Check, persons_package: Path) -> None:
+    check("PersonOfTheComponent", persons_package)
 
 
 def test_the_component_refuses_a_head_that_moves(check: Check, moving_package: Path) -> None:

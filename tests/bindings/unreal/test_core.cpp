@@ -155,6 +155,7 @@ void voice(const char* path, const char* onnxruntime, const char* package_path, 
     EXPECT(voice != nullptr && voice->latency_seconds() > 0 && voice->sample_rate() == 48000);
     EXPECT(voice->sample(0.0, &problem) && voice->weights()[0] == 0);
     EXPECT(voice->set_emotion("sad", &problem) && voice->set_level("", &problem));
+    EXPECT(!voice->set_person("nobody", &problem) && problem.find("'person'") != std::string::npos);
     EXPECT(!voice->set_style("nobody", &problem) && problem.find("nobody") != std::string::npos);
     // Calibration: refused by name, taken, kept for the next voice, forgotten.
     std::vector<float> speech(16000 * 3), mean;
