@@ -13,6 +13,7 @@ from emoface.render.lighting import decode_srgb, encode_srgb
 from emoface.render.occlusion import ambient_occlusion
 from emoface.render.raster import Triangles, rasterise
 from emoface.render.renderer import vertex_normals
+from emoface.render.texture import Texture
 
 
 def flat_triangles(
@@ -203,3 +204,30 @@ def test_same_input_same_picture() -> None:
     first = portrait(vertices, faces, masks={"eyeballs": np.arange(20)}, size=(64, 64)).frame(vertices)
     second = portrait(vertices, faces, masks={"eyeballs": np.arange(20)}, size=(64, 64)).frame(vertices)
     assert np.array_equal(first, second)
+
+
+def test_a_texture_is_looked_up_between_its_pixels() -> None:
+    """A square of two triangles shows its picture: upright, interpolated, in linear light."""
+    picture = np.zeros((2, 2, 3), np.uint8)
+    picture[0, 0], picture[0, 1], picture[1, 0] = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+    uvs = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], np.float32)
+    corners = np.array([[0, 2, 1], [1, 2, 3]])
+    texture = Texture(picture, uvs, corners)
+    at = np.array([[0.25, 0.25], [0.75, 0.25], [0.25, 0.75], [0.5, 0.25], [0.0, 0.0]], np.float32)
+    got = texture.sample(np.zeros(5, np.int64), at[:, 1], at[:, 0])
+    np.testing.assert_allclose(got, [[1, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0], [1, 0, 0]], atol=1e-6)
+    got = texture.sample(np.ones(1, np.int64), np.zeros(1, np.float32), np.ones(1, np.float32))
+    np.testing.assert_allclose(got, [[0, 0, 0]], atol=1e-6)
+
+
+def test_a_textured_mesh_is_drawn_as_its_vertex_colours_would_be() -> None:
+    """One colour all over, once as a texture and once at the vertices: the same picture, edges and highlights too."""
+    vertices, faces = sphere()
+    colour = (200, 120, 60)
+    texture = Texture(np.full((4, 4, 3), colour, np.uint8), np.array([[0.5, 0.5]]), np.zeros_like(faces))
+    plain = np.tile(decode_srgb(colour), (len(vertices), 1))
+    gloss = np.full(len(vertices), 0.5, np.float32)
+    drawn = Renderer(faces, None, (64, 64), texture=texture, gloss=gloss).frame(vertices)
+    expected = Renderer(faces, plain, (64, 64), gloss=gloss).frame(vertices)
+    assert np.abs(drawn.astype(int) - expected.astype(int)).max() <= 1
+    assert portrait(vertices, faces, size=(32, 32), texture=texture).frame(vertices).std() > 5

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from emoface.render.camera import Camera
 from emoface.render.renderer import Renderer
+from emoface.render.texture import Texture
 
 BACKGROUND = (226, 230, 236)
 # Above 255: so bright that the corners, which are darker, are white too
@@ -35,11 +36,12 @@ def portrait(
     yaw: float = 0.0,
     pitch: float = 0.0,
     background: tuple[int, int, int] = BACKGROUND,
+    texture: Texture | None = None,
 ) -> Renderer:
     """A renderer that frames `template` (V, 3), with glossy eyes, lips and teeth where `masks` name them.
 
     size is (width, height) in pixels; yaw and pitch, in radians, turn the camera around the head. background: sRGB,
-    darker towards the corners; `PAPER` stays white there.
+    darker towards the corners; `PAPER` stays white there. texture: an albedo picture in place of `colours`.
     """
     camera = Camera.fit(template, size[0] / size[1], yaw=yaw, pitch=pitch)
     masks = masks or {}
@@ -63,6 +65,7 @@ def portrait(
         gloss=gloss,
         openness=openness,
         folding=None if smoothness is None else 1 - smoothness,
+        texture=texture,
         background=background,
     )
 

@@ -28,10 +28,12 @@ class Fragments:
 class Triangles:
     """Triangles on the screen, ready for rasterisation and interpolation.
 
-    `corners` (M, 3) vertex indices; `x`, `y`, `depth` (M, 3) pixel positions and inverse depth of the corners;
-    `planes` (M, 6): x0, y0 and the four coefficients of the barycentric weights of corners 1 and 2.
+    `face` (M,) rows of the mesh's faces; `corners` (M, 3) vertex indices; `x`, `y`, `depth` (M, 3) pixel positions and
+    inverse depth of the corners; `planes` (M, 6): x0, y0 and the four coefficients of the barycentric weights of
+    corners 1 and 2.
     """
 
+    face: IntArray
     corners: NDArray[np.int32]
     x: FloatArray
     y: FloatArray
@@ -65,18 +67,20 @@ class Triangles:
             ],
             axis=1,
         )
-        return cls(faces[chosen], x, y, q, planes)
+        return cls(chosen, faces[chosen], x, y, q, planes)
 
     def take(self, rows: NDArray[np.integer]) -> Triangles:
         """The triangles at `rows`, in that order."""
-        return Triangles(self.corners[rows], self.x[rows], self.y[rows], self.depth[rows], self.planes[rows])
+        return Triangles(
+            self.face[rows], self.corners[rows], self.x[rows], self.y[rows], self.depth[rows], self.planes[rows]
+        )
 
     def scaled(self, factor: int) -> Triangles:
         """The same triangles on a grid `factor` times as fine."""
         planes = self.planes.copy()
         planes[:, :2] *= factor
         planes[:, 2:] /= factor
-        return Triangles(self.corners, self.x * factor, self.y * factor, self.depth, planes)
+        return Triangles(self.face, self.corners, self.x * factor, self.y * factor, self.depth, planes)
 
     def weights(self, triangle: IntArray, x: FloatArray, y: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Barycentric weights (P,) of corners 1 and 2 of `triangle` (P,) at pixel positions `x`, `y` (P,)."""

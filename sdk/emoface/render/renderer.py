@@ -10,6 +10,7 @@ from emoface.render.creases import Creases
 from emoface.render.lighting import Lighting, decode_srgb, encode_srgb
 from emoface.render.occlusion import ambient_occlusion
 from emoface.render.raster import Fragments, IntArray, Triangles, rasterise
+from emoface.render.texture import Texture
 
 FloatArray = NDArray[np.float32]
 
@@ -26,6 +27,7 @@ class Renderer:
     gloss: (V,) strength of the sharp highlight, 0 for skin, about 1 for eyes; None for none.
     openness: (V,) least share of ambient light, 0..1: for teeth, which the template hides and a smile shows.
     folding: (V,) how strongly folds darken, 0..1; None for 1 everywhere.
+    texture: an albedo picture with its coordinates, in place of `colours`.
 
     Pixels where neighbours differ visibly are sampled `samples` x `samples` times, the others once.
     """
@@ -41,6 +43,7 @@ class Renderer:
         gloss: NDArray[np.floating] | None = None,
         openness: NDArray[np.floating] | None = None,
         folding: NDArray[np.floating] | None = None,
+        texture: Texture | None = None,
         lighting: Lighting | None = None,
         samples: int = 3,
         background: tuple[int, int, int] = (226, 230, 236),
@@ -54,6 +57,9 @@ class Renderer:
         self._gloss = None if gloss is None else np.asarray(gloss, np.float32)
         self._openness = None if openness is None else np.asarray(openness, np.float32)
         self._folding = None if folding is None else np.asarray(folding, np.float32)
+        self._texture = texture
+        if texture is not None:
+            self._colours = np.ones((int(self.faces.max()) + 1, 3), np.float32)
         self._occlusion: FloatArray | None = None
         self._creases: Creases | None = None
         if template is not None:
@@ -71,7 +77,8 @@ class Renderer:
         folds = creases.shade(points, normals)
         normals = normals @ camera.rotation.T
         lit = colours * self.lighting.diffuse(normals, occlusion) * folds
-        lit += self.lighting.specular(normals, 14.0) * (self.lighting.sheen * occlusion)[:, None]
+        sheen = self.lighting.specular(normals, 14.0) * (self.lighting.sheen * occlusion)[:, None]
+        lit = lit + sheen if self._texture is None else np.concatenate([lit, sheen], axis=1)
 
         fragments = rasterise(triangles, self.width, self.height)
         x, y = _centres(fragments.pixel, self.width)
@@ -104,11 +111,16 @@ class Renderer:
         lit: FloatArray,
         normals: FloatArray,
     ) -> FloatArray:
-        """Linear colours (P, 3) of the samples of `triangle` (P,) at `x`, `y` (P,)."""
+        """Linear colours (P, 3) of the samples of `triangle` (P,) at `x`, `y` (P,).
+
+        `lit` (V, 3) is the colour of the vertices; with a texture (V, 6): the light on it, and what shines above it.
+        """
         w1, w2 = triangles.weights(triangle, x, y)
         corner = triangles.corners
         first = lit[corner[:, 0]]
         colour = _interpolate(first, lit[corner[:, 1]] - first, lit[corner[:, 2]] - first, triangle, w1, w2)
+        if self._texture is not None:
+            colour = self._texture.sample(triangles.face[triangle], w1, w2) * colour[:, :3] + colour[:, 3:]
         if self._gloss is not None:
             # Highlights are smaller than a triangle, so the shiny parts (few pixels) are shaded per sample.
             shiny = np.flatnonzero((self._gloss[corner].max(axis=1) > 0)[triangle])
