@@ -59,7 +59,6 @@ def _make(args: argparse.Namespace) -> int:
     found = gaps.contact(head.mouth, template, head.shapes)
     print(f"{out}: {len(template)} vertices, {len(arrays['faces'])} triangles, {len(arrays['blendshapes'])} shapes")
     print(f"lips where they close: at most {found.closed:.2f} mm apart; anywhere: at least {found.lips:.2f} mm")
-    print(
-        f"lips in front of the teeth: at least {found.teeth:.2f} mm; f and v: {found.tuck[0]:.2f}-{found.tuck[1]:.2f} mm"
-    )
+    print(f"lips in front of the teeth: at least {found.teeth:.2f} mm")
+    print(f"lower lip to upper teeth in f and v: {found.tuck[0]:.2f} to {found.tuck[1]:.2f} mm")
     return 0

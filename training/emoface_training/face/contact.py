@@ -60,8 +60,8 @@ class Fit:
         return np.asarray(np.interp(self.column, ACROSS, values) * self.fade)
 
     def teeth(self, template: Array) -> Array:
-        """The template with its teeth narrower, so that they stay away from the cheeks, and further forward, so that lips rest on them;
-        the tongue lies lower, so that it does not fill an open mouth."""
+        """The template with its teeth narrower, so that they stay away from the cheeks, the upper ones nearer to the
+        lips that rest on them, and the tongue lower, so that it does not fill an open mouth."""
         out = template.copy()
         for half, forward in TEETH_FORWARD.items():
             rows = self.cut.of(f"teeth_{half}")

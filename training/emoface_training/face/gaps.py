@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -56,7 +57,7 @@ def poses() -> Iterator[tuple[str, dict[str, float]]]:
         yield f"{name} on both sides", {f"{name}Left": 1.0, f"{name}Right": 1.0}
     yield "f v", dict(TUCK)
     frame = 0
-    for first, second in zip(CLIP[:-1], CLIP[1:], strict=True):
+    for first, second in itertools.pairwise(CLIP):
         for step in range(_STEPS):
             share = step / _STEPS
             names = first.keys() | second.keys()
