@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import io
 import json
 import os
@@ -15,12 +16,15 @@ from random import Random
 import mutations as m
 import numpy as np
 import soundfile
-from target import SEED_PACKAGE, Target, sound
+from package_targets import CReader, agree
+from target import SEED_PACKAGE, Finding, Target, load, sound
 
 import emoface
 from emoface.audio.files import read_sound
 from emoface.calibration import Calibration
+from emoface.person import Person
 from emoface.rig.basis_files import read_blendshapes
+from emoface.stream.conditions import condition_vector
 from emoface.template_files import read_mesh, read_template
 
 
@@ -63,6 +67,43 @@ class CalibrationTarget(FileTarget):
 
     def read(self, path: Path) -> object:
         return Calibration.load(path)
+
+
+class PersonTarget(FileTarget):
+    """Person files, which Python and C read: they must agree on each, and on its vector."""
+
+    def make_seeds(self) -> list[tuple[str, bytes]]:
+        handmade, made_by = load("sdk/handmade.py"), load("sdk/handmade_person.py")
+        path = handmade.write_zip(Path(self.folder.name) / "persons.emoface", made_by.package_files())
+        self.manifest = emoface.Package.load(path).manifest
+        self.c = CReader()
+        self.package = self.c.api.open(path) if self.c.found else None
+        seed = Path(self.folder.name) / "seed.json"
+        Person("anna", made_by.MODEL_SHA256, {"mia": 0.5, "noah": 2}).save(seed)
+        return [(".json", seed.read_bytes())]
+
+    def mutated(self, random: Random, suffix: str, data: bytes) -> bytes:
+        if random.random() < 0.3:
+            return super().mutated(random, suffix, data)
+        return m.json_text(random, m.mutate_json(random, json.loads(data)))
+
+    def read(self, path: Path) -> object:
+        self.vector = condition_vector(self.manifest, "person", path)
+        return self.vector
+
+    def run(self, random: Random) -> bool:
+        path = Path(self.folder.name) / "mutated.json"
+        data = self.mutated(random, *self.seeds[0])
+        path.write_bytes(data)
+        taken = self.taken(lambda: self.read(path))
+        if self.package is not None:
+            values, count = np.zeros(3, np.float32), ctypes.c_int64()
+            arguments = (data, len(data), values.ctypes.data, 3, ctypes.byref(count))
+            theirs = self.c.taken("read_person", self.package.handle, b"person", *arguments)
+            agree("person", (taken[0], ""), (theirs[0], ""), False)
+            if taken[0] and values.tobytes() != self.vector.tobytes():
+                raise Finding(f"person: Python {self.vector.tolist()}; C {values.tolist()}")
+        return taken[0]
 
 
 class TemplateTarget(FileTarget):

@@ -32,6 +32,7 @@ SHARES = {
     "arrays": 12,
     "graph": 10,
     "calibration": 3,
+    "person": 3,
     "template": 7,
     "rig": 7,
     "sound": 5,
@@ -48,7 +49,8 @@ READERS = ",".join(
             "face_file.py",
             "graphs/*",
         ),
-        *("stream/snapshot*.py", "stream/state.py", "calibration.py", "template_files.py", "ply_files.py"),
+        *("stream/snapshot*.py", "stream/state.py", "calibration.py", "person.py"),
+        *("template_files.py", "ply_files.py"),
         *("rig/glb_reader.py", "rig/basis_files.py", "audio/files.py", "audio/containers.py", "audio/mpeg.py"),
         *("audio/ogg.py", "audio/source.py"),
     )

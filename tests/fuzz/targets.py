@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from file_targets import CalibrationTarget, RigTarget, SoundTarget, TemplateTarget
+from file_targets import CalibrationTarget, PersonTarget, RigTarget, SoundTarget, TemplateTarget
 from package_targets import PackageTarget, SnapshotTarget
 from target import Target
 
@@ -15,6 +15,7 @@ TARGETS: dict[str, Callable[[], Target]] = {
     "arrays": lambda: PackageTarget("arrays"),
     "graph": lambda: PackageTarget("graph"),
     "calibration": CalibrationTarget,
+    "person": PersonTarget,
     "template": TemplateTarget,
     "rig": RigTarget,
     "sound": SoundTarget,

@@ -46,7 +46,7 @@ def test_vectors(api, package, case):
 
 
 @pytest.mark.parametrize(
-    "case", [name for name, (condition, _, _) in NAMES.items() if condition in ("style", "emotion", "level")]
+    "case", [name for name, (condition, _, _) in NAMES.items() if condition in ("style", "emotion", "level", "person")]
 )
 def test_names(api, package, case):
     condition, name, accepted = NAMES[case]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import time
 from contextlib import nullcontext
 
 import c_interface as abi
@@ -147,6 +148,26 @@ def test_pythons_bits(api, persons, python_package, sound):
             animator.set_person("noah", at=0.4)
             native = FrameBatch.concat([animator.step(audio), animator.flush()]).vertices
         np.testing.assert_allclose(native, expected, atol=1e-6)
+
+
+def test_persons_in_real_time(api, persons, sound):
+    audio = sound(1.0)
+    ahead, live = persons.animator(), persons.animator(person=b"mia")
+    for voice in (ahead, live):
+        api.call("set_person", voice.handle, b"mia", ctypes.c_double(0))
+        api.call("set_person", voice.handle, b"noah", ctypes.c_double(0.5))
+    frames = ahead.run(audio)
+    config = abi.RealtimeConfig(history_ms=10000, queue_ms=10000)
+    api.call("start", live.handle, ctypes.byref(config))
+    with pytest.raises(abi.StatusError, match="one of mia, noah"):
+        api.call("set_person", live.handle, b"nobody", ctypes.c_double(0.6))
+    api.call("push", live.handle, audio.ctypes.data, len(audio))
+    api.call("flush", live.handle, 0.0, None, 0, None)
+    end = time.monotonic() + 60
+    while live.statistics().frames < 30 and time.monotonic() < end:
+        time.sleep(0.01)
+    for index in (10, 14, 15, 25):
+        assert live.sample(index / 30)[1]["vertices"][0].tobytes() == frames["vertices"][index].tobytes()
 
 
 def test_programs_made_before_there_were_persons(api, persons, sound):

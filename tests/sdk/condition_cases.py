@@ -42,6 +42,7 @@ VECTORS: dict[str, tuple[str, list[float], bool]] = {
     "mean 1e39": ("speaker_mean", [HUGE] * 6, False),
     "mean NaN": ("speaker_mean", [math.nan] * 6, False),
     "unknown condition": ("age", [1.0], False),
+    "a person where there are none": ("person", [1.0], False),
 }
 
 # name: (condition, choice, accepted)
@@ -54,6 +55,7 @@ NAMES: dict[str, tuple[str, str, bool]] = {
     "of another condition": ("style", "happy", False),
     "unknown condition": ("age", "old", False),
     "a condition without names": ("speaker_mean", "anna", False),
+    "a person where there are none": ("person", "anna", False),
 }
 
 # name: (seconds, accepted)

@@ -5,7 +5,9 @@ import gc
 import types
 
 import handmade
+import handmade_affect
 import handmade_head
+import handmade_person
 import numpy as np
 import onnxruntime
 import pytest
@@ -348,14 +350,23 @@ def test_doctor_names_what_the_gpu_backends_need(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("engine", [HostEngine, DeviceEngine])
-def test_noise_and_the_heads_pose_go_through_a_device(voice, tmp_path, engine):
-    """TensorRT's streams and ort-cuda's, with stages that read noise and move the head."""
-    package = Package.load(handmade.write_folder(tmp_path / "head", handmade_head.package_files()))
+@pytest.mark.parametrize(
+    ("made_by", "options", "has"),
+    [
+        (handmade_head, {"noise_seed": 5}, "head_rotation"),
+        (handmade_affect, {}, "valence"),
+        (handmade_person, {"person": {"mia": 0.25, "zoë": 1.5}}, "vertices"),
+    ],
+    ids=["noise and the head's pose", "arousal, valence and confidence", "persons"],
+)
+def test_what_format_2_adds_goes_through_a_device(voice, tmp_path, engine, made_by, options, has):
+    """TensorRT's streams and ort-cuda's."""
+    package = Package.load(handmade.write_folder(tmp_path / "package", made_by.package_files()))
     audio, frames = speech(1.0), []
     for made in (None, engine(package)):
-        animator = voice(made, package=package, noise_seed=5)
+        animator = voice(made, package=package, **options)
         fed = [animator.step(audio[at : at + 700]) for at in range(0, len(audio), 700)]
         frames.append(FrameBatch.concat([*fed, animator.flush()]))
-    assert frames[0].has_head_pose
+    assert getattr(frames[0], has).any()
     for name in FRAME_ARRAYS:
         assert getattr(frames[0], name).tobytes() == getattr(frames[1], name).tobytes(), name
