@@ -1,7 +1,7 @@
 """A generated model of format 2: three chained stages of one frame each, a GRU's state, noise, a head and persons.
 
 hearing (block)     features of each window, with noise [4]
-memory (frame)      a GRU over the features and the style
+memory (frame)      a GRU over the features and the person
 face (frame)        offsets from the memory's code and from the one before
 head (frame)        the head's pose from the offsets, from noise [2, 2] and from how it was before
 """
@@ -39,7 +39,7 @@ class Memory(Stage):
     """A GRU over the frames."""
 
     cadence = "frame"
-    input_names = ("features", "style")
+    input_names = ("features", "person")
     output_names = ("code",)
 
     def __init__(self):
@@ -50,8 +50,8 @@ class Memory(Stage):
         return {"hidden": torch.zeros(1, batch, WIDTH)}
 
     def step(self, inputs, state):
-        style = inputs["style"][:, None].expand(-1, inputs["features"].shape[1], -1)
-        code, hidden = self.gru(torch.cat((inputs["features"], style), -1), state["hidden"])
+        person = inputs["person"][:, None].expand(-1, inputs["features"].shape[1], -1)
+        code, hidden = self.gru(torch.cat((inputs["features"], person), -1), state["hidden"])
         return {"code": code}, {"hidden": hidden}
 
 
@@ -109,12 +109,12 @@ def face() -> FaceArrays:
     return FaceArrays(template, faces, np.full((VERTICES, 3), 0.5, np.float32), {"lips": np.arange(4, dtype=np.int32)})
 
 
-def chained(**changes) -> OwnModel:
-    """The model, with some of its fields changed."""
-    torch.manual_seed(3)
+def chained(seed: int = 3, **changes) -> OwnModel:
+    """The model, with some of its fields changed; seed: of its weights."""
+    torch.manual_seed(seed)
     stages = (
         OwnStage("hearing", Hearing(), {"audio": "audio", "noise": "noise.grain"}),
-        OwnStage("memory", Memory(), {"features": "hearing.features", "style": "condition.style"}),
+        OwnStage("memory", Memory(), {"features": "hearing.features", "person": "condition.person"}),
         OwnStage("face", Face(VERTICES), {"code": "memory.code"}),
         OwnStage("head", Head(VERTICES), {"offsets": "face.offsets", "noise": "noise.air"}),
     )
@@ -127,8 +127,8 @@ def chained(**changes) -> OwnModel:
             "head_translation": "head.translation",
         },
         "face": face(),
-        "conditions": {"style": np.float32([0.5, 0.5])},
+        "conditions": {"person": np.float32([0.5, 0.5])},
         "noise": {"grain": (GRAIN,), "air": (2, 2)},
-        "styles": ("anna", "ben"),
+        "persons": ("anna", "ben"),
     }
     return OwnModel(**{**values, **changes})

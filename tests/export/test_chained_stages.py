@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -11,10 +12,12 @@ import pytest
 from chained import GRAIN, chained
 from emoface import FrameBatch, Package
 from emoface.backends import available_backends
+from emoface.errors import PersonError
 from emoface.frames import FRAME_ARRAYS
+from emoface.person import Person
 from emoface.verification import verify_cuts, verify_golden
 from emoface_export.errors import ExportError
-from emoface_export.own_model import OwnStage, export_own
+from emoface_export.own_model import OwnStage, export_own, model_sha256
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "runtime"))
 
@@ -56,14 +59,14 @@ def test_a_pool_plays_it(made, audio):
     loaded = Package.load(made)
     with loaded.pool(voices=1, capacity=3) as pool:
         pool.join(noise_seed=1)
-        pool.join(noise_seed=2, style="ben")
+        pool.join(noise_seed=2, person="ben")
         parts = [[], [], []]
         for begin in range(0, len(audio), 1500):
             for part, batch in zip(parts, pool.step_all([audio[begin : begin + 1500]] * 3), strict=True):
                 part.append(batch)
         for part, batch in zip(parts, pool.flush_all(), strict=True):
             part.append(batch)
-    for part, options in zip(parts, ({}, {"noise_seed": 1}, {"noise_seed": 2, "style": "ben"}), strict=True):
+    for part, options in zip(parts, ({}, {"noise_seed": 1}, {"noise_seed": 2, "person": "ben"}), strict=True):
         with loaded.animator(**options) as animator:
             same_bits(FrameBatch.concat(part), run(animator, audio))
 
@@ -80,14 +83,16 @@ def test_c_and_real_time_play_it(made, audio):
     api.call("onnxruntime_load", abi.onnxruntime_library().encode())
     loaded, package = Package.load(made), api.open(made)
     assert package.info.format == 2 and package.verify().passed
-    with loaded.animator(backend="ort-cpu", noise_seed=9) as animator:
+    with loaded.animator(backend="ort-cpu", noise_seed=9, person="ben") as animator:
         expected = run(animator, audio)
     voice = package.animator(noise_seed=9)
+    api.call("set_person", voice.handle, b"ben", ctypes.c_double(-1))
     frames = abi.joined([voice.step(audio[:7000]), voice.step(audio[7000:]), voice.flush()])
     for name in ("vertices", "head_rotation", "head_translation"):
         assert frames[name].tobytes() == getattr(expected, name).tobytes()
 
     live = package.animator(noise_seed=9)
+    api.call("set_person", live.handle, b"ben", ctypes.c_double(-1))
     config = abi.RealtimeConfig(history_ms=10000, queue_ms=10000)
     api.call("start", live.handle, ctypes.byref(config))
     api.call("push", live.handle, audio.ctypes.data, len(audio))
@@ -111,6 +116,21 @@ def test_the_backend_native_plays_it(made, audio):
         with loaded.animator(backend=backend, noise_seed=3) as animator:
             frames.append(run(animator, audio))
     same_bits(*frames)
+
+
+def test_a_person_of_the_model_is_played_and_of_another_refused(made, audio, tmp_path):
+    loaded = Package.load(made)
+    mixed = Person("cleo", loaded.manifest.model_sha256, {"anna": 0.3, "ben": 0.7})
+    mixed.save(tmp_path / "cleo.json")
+    frames = []
+    for person in (str(tmp_path / "cleo.json"), {"anna": 0.3, "ben": 0.7}, None):
+        with loaded.animator(person=person) as animator:
+            frames.append(run(animator, audio))
+    same_bits(frames[0], frames[1])
+    assert np.abs(frames[0].vertices - frames[2].vertices).max() > 1e-5
+    other = dataclasses.replace(mixed, model_sha256=model_sha256(chained(seed=8)))
+    with pytest.raises(PersonError, match="'cleo' of the model"):
+        loaded.animator(person=other)
 
 
 def test_poses_are_orthonormal_and_seeds_differ(made, audio):
@@ -142,5 +162,5 @@ def test_a_cycle_is_refused(tmp_path):
     model = chained()
     hearing, memory, face, head = model.stages
     with pytest.raises(ExportError, match=r"stage memory: input 'features' from 'face\.offsets'.*put stages after"):
-        looped = OwnStage("memory", memory.module, {"features": "face.offsets", "style": "condition.style"})
+        looped = OwnStage("memory", memory.module, {"features": "face.offsets", "person": "condition.person"})
         export_own(chained(stages=(hearing, looped, face, head)), tmp_path / "no.emoface")
