@@ -1,16 +1,20 @@
-"""A generated model of format 2: three chained stages of one frame each, a GRU's state, noise, a head and persons.
+"""A generated model with all of format 2: three chained stages of one frame each, a GRU's state, noise, a head,
+persons, emotion outputs that a later stage reads, and a face with every asset.
 
 hearing (block)     features of each window, with noise [4]
-memory (frame)      a GRU over the features and the person
-face (frame)        offsets from the memory's code and from the one before
+memory (frame)      a GRU over the features and the person; class probabilities, arousal, valence, confidence
+face (frame)        offsets from the memory's code, arousal and confidence, and from the code before
 head (frame)        the head's pose from the offsets, from noise [2, 2] and from how it was before
 """
 
 from __future__ import annotations
 
+import handmade_png
 import numpy as np
 import torch
 
+from emoface.face_assets import Identity
+from emoface.manifest import AFFECT
 from emoface_export.face_file import FaceArrays
 from emoface_export.own_model import OwnModel, OwnStage
 from emoface_training.nn.stage import Stage
@@ -40,7 +44,7 @@ class Memory(Stage):
 
     cadence = "frame"
     input_names = ("features", "person")
-    output_names = ("code",)
+    output_names = ("code", "probabilities", "arousal", "valence", "confidence")
 
     def __init__(self):
         super().__init__()
@@ -52,26 +56,33 @@ class Memory(Stage):
     def step(self, inputs, state):
         person = inputs["person"][:, None].expand(-1, inputs["features"].shape[1], -1)
         code, hidden = self.gru(torch.cat((inputs["features"], person), -1), state["hidden"])
-        return {"code": code}, {"hidden": hidden}
+        probabilities = torch.softmax(4 * code[..., :2], -1)
+        felt = {
+            "arousal": code[..., 2:3],
+            "valence": code[..., 3:4],
+            "confidence": probabilities.amax(-1, keepdim=True),
+        }
+        return {"code": code, "probabilities": probabilities, **felt}, {"hidden": hidden}
 
 
 class Face(Stage):
-    """Offsets from the memory's code and the one before."""
+    """Offsets from the memory's code and what it felt in the same frame, and from the code before."""
 
     cadence = "frame"
-    input_names = ("code",)
+    input_names = ("code", "arousal", "confidence")
     output_names = ("offsets",)
 
     def __init__(self, vertices):
         super().__init__()
         self.vertices = vertices
-        self.out = torch.nn.Linear(2 * WIDTH, 3 * vertices)
+        self.out = torch.nn.Linear(2 * WIDTH + 2, 3 * vertices)
 
     def initial_state(self, batch):
         return {"before": torch.full((batch, 1, WIDTH), 0.5)}
 
     def step(self, inputs, state):
-        offsets = 0.02 * self.out(torch.cat((inputs["code"], state["before"]), -1))
+        read = torch.cat((inputs["code"], inputs["arousal"], inputs["confidence"], state["before"]), -1)
+        offsets = 0.02 * self.out(read)
         return {"offsets": offsets.unflatten(2, (self.vertices, 3))}, {"before": inputs["code"]}
 
 
@@ -102,11 +113,23 @@ class Head(Stage):
 
 
 def face() -> FaceArrays:
-    """A strip of triangles."""
+    """A strip of triangles with an identity, pivots, a texture over its halves and a sharp edge between them."""
+    random = np.random.default_rng(3)
     index = np.arange(VERTICES - 2, dtype=np.int32)
-    template = np.random.default_rng(3).standard_normal((VERTICES, 3)).astype(np.float32) * 0.1
-    faces = np.stack([index, index + 1, index + 2], axis=1)
-    return FaceArrays(template, faces, np.full((VERTICES, 3), 0.5, np.float32), {"lips": np.arange(4, dtype=np.int32)})
+    template = random.standard_normal((VERTICES, 3)).astype(np.float32) * 0.1
+    corners = np.stack([index, index + 1, index + 2], axis=1)
+    return FaceArrays(
+        template,
+        corners,
+        np.full((VERTICES, 3), 0.5, np.float32),
+        {"lips": np.arange(4, dtype=np.int32)},
+        uvs=random.random((VERTICES, 2)).astype(np.float32),
+        uv_faces=corners[::-1].copy(),
+        normal_groups=(index > 4).astype(np.int32),
+        pivots=random.standard_normal((4, 3)).astype(np.float32),
+        identities={"long": Identity((template * np.float32([1, 1.2, 1])).astype(np.float32))},
+        textures={"albedo": handmade_png.image()},
+    )
 
 
 def chained(seed: int = 3, **changes) -> OwnModel:
@@ -115,7 +138,7 @@ def chained(seed: int = 3, **changes) -> OwnModel:
     stages = (
         OwnStage("hearing", Hearing(), {"audio": "audio", "noise": "noise.grain"}),
         OwnStage("memory", Memory(), {"features": "hearing.features", "person": "condition.person"}),
-        OwnStage("face", Face(VERTICES), {"code": "memory.code"}),
+        OwnStage("face", Face(VERTICES), {name: f"memory.{name}" for name in Face.input_names}),
         OwnStage("head", Head(VERTICES), {"offsets": "face.offsets", "noise": "noise.air"}),
     )
     values = {
@@ -125,10 +148,13 @@ def chained(seed: int = 3, **changes) -> OwnModel:
             "offsets": "face.offsets",
             "head_rotation": "head.rotation",
             "head_translation": "head.translation",
+            "emotion": "memory.probabilities",
+            **{role: f"memory.{role}" for role in AFFECT},
         },
         "face": face(),
         "conditions": {"person": np.float32([0.5, 0.5])},
         "noise": {"grain": (GRAIN,), "air": (2, 2)},
         "persons": ("anna", "ben"),
+        "emotions": ("calm", "excited"),
     }
     return OwnModel(**{**values, **changes})
