@@ -113,7 +113,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     config.channels = kind & 8 ? 2 : input.take<uint8_t>() % 4;
     config.sample_format = kind >> 4 & 7;
     config.on_bad_audio = input.take<uint8_t>() & 1;
-    config.block_ms = 20 * (input.take<uint8_t>() % 8);
+    const uint8_t block = input.take<uint8_t>();
+    config.block_ms = 20 * (block % 8);
+    config.skip_vertices = block >> 3 & 1;
+    config.noise_seed = block;
     config.backend = "ort-cpu";
     const uint8_t options = input.take<uint8_t>();
     emoface_controls controls{};
@@ -168,11 +171,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             const emoface_status asked = emoface_step_frames(animator, count, &due);
             const int64_t capacity = what & 1 ? due : what % 3;
             vertices.assign(size_t(3 * info.vertices * std::max<int64_t>(capacity, 1)), 0);
-            out.vertices = vertices.data();
+            if (!config.skip_vertices) out.vertices = vertices.data();
             const size_t room = size_t(std::max<int64_t>(capacity, 1));
             std::vector<double> times(room);
             std::vector<float> emotion(room * size_t(info.emotions)), weight(room * size_t(info.vertices)), shapes(room * size_t(info.blendshapes));
             std::vector<float> rotation(room * 9), translation(room * 3), affect(room * 3);
+            std::vector<float> coefficients(2 * room * size_t(info.coefficients));
             if (options & 1) {
                 out.time = times.data();
                 out.emotion = emotion.data();
@@ -182,6 +186,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                     out.head_rotation = rotation.data();
                     out.head_translation = translation.data();
                 }
+                if (info.coefficients) out.coefficients = coefficients.data();
+                if (info.has_emotion_coefficients) out.emotion_coefficients = coefficients.data() + room * size_t(info.coefficients);
                 if (info.has_arousal) out.arousal = affect.data();
                 if (info.has_valence) out.valence = affect.data() + room;
                 if (info.has_confidence) out.confidence = affect.data() + 2 * room;

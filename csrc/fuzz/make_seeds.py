@@ -28,6 +28,9 @@ sys.path[:0] = [str(ROOT / "tests" / name) for name in ("sdk", "runtime", "forma
 import graph_building  # noqa: E402
 import graph_cases  # noqa: E402  (the tests' tables and their handmade package)
 import handmade  # noqa: E402
+import handmade_basis  # noqa: E402
+import handmade_face  # noqa: E402
+import handmade_head  # noqa: E402
 import handmade_voice  # noqa: E402
 import package_changes  # noqa: E402
 import snapshot_cases  # noqa: E402
@@ -58,15 +61,18 @@ class Corpus:
 
 
 def package_files(folder: Path) -> dict[str, bytes]:
-    """The handmade package with blendshapes that blink and short golden vectors."""
-    files = handmade.package_files()
+    """The handmade package with noise, a head, every asset, blendshapes that blink and short golden vectors."""
+    files = handmade_head.package_files()
     with np.load(io.BytesIO(files["face.npz"])) as face:
-        arrays = dict(face)
+        arrays = dict(face) | handmade_face.assets()
     shapes = np.random.default_rng(3).normal(0, 0.01, (4, len(arrays["template"]), 3))
     arrays["blendshape_names"] = np.array(["jawOpen", "eyeBlinkLeft", "eyeBlinkRight", "größe"])
     arrays["blendshape_step"] = np.full(4, 1e-5, np.float32)
     arrays["blendshapes"] = np.round(shapes / 1e-5).astype(np.int16)
     files = handmade.with_file(files, "face.npz", handmade.npz(**arrays))
+    for name, image in handmade_face.TEXTURES.items():
+        files = handmade.with_file(files, f"{name}.png", image)
+    files = handmade.with_manifest(files, textures={name: f"{name}.png" for name in handmade_face.TEXTURES})
     plain = handmade.write_zip(folder / "plain.emoface", files)
     files = handmade.with_golden(Package.load(plain), files, samples=3200, kept=(0, 3))
     plain.unlink()
@@ -284,8 +290,9 @@ def add_steps(corpus: Corpus) -> None:
         calls += [struct.pack("<Bh", 161, 500), b"\xfa", struct.pack("<BH", 236, 60000), struct.pack("<BH", 241, 3)]
         calls += [struct.pack("<Bh", 163, 500), struct.pack("<BH", 237, 60000), b"\xb4"]
         for options in (0, 1, 2, 4, 6, 8, 12, 16, 20, 35, 99, 128, 255):
-            head = bytes([kind]) + (b"" if kind & 8 else b"\1") + bytes([1, 2, options]) + bytes(taken_by(options))
-            corpus.add(head + b"\0" + b"".join(calls))
+            for block in (2, 10):  # with vertices and without
+                head = bytes([kind]) + (b"" if kind & 8 else b"\1") + bytes([1, block, options])
+                corpus.add(head + bytes(taken_by(options)) + b"\0" + b"".join(calls))
     head = bytes([2, 1, 1, 2])
     for call in calls:
         corpus.add(head + bytes([0, 0, 0, 0, 0, 0]) + call)
@@ -313,8 +320,10 @@ def main() -> None:
     for name, data in files.items():
         (folder / "files" / name).write_bytes(data)
     path = handmade.write_zip(folder / "package.emoface", files)
-    # One that can be calibrated on a voice
-    handmade.write_zip(folder / "voiced.emoface", handmade_voice.with_emotion(files))
+    # One that can be calibrated on a voice, with its motion in a basis
+    moved = handmade_basis.with_basis(handmade_voice.with_lids(handmade.package_files()))
+    moved = handmade_head.with_head(moved)
+    handmade.write_zip(folder / "voiced.emoface", handmade_voice.with_emotion(moved))
     add_packages(files, corpora, folder)
     add_folders(files, corpora["archive"])
     add_graphs(files, corpora["graph"])
