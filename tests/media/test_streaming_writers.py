@@ -29,7 +29,7 @@ class Unforeseen:
 
     def __init__(self, animation: Animation, expected: int | None = None) -> None:
         self._animation, self.expected = animation, expected
-        for name in ("face", "fps", "audio_rate", "blendshapes", "metadata"):
+        for name in ("face", "fps", "audio_rate", "blendshapes", "metadata", "has_vertices"):
             setattr(self, name, getattr(animation, name))
 
     def pieces(self) -> Iterator[Piece]:
