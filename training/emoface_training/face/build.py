@@ -30,7 +30,7 @@ METRES = 0.1
 # Middle of the head in the data, decimetres: the origin of the face.
 ORIGIN = np.array([0.0, 7.15, 0.45])
 HAIR = 0.055  # thickness, decimetres
-STEP = 1e-5  # metres per step of the shapes' integers: a hundredth of a millimetre
+STEP = 5e-6  # metres per step of the shapes' integers: finer than any gap
 _PIVOTS = {"head": "joint-head", "jaw": "joint-mouth"}
 
 

@@ -16,8 +16,8 @@ from .motion import NAMES
 from .mouth import ACROSS, Mouth
 from .wheel import Array
 
-REST = 0.0005  # gap of closed lips: 0.05 mm, on the safe side of crossing
-CLEARANCE = 0.006  # of lips in front of teeth
+REST = 0.0007  # gap of closed lips: 0.07 mm, on the safe side of crossing
+CLEARANCE, _CLEARANCES = 0.006, {"mouthRollLower": 0.0025}  # of lips in front of teeth
 # Gap kept in single shapes, so that persons with other lips than the canonical head's stay clear too.
 MARGIN, _MARGINS = 0.0015, {"mouthRollUpper": 0.012, "mouthFunnel": 0.003}
 ROUNDS = 8
@@ -27,10 +27,11 @@ _UPPER_YIELDS = {"mouthShrugLower": 1.0, "mouthRollLower": 0.0, "mouthRollUpper"
 _TEETH_SHARE = {"jawForward": 0.7, "jawLeft": 0.7, "jawRight": 0.7}
 TEETH_WIDTH = 0.86
 TONGUE_DOWN = 0.03
-TEETH_FORWARD = {"upper": 0.015, "lower": -0.012}
+TEETH_DOWN = {"upper": 0.014, "lower": 0.008}
+TEETH_FORWARD = {"upper": 0.015, "lower": -0.03}
 
 # f and v: the lower lip rolled in touches the upper teeth while the upper lip is out of the way.
-TUCK = {"mouthRollLower": 1.0, "mouthShrugLower": 0.6, "mouthUpperUpLeft": 0.6, "mouthUpperUpRight": 0.6}
+TUCK = {"mouthRollLower": 1.0, "mouthShrugLower": 0.25, "mouthUpperUpLeft": 0.6, "mouthUpperUpRight": 0.6}
 TUCKED = 0.007  # distance of the lower lip from the teeth then
 _MIDDLE = np.abs(ACROSS) <= 0.5
 
@@ -60,13 +61,14 @@ class Fit:
         return np.asarray(np.interp(self.column, ACROSS, values) * self.fade)
 
     def teeth(self, template: Array) -> Array:
-        """The template with its teeth narrower, so that they stay away from the cheeks, the upper ones nearer to the
-        lips that rest on them, and the tongue lower, so that it does not fill an open mouth."""
+        """The template with other teeth and tongue: narrower teeth, away from the cheeks, the upper ones nearer to the
+        lips and a little in sight below them; the tongue lower, so that it does not fill an open mouth."""
         out = template.copy()
         for half, forward in TEETH_FORWARD.items():
             rows = self.cut.of(f"teeth_{half}")
             out[rows, 0] *= TEETH_WIDTH
             out[rows, 2] += forward
+            out[rows, 1] -= TEETH_DOWN[half]
         out[self.cut.of("tongue"), 1] -= TONGUE_DOWN
         return out
 
@@ -81,12 +83,11 @@ class Fit:
     def uncrossed(self, points: Array, name: str, margin: float = MARGIN) -> Array:
         """Offsets [V, 3] that part lips which cross in a shape, and push them forward out of the teeth."""
         offsets = np.zeros_like(points)
+        clear = _CLEARANCES.get(name, CLEARANCE)
         yields, margin = _UPPER_YIELDS.get(name, 0.5), _MARGINS.get(name, margin)
         for _ in range(ROUNDS):
             crossed = np.minimum(self.mouth.lip_gaps(points + offsets) - margin, 0.0)
-            short = [
-                np.minimum(self.mouth.teeth_gaps(points + offsets, half) - CLEARANCE, 0.0) for half in TEETH_FORWARD
-            ]
+            short = [np.minimum(self.mouth.teeth_gaps(points + offsets, half) - clear, 0.0) for half in TEETH_FORWARD]
             pierced = np.minimum(*short)
             if crossed.min() > -REST / 2 and pierced.min() > -REST:
                 break
@@ -100,7 +101,7 @@ class Fit:
         """Offsets [V, 3] that lay the middle of the lower lip of points [V, 3] onto the upper teeth."""
         offsets = np.zeros_like(points)
         share = self.lower * np.clip((1.0 - np.abs(self.column)) / 0.5, 0.0, 1.0)
-        for _ in range(ROUNDS):
+        for _ in range(2 * ROUNDS):
             gaps = self.mouth.teeth_gaps(points + offsets, "upper", ("lower",))[_MIDDLE]
             short = np.where(np.isfinite(gaps), gaps - TUCKED, 0.0)
             short = np.clip((short + short[::-1]) / 2, -0.01, 0.01)  # the same on both sides, in small steps

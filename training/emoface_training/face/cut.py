@@ -32,7 +32,8 @@ _GROUPS = {
 NECK_Y, NECK_SLOPE, NECK_RADIUS, NECK_Z = 5.135, 1.2, 0.75, 0.2
 SOCKET_RINGS = 4
 # The file's lashes are sheets for a picture with holes. Without one they are short, or they would be a mask.
-LASHES = 0.3
+LASHES = {1: 0.15, 2: 0.5}  # share of their length, lower and upper
+ON_THE_EYE = 0.008
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def cut(mesh: BaseMesh) -> Cut:
     parts = np.concatenate(part)
     if len(parts) != VERTICES:
         raise FaceDataError(f"a head of {len(parts)} vertices", f"{VERTICES}", FETCH)
-    slides = (_slide(quads, stays, height, place), _shorten(mesh, ids, label, depth, place))
+    slides = (_slide(quads, stays, height, place), _shorten(mesh, place))
     slid, towards, share = (np.concatenate(columns) for columns in zip(*slides, strict=True))
     depths = np.zeros(VERTICES, np.int64)
     depths[: len(ids)] = np.where(ids < BODY, depth[ids], 0)
@@ -175,11 +176,17 @@ def _slide(quads: Index, stays: NDArray[np.bool_], height: Array, place: Index) 
     return place[ends[chosen, 0]], ends[chosen, 1], share[chosen]
 
 
-def _shorten(mesh: BaseMesh, ids: Index, label: Index, depth: Index, place: Index) -> tuple[Index, Index, Array]:
-    """Rows of the lashes, the vertex of the lids' edges that each is nearest to, and how far they go back."""
-    lashes = ids[label[ids] == PARTS.index("lashes")]
-    rows = mesh.quads[mesh.quads_of("body")]
-    socket = (depth[rows] == 1).any(axis=1)
-    edge = np.unique(rows[socket][depth[rows[socket]] == 0])
-    apart = np.linalg.norm(mesh.points[lashes, None] - mesh.points[None, edge], axis=2)
-    return place[lashes], edge[apart.argmin(axis=1)], np.full(len(lashes), 1.0 - LASHES)
+def _shorten(mesh: BaseMesh, place: Index) -> tuple[Index, Index, Array]:
+    """Rows of the lashes, the vertex on the eye in their column that they grow from, and how far they go back to it."""
+    rows, towards, share = [], [], []
+    for side in eyeballs.SIDES:
+        centre, radius = eyeballs.sphere(mesh, mesh.points, side)
+        for sheet, length in LASHES.items():
+            lashes = mesh.vertices_of(f"helper-{side[0]}-eyelashes-{sheet}")
+            at = mesh.points[lashes]
+            root = np.linalg.norm(at - centre, axis=1) < radius + ON_THE_EYE
+            across = np.abs(at[:, None, 0] - at[None, root, 0])
+            rows.append(place[lashes[~root]])
+            towards.append(lashes[root][across.argmin(axis=1)][~root])
+            share.append(np.full((~root).sum(), 1.0 - length))
+    return np.concatenate(rows), np.concatenate(towards), np.concatenate(share)

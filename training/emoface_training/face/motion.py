@@ -21,7 +21,7 @@ NAMES = (
     "noseSneerLeft", "noseSneerRight", "tongueOut",
 )  # fmt: skip
 # The face units turn the eyes by 10 to 15 degrees, ours further: the lids follow as much further.
-LIDS = {"Up": 1.6, "Down": 1.6, "In": 1.0, "Out": 1.0}
+LIDS = {"Up": 1.3, "Down": 1.1, "In": 1.0, "Out": 1.0}
 
 
 def shapes(wheel: Wheel, mesh: BaseMesh, cut: Cut, eyes: dict[str, tuple[Array, float]]) -> Array:

@@ -32,6 +32,7 @@ class Tones:
 
     skin: Array
     hair: Array
+    brows: Array
     iris: Array
     lips: Array
 
@@ -44,10 +45,12 @@ class Tones:
         fair = caucasian * 0.62 if person.hair is None else person.hair
         skin, hair = _stop(_SKIN_STOPS, depth), _stop(_HAIR_STOPS, fair)
         grey = smoothstep(0.55, 0.85, np.array(person.age)) if person.hair is None else 0.0
+        # Brows are darker than the hair, and turn grey later.
+        brows = 0.7 * hair + (np.array([0.10, 0.09, 0.085]) - 0.7 * hair) * grey
         hair = hair + (np.array([0.34, 0.33, 0.32]) - hair) * grey
         iris = _stop(_IRIS_STOPS, caucasian * 0.9 if person.iris is None else person.iris)
         lips = skin * np.array([0.86, 0.52, 0.54]) + np.array([0.022, 0.004, 0.006])
-        return cls(skin, hair, iris, lips)
+        return cls(skin, hair, brows, iris, lips)
 
 
 def _stop(stops: tuple[tuple[float, float, float], ...], value: float) -> Array:
@@ -143,10 +146,14 @@ def _skin(texels: Canvas, rows: Index, eyes: dict[str, tuple[Array, float]], ton
     blotch = noise(at * 9.0, 1) - 0.5 + 0.6 * (noise(at * 23.0, 2) - 0.5)
     pore = noise(at * 90.0, 3) - 0.5
     colour *= 1.0 + blotch[:, None] * np.array([0.05, 0.13, 0.14]) + pore[:, None] * 0.07
-    colour = _mix(colour, tones.skin * np.array([0.72, 0.50, 0.46]), 0.55 * smoothstep(1.6, 0.4, lid) * (lid >= 0))
-    colour = _mix(colour, tones.hair * 0.5 + tones.skin * 0.12, 0.85 * smoothstep(0.75, 0.15, lid) * (y > 7.27))
+    colour = _mix(colour, tones.skin * np.array([0.72, 0.50, 0.46]), 0.65 * smoothstep(2.0, 0.6, lid) * (lid >= 0))
+    colour = _mix(
+        colour,
+        tones.brows * 0.5 + tones.skin * 0.12,
+        smoothstep(1.9, 1.2, lid) * (0.35 + 0.55 * smoothstep(7.345, 7.36, y)),
+    )
     colour = _lips(colour, at, lip, tones)
-    colour = _mix(colour, tones.hair * (0.75 + 0.5 * noise(at * 60.0, 4))[:, None], brow(at))
+    colour = _mix(colour, tones.brows * (0.75 + 0.5 * noise(at * 60.0, 4))[:, None], brow(at))
     return _hair(colour, at, tones)
 
 
@@ -182,14 +189,14 @@ def hairline(at: Array) -> Array:
     azimuth = np.arctan2(np.abs(at[:, 0]), at[:, 2] - 0.38)
     return np.interp(
         azimuth,
-        [0.0, 0.35, 0.62, 0.80, 0.95, 1.12, 1.30, 1.42, 1.62, 2.0, 2.45, 3.2],
-        [8.02, 8.03, 7.96, 7.82, 7.62, 7.48, 7.10, 7.08, 7.43, 7.30, 6.75, 6.50],
+        [0.0, 0.35, 0.62, 0.80, 0.95, 1.12, 1.30, 1.42, 1.62, 1.85, 2.1, 2.45, 3.2],
+        [8.02, 8.03, 7.96, 7.82, 7.62, 7.48, 7.10, 7.08, 7.43, 7.22, 6.88, 6.62, 6.45],
     )
 
 
 def hair(at: Array) -> Array:
     """How far the hair covers the head at positions [P, 3], [P] 0..1."""
-    depth = at[:, 1] - hairline(at) + 0.05 * (noise(at * 16.0, 8) - 0.5) + 0.05 * (noise(at * 45.0, 14) - 0.5)
+    depth = at[:, 1] - hairline(at) + 0.035 * (noise(at * 16.0, 8) - 0.5) + 0.03 * (noise(at * 45.0, 14) - 0.5)
     covered = smoothstep(-0.05, 0.16, depth)
     return np.asarray(covered * (1.0 - ear(at)) * (at[:, 1] > 6.4))
 
@@ -239,13 +246,14 @@ def _teeth(texels: Canvas, rows: Index, eyes: dict[str, tuple[Array, float]], to
     colour *= 1.0 - 0.55 * np.exp(-((near / 0.006) ** 2))[:, None]
     gum = smoothstep(0.62, 0.70, along + 0.10 * np.cos(near * 60.0))
     colour = _mix(colour, np.array([0.42, 0.13, 0.12]), gum)
-    return colour * (0.12 + 0.88 * smoothstep(1.08, 1.33, at[:, 2]))[:, None]
+    # Little light reaches the sides and the back.
+    return colour * (0.05 + 0.95 * smoothstep(1.10, 1.33, at[:, 2]) * smoothstep(0.27, 0.12, x))[:, None]
 
 
 def _tongue(texels: Canvas, rows: Index, eyes: dict[str, tuple[Array, float]], tones: Tones, _: str) -> Array:
     at = texels.at[rows]
     colour = np.tile([0.40, 0.13, 0.125], (len(rows), 1)) * (0.92 + 0.16 * noise(at * 120.0, 13))[:, None]
-    return colour * (0.15 + 0.85 * smoothstep(0.75, 1.25, at[:, 2]))[:, None]
+    return colour * (0.06 + 0.94 * smoothstep(0.85, 1.30, at[:, 2]))[:, None]
 
 
 def _cavity(texels: Canvas, rows: Index, eyes: dict[str, tuple[Array, float]], tones: Tones, _: str) -> Array:
@@ -262,7 +270,7 @@ def _socket(texels: Canvas, rows: Index, eyes: dict[str, tuple[Array, float]], t
 
 
 def _lashes(texels: Canvas, rows: Index, eyes: dict[str, tuple[Array, float]], tones: Tones, _: str) -> Array:
-    return np.tile(tones.hair * 0.25 + 0.004, (len(rows), 1))
+    return np.tile(tones.brows * 0.25 + 0.004, (len(rows), 1))
 
 
 _PIECES = {
