@@ -26,8 +26,9 @@ from emoface.frames import FrameBatch
 from emoface.options import AnimatorOptions, complete
 from emoface.package import DEFAULT, Package
 from emoface.rig.basis import Blendshapes
-from emoface.rig.blinks import Blinks, open_blinks
-from emoface.rig.stream import open_rig
+from emoface.rig.blinks import Blinks
+from emoface.rig.choices import open_rig
+from emoface.rig.layers import LayerFrames
 from emoface.stream.calibrate import CONDITION, calibrated_output, learn_voice
 from emoface.stream.choices import block_features, check_channels, chosen_face, initial_conditions, tail_frames
 from emoface.stream.conditions import ConditionTimeline, condition_vector
@@ -76,9 +77,8 @@ class Animator:
         self._on_bad_audio = check_policy(chosen["on_bad_audio"])
         self.face = chosen_face(package, chosen["template"], chosen["identity"])
         source = offset_source(manifest, self.face, chosen["vertices"])
-        fused = "emotion_coefficients" in manifest.outputs
-        self._rig = open_rig(self.face, manifest.fps, chosen["blendshapes"], chosen["controls"], source.any, fused)
-        self._blinks = open_blinks(package, chosen["blinks"], self._no_blinks(source.any))
+        self._rig = open_rig(package, self.face, chosen, source.any)
+        self._layers = self._rig.layers
         clock = manifest.clock(block_features(package, chosen["block_ms"]))
         initial = initial_conditions(package, chosen)
         if engine is None:
@@ -107,7 +107,7 @@ class Animator:
     @property
     def blendshapes(self) -> Blendshapes | None:
         """What `FrameBatch.blendshape_weights` are weights of, or None."""
-        return None if self._rig is None else self._rig.blendshapes
+        return self._rig.blendshapes
 
     @property
     def blendshape_names(self) -> tuple[str, ...]:
@@ -117,7 +117,7 @@ class Animator:
     @property
     def blinks(self) -> Blinks | None:
         """The blinks that are added, or None."""
-        return None if self._blinks is None else self._blinks.blinks
+        return self._rig.blinks
 
     @property
     def has_vertices(self) -> bool:
@@ -127,7 +127,7 @@ class Animator:
     @property
     def sync_offset(self) -> float:
         """Seconds by which the frames' `time` is shifted; see `RigControls`."""
-        return 0.0 if self._rig is None else self._rig.controls.sync_offset
+        return self._rig.controls.sync_offset
 
     def step(self, chunk: Any, sample_rate: int | None = None, dtype: object = None) -> FrameBatch:
         """Feed the next audio and return the frames that are complete.
@@ -216,8 +216,7 @@ class Animator:
         with self._use(failed_too=True):
             self._driver.reset()
             self._phases.reset()
-            if self._rig is not None:
-                self._rig.reset()
+            self._layers.reset()
             self._channels = self._given_channels
             self._ended = self._failed = False
 
@@ -225,7 +224,7 @@ class Animator:
         """The stream's whole state: continue with `restore` here or on another machine, bit for bit."""
         with self._use():
             extra = {"ended": self._ended, "channels": self._channels}
-            return save_state(self._driver, self._identity(), extra, {} if self._rig is None else self._rig.state())
+            return save_state(self._driver, self._identity(), extra, self._layers.state())
 
     def restore(self, data: bytes) -> None:
         """Continue from a snapshot.
@@ -235,10 +234,9 @@ class Animator:
                 nothing changes.
         """
         with self._use(failed_too=True):
-            mine = {} if self._rig is None else self._rig.state()
-            header, rig = load_state(data, self._driver, self._identity(), self._given_channels, mine)
-            if self._rig is not None:
-                self._rig.restore(rig)
+            mine = self._layers.state()
+            header, layers = load_state(data, self._driver, self._identity(), self._given_channels, mine)
+            self._layers.restore(layers)
             self._ended, self._failed = header["ended"], False
             self._channels = header["channels"] or self._given_channels
 
@@ -357,24 +355,21 @@ class Animator:
         self._failed = False
 
     def _batch(self, motion: Motion, shares: Floats | None = None) -> FrameBatch:
-        if self._rig is not None:
-            self._rig.control(motion.offsets)
-        closed = None if self._blinks is None else self._blinks.add(motion.first, motion.offsets, shares)
-        weights = None if self._rig is None else self._rig.weights(motion.offsets, motion.coefficients, closed)
-        vertices = np.add(motion.offsets, self._template, out=motion.offsets)
-        time = np.arange(motion.first, motion.first + len(vertices)) / self.fps
+        frames = LayerFrames(
+            motion.first,
+            motion.offsets,
+            motion.head_rotation,
+            motion.head_translation,
+            motion.coefficients,
+            shares,
+        )
+        self._layers.apply(frames)
+        vertices = np.add(frames.offsets, self._template, out=frames.offsets)
+        time = np.arange(motion.first, motion.first + len(vertices)) / self.fps + self.sync_offset
         rest = motion.beside_offsets
-        if weights is None:
+        if frames.weights is None:
             return FrameBatch(time=time, vertices=vertices, **rest)
-        return FrameBatch(time=time + self.sync_offset, vertices=vertices, blendshape_weights=weights, **rest)
-
-    def _no_blinks(self, vertices: bool) -> str | None:
-        """Why there can be no blinks, whatever the face can do; None where there can."""
-        if not vertices:
-            return "vertices=False, which leaves no eyelids to close"
-        if self._rig is not None and self._rig.direct and self._rig.blendshapes != self.package.blendshapes:
-            return "weights of a motion basis, which has no shapes that blink"
-        return None
+        return FrameBatch(time=time, vertices=vertices, blendshape_weights=frames.weights, **rest)
 
     def _identity(self) -> dict[str, Any]:
         return {
@@ -383,7 +378,6 @@ class Animator:
             "precision": self.precision,
             "sample_rate": self.sample_rate,
             "block_features": self._driver.clock.block_features,
-            **({} if self._rig is None else self._rig.identity),
-            **({} if self._blinks is None else {"blinks": self._blinks.blinks.identity}),
+            **self._layers.identity,
             **({"noise_seed": self.noise_seed} if self.package.manifest.noise else {}),
         }

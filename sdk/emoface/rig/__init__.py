@@ -9,7 +9,6 @@ from emoface.rig.controls import RigControls
 from emoface.rig.names import ARKIT_52
 from emoface.rig.retarget import Retarget
 from emoface.rig.solver import BlendshapeSolver
-from emoface.rig.stream import RigStream
 
 __all__ = [
     "ARKIT_52",
@@ -18,6 +17,5 @@ __all__ = [
     "Blinks",
     "Retarget",
     "RigControls",
-    "RigStream",
     "read_blendshapes",
 ]
