@@ -24,8 +24,7 @@ Json identity_json(const Identity& identity) {
                  {"precision", identity.precision},
                  {"sample_rate", identity.sample_rate},
                  {"block_features", identity.block_features}};
-    if (!identity.controls.empty()) json["controls"] = identity.controls;
-    if (!identity.blinks.empty()) json["blinks"] = identity.blinks;
+    for (const auto& [place, said] : identity.layers) json[place] = said;
     if (identity.noise_seed) json["noise_seed"] = *identity.noise_seed;
     return json;
 }
@@ -65,13 +64,8 @@ public:
                     concrete(spec.state[i].shape, 1), buffer.data(), buffer.size());
             }
         }
-        if (!extra.held.empty()) {
-            floats(kRigHeld, extra.held.data(), {int64_t(extra.held.size() / 3), 3});
-            const uint8_t started[4] = {uint8_t(extra.started), 0, 0, 0};
-            add(kRigStarted, "int32", {1}, started, sizeof started);
-        }
-        if (!extra.blendshapes.empty())
-            floats(kRigWeights, extra.blendshapes.data(), {int64_t(extra.blendshapes.size())});
+        for (const LayerArray& array : extra.layers)
+            add(kRig + array.name, array.dtype, array.shape, array.bytes.data(), array.bytes.size());
         const Json header = {{"identity", identity_json(identity)},
                              {"fed", driver_.fed_},
                              {"blocks", driver_.blocks_},

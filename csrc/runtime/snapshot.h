@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "driver.h"
+#include "layers.h"
 #include "zip_reader.h"
 
 namespace emoface::runtime {
@@ -15,29 +16,20 @@ namespace emoface::runtime {
 struct Identity {
     std::string package, backend, precision;
     int64_t sample_rate = 0, block_features = 0;
-    std::vector<double> controls;  // none where they are the defaults
-    std::vector<double> blinks;    // seed and rate; none without blinks
+    std::vector<std::pair<std::string, Json>> layers;  // by place
     std::optional<uint64_t> noise_seed;  // where the package has noise
 };
 
 struct SnapshotExtra {
     bool ended = false;
-    int32_t channels = 0;             // 0: not fixed yet
-    std::vector<float> blendshapes;  // the solver's weights; none where there is no solver
-    std::vector<float> held;         // smoothed offsets [V, 3] of the frame before; none without smoothing
-    bool started = false;            // whether there was such a frame
+    int32_t channels = 0;            // 0: not fixed yet
+    std::vector<LayerArray> layers;  // states
 };
 
 Bytes write_snapshot(const Driver& driver, const Identity& identity, const SnapshotExtra& extra);
 
-// What a stream has to restore, or 0. A snapshot whose channels are not fixed yet fits all the same.
-struct SnapshotNeeds {
-    int32_t channels = 0;
-    size_t blendshapes = 0;
-    size_t smoothed = 0;  // vertices
-};
-
-// Checked whole before anything is changed; Failure (SNAPSHOT).
-SnapshotExtra read_snapshot(const void* data, size_t size, const Identity& identity, const SnapshotNeeds& needs, Driver& driver);
+// What there is beside the driver's state, of the channels and layers of `mine`; a snapshot whose channels are not fixed yet
+// fits all the same. Checked whole before anything is changed; Failure (SNAPSHOT).
+SnapshotExtra read_snapshot(const void* data, size_t size, const Identity& identity, const SnapshotExtra& mine, Driver& driver);
 
 }  // namespace emoface::runtime

@@ -11,9 +11,8 @@ namespace emoface::runtime {
 constexpr char kSnapshotMagic[] = "EMOFACES";
 constexpr uint32_t kSnapshotVersion = 2;
 constexpr size_t kSnapshotHead = 8 + 4 + 4 + 32;
-inline const char* const kRigHeld = "rig.held";
-inline const char* const kRigStarted = "rig.started";
-inline const char* const kRigWeights = "rig.weights";
+// Before the names of layers' arrays.
+inline const char* const kRig = "rig.";
 
 Json identity_json(const Identity& identity);
 

@@ -186,8 +186,8 @@ void check_identity(const Json& found, const Identity& identity) {
 
 class SnapshotReader {
 public:
-    SnapshotReader(const Content& content, const SnapshotNeeds& needs, Driver& driver)
-        : content_(content), needs_(needs), driver_(driver), clock_(driver.clock_), resampler_(driver.resampler_) {}
+    SnapshotReader(const Content& content, const SnapshotExtra& mine, Driver& driver)
+        : content_(content), mine_(mine), driver_(driver), clock_(driver.clock_), resampler_(driver.resampler_) {}
 
     SnapshotExtra read(const Identity& identity) {
         check_identity(content_.at("identity"), identity);
@@ -197,10 +197,10 @@ public:
         extra.ended = ended.get<bool>();
         if (const Json& channels = content_.at("channels"); !channels.is_null()) {
             extra.channels = int32_t(integer(channels, "channels", 1, kMostChannels));
-            if (extra.channels != needs_.channels)
-                refuse_field("channels", shown(channels), std::to_string(needs_.channels), kSameOptions);
+            if (extra.channels != mine_.channels)
+                refuse_field("channels", shown(channels), std::to_string(mine_.channels), kSameOptions);
         }
-        read_rig(extra);
+        read_layers(extra);
         check_counters(extra.ended);
         check_offset();
         check_tracks();
@@ -219,23 +219,25 @@ private:
         known_.insert(name);
         return content_.part(name, dtype, shape);
     }
-    void read_rig(SnapshotExtra& extra) {
+    void read_layers(SnapshotExtra& extra) {
         for (const auto& [name, unused] : content_.parts()) {
-            const bool fits = name == kRigWeights ? needs_.blendshapes != 0 : (name == kRigHeld || name == kRigStarted) && needs_.smoothed != 0;
-            if (name.compare(0, 4, "rig.") == 0 && !fits)
+            const auto same = [&, &key = name](const LayerArray& array) { return key == kRig + array.name; };
+            if (name.compare(0, 4, kRig) == 0 && std::none_of(mine_.layers.begin(), mine_.layers.end(), same))
                 refuse_field("arrays", quoted(name) + ", of a stream with blendshapes or smoothing", "a stream without",
                              "Restore it into an animator made with the same blendshapes and controls.");
         }
-        if (needs_.smoothed != 0) {
-            extra.held = part(kRigHeld, "float32", {int64_t(needs_.smoothed), 3}).floats();
-            const uint32_t started = get_u32(part(kRigStarted, "int32", {1}).bytes);
-            if (started > 1) refuse_field(kRigStarted, std::to_string(int32_t(started)), "0 or 1");
-            extra.started = started == 1;
+        for (const LayerArray& array : mine_.layers) {
+            const Part& found = part(kRig + array.name, array.dtype, array.shape);
+            extra.layers.push_back({array.name, array.dtype, array.shape, Bytes(found.bytes, found.bytes + found.size)});
         }
-        if (needs_.blendshapes == 0) return;
-        extra.blendshapes = part(kRigWeights, "float32", {int64_t(needs_.blendshapes)}).floats();
-        for (const float weight : extra.blendshapes)
-            if (!(weight >= 0 && weight <= 1)) refuse_field(kRigWeights, std::to_string(weight), "weights from 0 to 1");
+        for (const LayerArray& array : extra.layers) {
+            if (array.name == "started" && get_u32(array.bytes.data()) > 1)
+                refuse_field(kRig + array.name, std::to_string(int32_t(get_u32(array.bytes.data()))), "0 or 1");
+            if (array.name == "weights")
+                for (const float weight : content_.parts().at(kRig + array.name).floats())
+                    if (!(weight >= 0 && weight <= 1))
+                        refuse_field(kRig + array.name, std::to_string(weight), "weights from 0 to 1");
+        }
     }
     // Counters of a stream follow from the samples fed and the blocks run: each is what the others make it.
     void check_counters(bool ended) {
@@ -345,7 +347,7 @@ private:
     }
 
     const Content& content_;
-    const SnapshotNeeds& needs_;
+    const SnapshotExtra& mine_;
     Driver& driver_;
     const Clock& clock_;
     const Resampler& resampler_;
@@ -354,9 +356,9 @@ private:
     std::vector<std::vector<Change>> changes_;
 };
 
-SnapshotExtra read_snapshot(const void* data, size_t size, const Identity& identity, const SnapshotNeeds& needs, Driver& driver) {
+SnapshotExtra read_snapshot(const void* data, size_t size, const Identity& identity, const SnapshotExtra& mine, Driver& driver) {
     const Content content(static_cast<const uint8_t*>(data), size);
-    return SnapshotReader(content, needs, driver).read(identity);
+    return SnapshotReader(content, mine, driver).read(identity);
 }
 
 }  // namespace emoface::runtime

@@ -39,28 +39,29 @@ Stream::Stream(std::shared_ptr<Package> package, StreamOptions options)
     for (size_t i = 0; i < kAffects; ++i) sizes_.affect[i] = manifest.outputs.count(kAffect[i]);
     offsets_.resize(sizes_.vertices);
     vertices_.resize(sizes_.vertices);
-    if (options_.blinks.on) blinks_ = std::make_unique<EyeBlinks>(options_.blinks, *package_);
-    if (options_.controls.moves()) filter_ = std::make_unique<ControlFilter>(options_.controls, *package_);
+    put_layers();
+}
+
+void Stream::put_layers() {
+    const RigControls& controls = options_.controls;
+    if (options_.blinks.on) layers_.put(std::make_unique<BlinkLayer>(options_.blinks, *package_));
+    if (!controls.plain()) layers_.put(std::make_unique<ControlLayer>(controls, *package_));
     if (!options_.blendshapes) return;
-    const Face& face = package_->face();
-    direct_ = sizes_.coefficients != 0 && sizes_.emotion_coefficients == 0 && face.basis.empty() && !filter_;
-    if (direct_) {
-        sizes_.blendshapes = sizes_.coefficients;
-        weights_.resize(sizes_.blendshapes);
-        return;
-    }
-    if (options_.skip_vertices)
+    // Weights of the package's blendshapes, where its coefficients are of them, are not solved.
+    const bool direct = sizes_.coefficients != 0 && sizes_.emotion_coefficients == 0 && package_->face().basis.empty() && !controls.moves();
+    if (!direct && options_.skip_vertices)
         fail(EMOFACE_ERROR_ARGUMENT, "skip_vertices = 1 and blendshape weights that are solved for vertices",
              "vertices, or weights of the basis that the coefficients are of", "Leave one of the two out.");
-    solver_ = make_solver(*package_, 0, nullptr, BlendshapeSolver::kDefaultSparsity, BlendshapeSolver::kDefaultSmoothness);
-    sizes_.blendshapes = size_t(solver_->shapes());
-    weights_.resize(sizes_.blendshapes);
+    std::unique_ptr<BlendshapeSolver> solver;
+    if (!direct)
+        solver = make_solver(*package_, 0, nullptr, BlendshapeSolver::kDefaultSparsity, BlendshapeSolver::kDefaultSmoothness);
+    sizes_.blendshapes = direct ? sizes_.coefficients : size_t(solver->shapes());
+    layers_.put(std::make_unique<BlendshapeLayer>(sizes_.blendshapes, std::move(solver)));
 }
 
 void Stream::reset() {
     driver_.reset();
-    if (filter_) filter_->reset();
-    if (solver_) solver_->reset();
+    layers_.reset();
     fade_from_ = -1;
     ended_ = failed_ = false;
 }
@@ -115,7 +116,7 @@ void Stream::finish(int64_t tail, FrameReceiver& receiver) {
 
 void Stream::frame(const RawFrame& raw) {
     const float* offsets = raw.offsets;
-    float share = 1.0f, closed[2] = {};
+    float share = 1.0f;
     if (fade_from_ >= 0 && raw.index >= fade_from_ && fade_count_ > 0) {
         // A smooth step to zero; the last frame is the template.
         const double t = double(raw.index - fade_from_ + 1) / double(fade_count_);
@@ -126,16 +127,18 @@ void Stream::frame(const RawFrame& raw) {
     for (size_t i = 0; i < sizes_.coefficients; ++i) coefficients_[i] = raw.coefficients[i] * share;
     for (size_t i = 0; i < sizes_.emotion_coefficients; ++i)
         coefficients_[sizes_.coefficients + i] = raw.emotion_coefficients[i] * share;
-    if (filter_ || blinks_) {
-        if (offsets != offsets_.data()) std::memcpy(offsets_.data(), offsets, sizes_.vertices * sizeof(float));
-        if (filter_) filter_->apply(offsets_.data());
-        if (blinks_) blinks_->add(raw.index, share, offsets_.data(), closed);
-        offsets = offsets_.data();
+    LayerFrame layered(raw.index, share, offsets, sizes_.vertices, offsets_.data());
+    if (raw.head_rotation != nullptr) {
+        towards_rest(raw.head_rotation, share, head_rotation_);
+        for (size_t i = 0; i < 3; ++i) head_translation_[i] = raw.head_translation[i] * share;
+        layered.head_rotation = head_rotation_;
+        layered.head_translation = head_translation_;
     }
+    layered.coefficients = sizes_.coefficients ? coefficients_.data() : nullptr;
+    layers_.apply(layered);
     const float* neutral = options_.vertices.data();
-    for (size_t i = 0; i < sizes_.vertices; ++i) vertices_[i] = offsets[i] + neutral[i];
-    if (solver_ && solver_->solve(offsets, weights_.data()) != BlendshapeSolver::Status::ok)
-        fail(EMOFACE_ERROR_RUNTIME, "offsets that no blendshapes can follow", "finite offsets", "Call emoface_reset().");
+    const float* moved = layered.offsets();
+    for (size_t i = 0; i < sizes_.vertices; ++i) vertices_[i] = moved[i] + neutral[i];
     Frame frame;
     frame.index = raw.index;
     frame.time = double(raw.index) / double(fps()) + options_.controls.sync_offset;
@@ -144,22 +147,11 @@ void Stream::frame(const RawFrame& raw) {
     frame.emotion = raw.emotion;
     frame.weight = raw.weight;
     std::copy(std::begin(raw.affect), std::end(raw.affect), frame.affect);
-    frame.coefficients = sizes_.coefficients ? coefficients_.data() : nullptr;
+    frame.coefficients = layered.coefficients;
     frame.emotion_coefficients = sizes_.emotion_coefficients ? coefficients_.data() + sizes_.coefficients : nullptr;
-    if (direct_) {
-        std::copy_n(coefficients_.data(), weights_.size(), weights_.data());
-        if (blinks_)
-            for (size_t lid = 0; lid < 2; ++lid) weights_[blinks_->shape(lid)] += closed[lid];
-    }
-    frame.blendshapes = weights_.empty() ? nullptr : weights_.data();
-    frame.head_rotation = raw.head_rotation;
-    frame.head_translation = raw.head_translation;
-    if (raw.head_rotation != nullptr && share != 1.0f) {
-        towards_rest(raw.head_rotation, share, head_rotation_);
-        for (size_t i = 0; i < 3; ++i) head_translation_[i] = raw.head_translation[i] * share;
-        frame.head_rotation = head_rotation_;
-        frame.head_translation = head_translation_;
-    }
+    frame.blendshapes = layered.weights;
+    frame.head_rotation = layered.head_rotation;
+    frame.head_translation = layered.head_translation;
     receiver_->receive(frame);
 }
 
@@ -178,33 +170,18 @@ void Stream::set_condition(const std::string& name, std::vector<float> value, do
 }
 
 Identity Stream::identity() const {
-    Identity identity{package_->digest(), backend(), precision(), options_.rate, options_.block_features, {}, {}, {}};
-    if (!options_.controls.plain()) {
-        const auto values = options_.controls.values();
-        identity.controls.assign(values.begin(), values.end());
-    }
-    if (options_.blinks.on) identity.blinks = {double(options_.blinks.seed), options_.blinks.rate};
+    Identity identity{package_->digest(), backend(), precision(), options_.rate, options_.block_features, layers_.identity(), {}};
     if (!package_->manifest().noise.empty()) identity.noise_seed = options_.noise_seed;
     return identity;
 }
 
 Bytes Stream::snapshot() const {
-    SnapshotExtra extra;
-    extra.ended = ended_;
-    extra.channels = options_.format.channels;
-    if (filter_) {
-        extra.held = filter_->held();
-        extra.started = filter_->started();
-    }
-    if (solver_) extra.blendshapes.assign(solver_->state(), solver_->state() + solver_->shapes());
-    return write_snapshot(driver_, identity(), extra);
+    return write_snapshot(driver_, identity(), {ended_, options_.format.channels, layers_.state()});
 }
 
 void Stream::restore(const void* data, size_t size) {
-    const SnapshotNeeds needs{options_.format.channels, solver_ ? sizes_.blendshapes : 0, filter_ ? filter_->held().size() / 3 : 0};
-    const SnapshotExtra extra = read_snapshot(data, size, identity(), needs, driver_);
-    if (filter_) filter_->restore(extra.held, extra.started);
-    if (solver_) solver_->restore(extra.blendshapes.data());
+    SnapshotExtra extra = read_snapshot(data, size, identity(), {false, options_.format.channels, layers_.state()}, driver_);
+    layers_.restore(std::move(extra.layers));
     fade_from_ = -1;
     ended_ = extra.ended;
     failed_ = false;

@@ -6,11 +6,9 @@
 #include <vector>
 
 #include "audio_input.h"
-#include "blendshape_solver.h"
-#include "blinks.h"
 #include "calibrate.h"
-#include "controls.h"
 #include "driver.h"
+#include "rig_layers.h"
 #include "package.h"
 #include "snapshot.h"
 
@@ -98,6 +96,7 @@ public:
     bool failed() const { return failed_; }
 
 private:
+    void put_layers();
     void frame(const RawFrame& raw) override;
     Identity identity() const;
     std::shared_ptr<Package> package_;
@@ -105,12 +104,8 @@ private:
     std::shared_ptr<Engine> engine_;
     Driver driver_;
     FrameSizes sizes_;
-    std::unique_ptr<ControlFilter> filter_;
-    std::unique_ptr<EyeBlinks> blinks_;
-    std::unique_ptr<BlendshapeSolver> solver_;
-    // Weights of the package's blendshapes, where its coefficients are of them: not solved.
-    bool direct_ = false;
-    std::vector<float> offsets_, vertices_, weights_;
+    Layers layers_;
+    std::vector<float> offsets_, vertices_;
     std::vector<float> coefficients_;  // faded: [2, R]
     float head_rotation_[9] = {}, head_translation_[3] = {};
     FrameReceiver* receiver_ = nullptr;
