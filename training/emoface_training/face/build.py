@@ -69,7 +69,7 @@ def build(wheel: Wheel) -> Head:
     raw = _head(mesh, pieces, base)
     mouth = Mouth(pieces, raw)
     fit = Fit(pieces, mouth, raw)
-    template = fit.teeth(raw)
+    template = fit.settled(raw)
     template += fit.closed(template)
     shapes = fit.shapes(template, motion.shapes(wheel, mesh, pieces, eyes))
     uvs, uv_faces, piece = layout(mesh, pieces)

@@ -27,6 +27,7 @@ _UPPER_YIELDS = {"mouthShrugLower": 1.0, "mouthRollLower": 0.0, "mouthRollUpper"
 _TEETH_SHARE = {"jawForward": 0.7, "jawLeft": 0.7, "jawRight": 0.7}
 TEETH_WIDTH = 0.86
 TONGUE_DOWN = 0.03
+LASHES_FORWARD = 0.016  # out of the lids, which are coarser than they
 TEETH_DOWN = {"upper": 0.014, "lower": 0.008}
 TEETH_FORWARD = {"upper": 0.015, "lower": -0.03}
 
@@ -60,9 +61,10 @@ class Fit:
         """Values [19] at `ACROSS` for every vertex, [V]."""
         return np.asarray(np.interp(self.column, ACROSS, values) * self.fade)
 
-    def teeth(self, template: Array) -> Array:
-        """The template with other teeth and tongue: narrower teeth, away from the cheeks, the upper ones nearer to the
-        lips and a little in sight below them; the tongue lower, so that it does not fill an open mouth."""
+    def settled(self, template: Array) -> Array:
+        """The template with its small parts in place: narrower teeth, away from the cheeks, the upper ones nearer to
+        the lips and a little in sight below them; a lower tongue that does not fill an open mouth; lashes in front of
+        the lids."""
         out = template.copy()
         for half, forward in TEETH_FORWARD.items():
             rows = self.cut.of(f"teeth_{half}")
@@ -70,6 +72,7 @@ class Fit:
             out[rows, 2] += forward
             out[rows, 1] -= TEETH_DOWN[half]
         out[self.cut.of("tongue"), 1] -= TONGUE_DOWN
+        out[self.cut.of("lashes"), 2] += LASHES_FORWARD
         return out
 
     def closed(self, points: Array, yields: float = 0.5) -> Array:

@@ -32,7 +32,7 @@ _GROUPS = {
 NECK_Y, NECK_SLOPE, NECK_RADIUS, NECK_Z = 5.135, 1.2, 0.75, 0.2
 SOCKET_RINGS = 4
 # The file's lashes are sheets for a picture with holes. Without one they are short, or they would be a mask.
-LASHES = {1: 0.15, 2: 0.5}  # share of their length, lower and upper
+LASHES = {1: 0.1, 2: 0.43}  # share of their length, lower and upper
 ON_THE_EYE = 0.008
 
 
