@@ -8,8 +8,8 @@
 #include "audio_input.h"
 #include "calibrate.h"
 #include "driver.h"
-#include "rig_layers.h"
 #include "package.h"
+#include "rig_layers.h"
 #include "snapshot.h"
 
 namespace emoface::runtime {
