@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from emoface.manifest import Manifest as Manifest
     from emoface.package import Face as Face
     from emoface.package import Package as Package
+    from emoface.person import Person as Person
     from emoface.pool import AnimatorPool as AnimatorPool
     from emoface.timing import Latency as Latency
 
@@ -48,6 +49,7 @@ __all__ = [
     "Latency",
     "Manifest",
     "Package",
+    "Person",
     "animate",
     "animate_file",
 ]
@@ -63,6 +65,7 @@ _HOME = {
     "Latency": "timing",
     "Manifest": "manifest",
     "Package": "package",
+    "Person": "person",
     "animate": "animation",
     "animate_file": "animation",
 }

@@ -253,7 +253,7 @@ class Animator:
         self.set_condition("level", value, at)
 
     def set_person(self, value: Any, at: float | None = None) -> None:
-        """Change the person (a name, weights, an `emoface.person.Person` or its file) from audio time `at` on."""
+        """Change the person (a name, weights, an `emoface.Person` or its file) from audio time `at` on."""
         self.set_condition("person", value, at)
 
     def set_condition(self, name: str, value: Any, at: float | None = None) -> None:
@@ -262,7 +262,7 @@ class Animator:
         Args:
             name: a condition of the package.
             value: a name, a dict of name -> weight, an array, or None for the package's default; of `style` and
-                `person` also an `emoface.person.Person` or its .json file.
+                `person` also an `emoface.Person` or its .json file.
             at: seconds of audio time; None means the audio fed so far.
 
         Raises:

@@ -25,10 +25,10 @@ class VoiceOptions(TypedDict, total=False):
 
     Attributes:
         style: speaking style: a name, a dict of name -> weight, an array, or None (default) for the mean of the styles.
-            Also an `emoface.person.Person` of the package's model, or its .json file.
+            Also an `emoface.Person` of the package's model, or its .json file.
         emotion: an emotion's name, a dict of weights, an array, or "auto" (default): follow the voice.
         level: emotional level: "normal" (default) or "strong", a dict of weights or an array.
-        person: of a package with persons: a name, a dict of weights, an array, an `emoface.person.Person` of its model
+        person: of a package with persons: a name, a dict of weights, an array, an `emoface.Person` of its model
             or its .json file, or None (default) for the package's own.
         template: another neutral face of the same topology: (V, 3) array, or a .ply, .obj or .npz file.
         identity: the name of one of the package's own neutral faces, in place of a template; None (default) is the

@@ -31,12 +31,12 @@ def condition_vector(manifest: Manifest, name: str, value: Any) -> Vector:
         value: None (the package's default, for `style` the mean of the styles), a name, a dict of name -> weight
             (others 0), or an array of numbers of the condition's shape. Weights are taken as they are, from 0 to
             `HEAVIEST`; they need not sum to 1. Values of conditions without names lie within +-`FARTHEST`. For `style`
-            and `person` also an `emoface.person.Person`, or its file: a Path, or a text that ends with .json and is no
+            and `person` also an `emoface.Person`, or its file: a Path, or a text that ends with .json and is no
             name.
 
     Raises:
         ConditionError: no such condition, an unknown name (the choices are listed), a wrong shape, NaN, a number out of
-            range. PersonError: see `emoface.person.Person`.
+            range. PersonError: see `emoface.Person`.
     """
     spec = manifest.conditions.get(name)
     if spec is None:
