@@ -200,7 +200,7 @@ class RememberingExporter:
 
         sizes = {key: tuple(value.shape) for key, value in stage.initial_state(1).items()}
         heard = getattr(getattr(stage, "encoder", None), "config", None)
-        digest = hashlib.sha256(f"{stage!r} {input_shapes} {sizes} {heard}".encode())
+        digest = hashlib.sha256(f"{stage!r} {input_shapes} {sizes} {heard} {stage.output_names}".encode())
         for key, tensor in sorted(stage.state_dict().items()):
             digest.update(key.encode() + tensor.contiguous().numpy().tobytes())
 

@@ -126,7 +126,7 @@ struct Frames {
 class Animator {
 public:
     Animator(const Package& package, const std::string& precision, int threads, int block_ms, int rate, const Conditions& conditions,
-             uint64_t noise_seed, bool skip_vertices)
+             uint64_t noise_seed, bool skip_vertices, const std::string& identity)
         : package_info_(package.info()), skip_vertices_(skip_vertices) {
         std::vector<emoface_condition> given;
         for (const auto& [name, values] : conditions) given.push_back({name.c_str(), values.data(), int64_t(values.size())});
@@ -140,6 +140,7 @@ public:
         config.blinks = -1;
         config.noise_seed = noise_seed;
         config.skip_vertices = skip_vertices;
+        if (!identity.empty()) config.identity = identity.c_str();
         run([&] { return emoface_animator_create(package.handle(), &config, &handle_); });
     }
     ~Animator() { emoface_animator_release(handle_); }
@@ -231,9 +232,9 @@ PYBIND11_MODULE(_runtime, module) {
         .def_property_readonly("digest", &Package::digest)
         .def("verify", &Package::verify, py::arg("precision"), py::arg("threads"), "What emoface_verify() found.");
     py::class_<Animator>(module, "Animator", "One stream: mono samples in, the model's motion out.")
-        .def(py::init<const Package&, const std::string&, int, int, int, const Conditions&, uint64_t, bool>(), py::arg("package"),
+        .def(py::init<const Package&, const std::string&, int, int, int, const Conditions&, uint64_t, bool, const std::string&>(), py::arg("package"),
              py::arg("precision"), py::arg("threads"), py::arg("block_ms"), py::arg("rate"), py::arg("conditions"),
-             py::arg("noise_seed"), py::arg("skip_vertices"))
+             py::arg("noise_seed"), py::arg("skip_vertices"), py::arg("identity"))
         .def("step", &Animator::step, py::arg("samples"), "samples (n,) -> the fields of a Motion.")
         .def("flush", &Animator::flush, py::arg("tail_seconds"), "The frames still due, as of step.")
         .def("reset", &Animator::reset)

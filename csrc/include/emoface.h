@@ -324,8 +324,9 @@ EMOFACE_API const float* emoface_package_blendshape(const emoface_package* packa
  * coefficients. Where there are `emotion_coefficients` e beside the coefficients c, the offset of vertex v is
  * a + (b - a) w, a and b the sums over c and e and w its `emotion_weight`.
  *
- *   returns  float [V, 3] in the package's unit, or NULL where there is none of this index */
-EMOFACE_API const float* emoface_package_basis(const emoface_package* package, int32_t index);
+ *   identity  one of EMOFACE_NAMES_IDENTITIES, which may have a basis of its own; NULL = the canonical face
+ *   returns   float [V, 3] in the package's unit, or NULL where there is none of this index, or no identity of this name */
+EMOFACE_API const float* emoface_package_basis(const emoface_package* package, const char* identity, int32_t index);
 
 /* ---- Animators --------------------------------------------------------------------------------------------------- */
 

@@ -227,6 +227,9 @@ StreamOptions stream_options(const Package& package, const emoface_animator_conf
     options.backend = resolve_backend(config.backend ? config.backend : "");
     options.conditions = initial_conditions(manifest, config);
     options.vertices = neutral_face(package, config);
+    if (config.identity != nullptr)
+        if (const FaceIdentity& identity = package.face().assets.identities.at(config.identity); !identity.basis.empty())
+            options.basis = &identity.basis;
     options.controls = read_controls(config.controls);
     options.skip_vertices = skips_vertices(manifest, config, options.controls);
     if (options.skip_vertices) config.blinks = -1;

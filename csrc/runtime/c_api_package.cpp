@@ -311,10 +311,13 @@ const float* emoface_package_blendshape(const emoface_package* package, int32_t 
     return face.blendshapes.data() + size_t(index) * face.vertices.size();
 }
 
-const float* emoface_package_basis(const emoface_package* package, int32_t index) {
+const float* emoface_package_basis(const emoface_package* package, const char* identity, int32_t index) {
     if (package == nullptr || index < 0 || index >= package->package->manifest().coefficients()) return nullptr;
     const Face& face = package->package->face();
-    return face.motion_basis().data() + size_t(index) * face.vertices.size();
+    const FaceIdentity* const found = identity_of(package, identity);
+    if (identity != nullptr && found == nullptr) return nullptr;
+    const std::vector<float>& basis = found == nullptr || found->basis.empty() ? face.motion_basis() : found->basis;
+    return basis.data() + size_t(index) * face.vertices.size();
 }
 
 }  // extern "C"

@@ -1,6 +1,7 @@
 // What a face of format 2 brings beside its mesh: as emoface.face_assets.
 #include "face_assets.h"
 
+#include "expansion.h"
 #include "failure.h"
 
 namespace emoface::runtime {
@@ -19,10 +20,14 @@ bool identifier(std::string_view name) {
 
 // The identity that an array belongs to, "" for none.
 std::string identity_of(std::string_view array) {
-    constexpr std::string_view start = "identity.", end = ".pivots";
+    constexpr std::string_view start = "identity.";
     if (array.substr(0, start.size()) != start) return {};
     array.remove_prefix(start.size());
-    if (array.size() > end.size() && array.substr(array.size() - end.size()) == end) array.remove_suffix(end.size());
+    for (const std::string_view end : {".pivots", ".basis"})
+        if (array.size() > end.size() && array.substr(array.size() - end.size()) == end) {
+            array.remove_suffix(end.size());
+            break;
+        }
     return identifier(array) ? std::string(array) : std::string();
 }
 
@@ -49,18 +54,22 @@ void read_uvs(const Arrays& arrays, int64_t triangles, FaceAssets* assets) {
                            "rows of uvs from 0 to " + std::to_string(uvs.shape[0] - 1));
 }
 
-void read_identities(const Arrays& arrays, int64_t vertices, FaceAssets* assets) {
+void read_identities(const Arrays& arrays, int64_t vertices, int64_t coefficients, FaceAssets* assets) {
     for (const auto& [name, array] : arrays)
         if (const std::string identity = identity_of(name); !identity.empty()) assets->identities[identity];
     if (assets->identities.size() > kMostIdentities)
         manifest_fault(kFace, "identity", std::to_string(assets->identities.size()) + " identities", "at most 256");
     for (auto& [name, identity] : assets->identities) {
-        const std::string array = "identity." + name, pivots = array + ".pivots";
+        const std::string array = "identity." + name, pivots = array + ".pivots", basis = array + ".basis";
         identity.vertices = points(arrays, array, vertices);
-        if (arrays.count(pivots) == 0) continue;
-        if (!assets->pivots)
-            manifest_fault(kFace, pivots, "an array", "none where the face itself has no pivots");
-        identity.pivots = points(arrays, pivots, kPivots);
+        if (arrays.count(pivots) != 0) {
+            if (!assets->pivots)
+                manifest_fault(kFace, pivots, "an array", "none where the face itself has no pivots");
+            identity.pivots = points(arrays, pivots, kPivots);
+        }
+        if (arrays.count(basis) == 0) continue;
+        if (coefficients == 0) manifest_fault(kFace, basis, "an array", kNoCoefficients);
+        identity.basis = require_basis(arrays, basis, coefficients, vertices);
     }
 }
 
@@ -71,7 +80,19 @@ bool is_asset(const std::string& array) {
            !identity_of(array).empty();
 }
 
-FaceAssets read_assets(const Arrays& arrays, int64_t vertices, int64_t triangles) {
+std::vector<float> require_basis(const Arrays& arrays, const std::string& name, int64_t coefficients, int64_t vertices) {
+    const auto stored = arrays.find(name);
+    const bool half = stored != arrays.end() && stored->second.dtype == "<f2";
+    const Array& array = require_array(arrays, kFace, name, {coefficients, vertices, 3}, half ? "<f2" : "<f4");
+    std::vector<float> values;
+    if (half)
+        for (const uint16_t bits : array.values<uint16_t>()) values.push_back(widened(bits));
+    else values = array.values<float>();
+    check_finite(name, values);
+    return values;
+}
+
+FaceAssets read_assets(const Arrays& arrays, int64_t vertices, int64_t triangles, int64_t coefficients) {
     FaceAssets assets;
     read_uvs(arrays, triangles, &assets);
     if (arrays.count("normal_groups") != 0) {
@@ -80,7 +101,7 @@ FaceAssets read_assets(const Arrays& arrays, int64_t vertices, int64_t triangles
             if (group < 0) manifest_fault(kFace, "normal_groups", "group " + std::to_string(group), "numbers from 0 on");
     }
     if (arrays.count("pivots") != 0) assets.pivots = points(arrays, "pivots", kPivots);
-    read_identities(arrays, vertices, &assets);
+    read_identities(arrays, vertices, coefficients, &assets);
     return assets;
 }
 

@@ -10,10 +10,12 @@
 
 namespace emoface::runtime {
 
-// Another neutral face [V, 3] of the package's topology; pivots [4, 3] where they are not those of the package's face.
+// Another neutral face [V, 3] of the package's topology; pivots [4, 3] where they are not those of the package's face; the
+// basis [R, V, 3] that the package's coefficients are of on this face, none where the package's own moves it.
 struct FaceIdentity {
     std::vector<float> vertices;
     std::optional<std::vector<float>> pivots;
+    std::vector<float> basis;
 };
 
 struct FaceAssets {
@@ -28,6 +30,12 @@ struct FaceAssets {
 bool is_asset(const std::string& array);
 
 // The assets among the arrays of face.npz, others passed over; Failure (MANIFEST).
-FaceAssets read_assets(const Arrays& arrays, int64_t vertices, int64_t triangles);
+FaceAssets read_assets(const Arrays& arrays, int64_t vertices, int64_t triangles, int64_t coefficients);
+
+// A motion basis [R, V, 3], float32 or float16, as float32; Failure (MANIFEST).
+std::vector<float> require_basis(const Arrays& arrays, const std::string& name, int64_t coefficients, int64_t vertices);
+
+// What a reader expects of a basis where there are no coefficients.
+constexpr const char* kNoCoefficients = "none: no output of the manifest has the role coefficients";
 
 }  // namespace emoface::runtime

@@ -1,7 +1,6 @@
 // What face.npz and golden.npz hold, checked against the manifest: as emoface.face_file.
 #include <set>
 
-#include "expansion.h"
 #include "failure.h"
 #include "package.h"
 #include "sha256.h"
@@ -71,23 +70,17 @@ void read_basis(const Manifest& manifest, const Arrays& arrays, Face* face) {
     if (rank == 0) {
         for (const char* key : {"basis", "basis_names"})
             if (arrays.count(key) != 0)
-                manifest_fault(kFace, key, "an array", "none: no output of the manifest has the role coefficients");
+                manifest_fault(kFace, key, "an array", kNoCoefficients);
         return;
     }
-    const auto stored = arrays.find("basis");
-    if (stored == arrays.end()) {
+    if (arrays.count("basis") == 0) {
         if (arrays.count("basis_names") != 0) manifest_fault(kFace, "basis", "nothing", "the shapes that basis_names are of");
         if (int64_t(face->blendshape_names.size()) != rank)
             manifest_fault(kFace, "basis", "nothing, and " + std::to_string(face->blendshape_names.size()) + " blendshapes",
                            "a basis of " + std::to_string(rank) + ", as coefficients has");
         return;
     }
-    const bool half = stored->second.dtype == "<f2";
-    const Array& array = require_array(arrays, kFace, "basis", {rank, manifest.vertices, 3}, half ? "<f2" : "<f4");
-    if (half)
-        for (const uint16_t bits : array.values<uint16_t>()) face->basis.push_back(widened(bits));
-    else face->basis = array.values<float>();
-    check_finite(kFace, "basis", face->basis);
+    face->basis = require_basis(arrays, "basis", rank, manifest.vertices);
     if (arrays.count("basis_names") != 0) {
         face->basis_names = require_names(arrays, "basis_names", rank);
         return;
@@ -133,7 +126,7 @@ Face read_face(const Manifest& manifest, const Bytes& file, Allowance& allowance
     check_finite(kFace, "colours", face.colours);
     read_blendshapes(arrays, count, &face);
     read_basis(manifest, arrays, &face);
-    face.assets = read_assets(arrays, count, int64_t(face.triangles.size() / 3));
+    face.assets = read_assets(arrays, count, int64_t(face.triangles.size() / 3), manifest.coefficients());
     const std::string digest = sha256_hex(face.triangles.data(), face.triangles.size() * sizeof(int32_t));
     if (digest != manifest.faces_sha256) manifest_fault(kFace, "faces", "SHA-256 " + digest, manifest.faces_sha256);
     return face;

@@ -12,6 +12,7 @@ namespace {
 
 OffsetSource offset_source(const Package& package, const StreamOptions& options) {
     if (options.skip_vertices) return {false, nullptr};
+    if (options.basis != nullptr) return {false, options.basis};
     if (package.manifest().outputs.count("offsets") != 0) return {};
     return {false, &package.face().motion_basis()};
 }
@@ -48,7 +49,8 @@ void Stream::put_layers() {
     if (!controls.plain()) layers_.put(std::make_unique<ControlLayer>(controls, *package_));
     if (!options_.blendshapes) return;
     // Weights of the package's blendshapes, where its coefficients are of them, are not solved.
-    const bool direct = sizes_.coefficients != 0 && sizes_.emotion_coefficients == 0 && package_->face().basis.empty() && !controls.moves();
+    const bool of_blendshapes = package_->face().basis.empty() && options_.basis == nullptr;
+    const bool direct = sizes_.coefficients != 0 && sizes_.emotion_coefficients == 0 && of_blendshapes && !controls.moves();
     if (!direct && options_.skip_vertices)
         fail(EMOFACE_ERROR_ARGUMENT, "skip_vertices = 1 and blendshape weights that are solved for vertices",
              "vertices, or weights of the basis that the coefficients are of", "Leave one of the two out.");

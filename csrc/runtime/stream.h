@@ -26,6 +26,7 @@ struct StreamOptions {
     Blinks blinks;
     uint64_t noise_seed = 0;
     bool skip_vertices = false;
+    const std::vector<float>* basis = nullptr;  // an identity's own, of the package
     std::vector<std::vector<float>> conditions;  // per condition of the manifest
     std::vector<float> vertices;                 // the neutral face; none: the package's
 };

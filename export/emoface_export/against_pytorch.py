@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from emoface.animator import Animator
 from emoface.package import Package
+from emoface.stream.expansion import EXPANDED_ROLES, expanded
 from emoface.verification import FP32_RELATIVE, Check, reduced_limit_mm, stated_limit_mm, stated_relative
 from emoface_export.errors import ExportError
 from emoface_export.family_wiring import wiring_of
@@ -134,7 +135,11 @@ def compare(
         # The last features of the padded end may lie beyond the last frame's needs
         expected = expected[: len(got)]
         found.append(Comparison(f"{chosen} {key}", _relative(got, expected), exact, "of its range"))
-    motion = streamed[reference.offsets]
+    motion = streamed.get(reference.offsets)
+    if motion is None:
+        outputs = package.manifest.outputs
+        roles = {role: streamed[outputs[role]] for role in EXPANDED_ROLES if role in outputs}
+        motion = expanded(package.face, package.manifest, roles)
     scale = reference.motion_range
     if len(motion) != len(reference.motion):
         missing = abs(len(motion) - len(reference.motion))

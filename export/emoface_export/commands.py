@@ -26,6 +26,10 @@ def register(subparsers: Any) -> None:
         metavar="LIST",
         help="keep these alone, for example `int8`: leaves out the fp32 graphs of stages that have a smaller one",
     )
+    parser.add_argument(
+        "--coefficients", action="store_true", help="add the motion in the model's basis (decoder.motion_rank)"
+    )
+    parser.add_argument("--no-vertices", action="store_true", help="with --coefficients: leave the offsets out")
     parser.add_argument("--folder", action="store_true", help="write a folder instead of one zip file")
     parser.add_argument("--force", action="store_true", help="replace what is at --out")
     parser.add_argument(
@@ -113,6 +117,8 @@ def _options(args: argparse.Namespace, path: Path) -> Any:
         folder=args.folder,
         force=args.force,
         seconds=args.seconds,
+        coefficients=args.coefficients,
+        vertices=not args.no_vertices,
         audio=np.concatenate([read_clip(Path(path)) for path in args.audio]) if args.audio else None,
         provenance=_provenance(args),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,8 +24,8 @@ from emoface_export.against_pytorch import (
     summary,
     tolerances_for,
 )
-from emoface_export.face_file import FaceArrays
-from emoface_export.family_wiring import wiring_of
+from emoface_export.face_file import FaceArrays, with_motion_basis
+from emoface_export.family_wiring import outputs_of, wiring_of
 from emoface_export.golden import golden_file
 from emoface_export.half import half_model, store_exact_halves
 from emoface_export.onnx_export import ExportedStage, export_stage
@@ -34,6 +35,7 @@ from emoface_export.provenance import provenance_of, weights_sha256
 from emoface_export.quantize import quantize_model
 from emoface_export.step_module import Shape
 from emoface_export.wiring import conditions_of, input_shapes, streaming_of
+from emoface_training.nn.motion_decoder import MotionDecoder
 from emoface_training.nn.stage import Stage
 from emoface_training.nn.talking_model import TalkingModel
 
@@ -50,7 +52,8 @@ LEAVE_OUT = (
 class ExportOptions:
     """What to write. `precisions` are kept in the package; fp32 serves every stage that has nothing smaller.
 
-    seconds: audio that is compared with PyTorch, 1 to 3600. Raises UsageError for what is out of range.
+    seconds: audio that is compared with PyTorch, 1 to 3600. coefficients: the motion in the model's basis beside the
+    offsets or, without `vertices`, in their place. Raises UsageError for what is out of range.
     """
 
     facts: PackageFacts
@@ -59,6 +62,8 @@ class ExportOptions:
     force: bool = False
     seconds: float = SECONDS
     audio: NDArray[np.float32] | None = None
+    coefficients: bool = False
+    vertices: bool = True
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -66,6 +71,8 @@ class ExportOptions:
             raise UsageError(
                 f"precisions {', '.join(self.precisions)}", f"some of {', '.join(PRECISIONS)}", "Try int8."
             )
+        if not (self.vertices or self.coefficients):
+            raise UsageError("neither vertices nor coefficients", "one of the two", "Add --coefficients.")
         if not 1 <= self.seconds <= 3600:
             raise UsageError(f"{self.seconds:g} seconds to compare", "1 to 3600", "Use at least 60 for a release.")
 
@@ -94,6 +101,24 @@ def export_package(
     """
     refuse_existing(path, options.force)
     model = model.eval()
+    if not options.coefficients:
+        return _export(model, face, path, options, progress, exporter, ())
+    face, motion = with_motion_basis(face, model), model.motion
+    given = ("offsets", *motion.coefficient_names)
+    with motion.giving(*given):
+        return _export(model, face, path, options, progress, exporter, given)
+
+
+def _export(
+    model: TalkingModel,
+    face: FaceArrays,
+    path: Path,
+    options: ExportOptions,
+    progress: Callable[[str], None],
+    exporter: Callable[[str, Stage, Mapping[str, Shape]], ExportedStage],
+    given: tuple[str, ...],
+) -> ExportReport:
+    """`export_package` of a model whose motion stage gives these outputs; empty: those of its wiring."""
     streaming = streaming_of(model.config, options.facts.block_features)
     progress(f"running PyTorch over {options.seconds:g} s of audio")
     reference = make_reference(model, options.seconds, options.audio)
@@ -102,14 +127,17 @@ def export_package(
     graphs: dict[str, dict[str, bytes]] = {}
     for name, stage in model.stages.items():
         progress(f"exporting {name}")
-        exported = exporter(name, _frozen(stage), input_shapes(model.config, name))
+        with nullcontext() if options.vertices or stage is not model.motion else _without_offsets(stage):
+            exported = exporter(name, _frozen(stage), input_shapes(model.config, name))
         # Everything is verified, also the fp32 graphs that a small package leaves out
         graphs[name] = _variants(exported, {"fp32", *options.precisions})
         # From here on the bytes do: full-size encoders fill gigabytes
         stages.append(replace(exported, model=onnx.ModelProto()))
     progress("computing golden vectors")
-    common = {"face.npz": face.to_npz(), "golden.npz": golden_file(model), **face.texture_files}
     wiring = wiring_of(model.config)
+    outputs = outputs_of(wiring, given)
+    left_out = () if options.vertices else (outputs.pop("offsets"),)
+    common = {"face.npz": face.to_npz(), "golden.npz": golden_file(model, left_out), **face.texture_files}
     provenance, digest = provenance_of(model, options.provenance), weights_sha256(model.state_dict())
 
     def assemble(precisions: Iterable[str], measured: Mapping[str, Any]) -> tuple[Manifest, dict[str, bytes]]:
@@ -124,7 +152,7 @@ def export_package(
             conditions_of(model.config),
             face,
             specs,
-            wiring.outputs,
+            outputs,
             motion_range,
             file_entries(files),
             provenance,
@@ -148,6 +176,10 @@ def export_package(
             refuse_failures(verify_golden(package, precision=precision), LEAVE_OUT)
     size = write_package(path, manifest, files, folder=options.folder, force=options.force)
     return ExportReport(size, {name: len(data) for name, data in files.items()}, comparisons, manifest)
+
+
+def _without_offsets(decoder: MotionDecoder) -> AbstractContextManager[None]:
+    return decoder.giving(*decoder.coefficient_names)
 
 
 def _frozen(stage: Any) -> Any:

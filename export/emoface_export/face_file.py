@@ -28,8 +28,8 @@ _BLENDSHAPE_STEP = 1e-5  # of the size of the face: about 2 micrometres
 class FaceArrays:
     """template float32 [V, 3], faces int32 [F, 3], colours float32 [V, 3] linear, masks name -> int32 [k].
 
-    What follows the blendshapes makes a package of format 2: see `emoface.face_file.Face`. `textures` are the bytes of
-    PNG images by name.
+    What follows the blendshapes makes a package of format 2: see `emoface.face_file.Face`. Without a `basis`,
+    coefficients are of the blendshapes. `textures` are the bytes of PNG images by name.
     """
 
     template: np.ndarray
@@ -37,6 +37,7 @@ class FaceArrays:
     colours: np.ndarray
     masks: dict[str, np.ndarray]
     blendshapes: Blendshapes | None = None
+    basis: Blendshapes | None = None
     uvs: np.ndarray | None = None
     uv_faces: np.ndarray | None = None
     normal_groups: np.ndarray | None = None
@@ -49,10 +50,14 @@ class FaceArrays:
         """The arrays of `face.npz` that format 1 does not have."""
         whole = ("uvs", "uv_faces", "normal_groups", "pivots")
         arrays = {name: getattr(self, name) for name in whole if getattr(self, name) is not None}
+        if self.basis is not None:
+            arrays |= basis_arrays(self.basis)
         for name, identity in self.identities.items():
             arrays[f"identity.{name}"] = identity.template
             if identity.pivots is not None:
                 arrays[f"identity.{name}.pivots"] = identity.pivots
+            if identity.basis is not None:
+                arrays[f"identity.{name}.basis"] = stored_shapes(identity.basis)
         return arrays
 
     @property
@@ -69,6 +74,39 @@ class FaceArrays:
         if self.blendshapes is not None:
             arrays |= self.blendshapes.to_arrays(_BLENDSHAPE_STEP * float(np.ptp(self.template, axis=0).max()))
         return deterministic_npz(arrays | {f"mask_{name}": indices for name, indices in self.masks.items()})
+
+
+def basis_arrays(basis: Blendshapes) -> dict[str, np.ndarray]:
+    """A motion basis as `face.npz` has it: in half precision where that is exact, with names where there are any."""
+    arrays: dict[str, np.ndarray] = {"basis": stored_shapes(basis.shapes)}
+    if basis.names != _basis_names(len(basis)):
+        arrays["basis_names"] = np.array(basis.names)
+    return arrays
+
+
+def stored_shapes(shapes: np.ndarray) -> np.ndarray:
+    """Shapes in half precision, where that is exact."""
+    with np.errstate(over="ignore"):
+        half = shapes.astype(np.float16)
+    return half if np.array_equal(half.astype(np.float32), shapes) else shapes
+
+
+def with_motion_basis(face: FaceArrays, model: TalkingModel) -> FaceArrays:
+    """`face` with the basis that the model's motion lies in. Raises `ExportError` for a model without one."""
+    basis = getattr(model.motion, "basis", None)
+    if basis is None or model.config.hears_whole_clips:
+        what = "a model that hears whole clips" if basis is not None else "a model with the dense head"
+        raise ExportError(
+            f"coefficients of {what}",
+            "a model that streams, with a motion basis",
+            "Train it with decoder.motion_rank, or leave --coefficients out.",
+        )
+    shapes = basis.numpy().reshape(len(basis), -1, 3)
+    return replace(face, basis=Blendshapes(_basis_names(len(shapes)), shapes))
+
+
+def _basis_names(count: int) -> tuple[str, ...]:
+    return tuple(f"basis_{index:03d}" for index in range(count))
 
 
 def find_face(checkpoint: Path, model: TalkingModel, given: Path | None) -> FaceArrays:
@@ -148,8 +186,10 @@ def read_face(path: Path) -> FaceArrays:
     masks = {k.removeprefix("mask_"): v.astype(np.int32) for k, v in arrays.items() if k.startswith("mask_")}
     shapes = _blendshapes(path, arrays, len(template))
     faces = arrays["faces"].astype(np.int32)
+    # Of a package to come, which says how many coefficients it has
+    rank = max((len(arrays[key]) for key in assets if key.endswith(".basis") and arrays[key].ndim), default=0)
     try:
-        given = read_assets({key: _as_stored(arrays[key]) for key in assets}, len(template), len(faces))
+        given = read_assets({key: _as_stored(arrays[key]) for key in assets}, len(template), len(faces), rank)
     except ManifestError as error:
         raise ExportError(f"{path}: {error.field} = {error.got}", error.expected, "Check the file.") from None
     return FaceArrays(template, faces, colours, masks, shapes, **given)

@@ -41,6 +41,12 @@ def wiring_of(config: ModelConfig) -> Wiring:
     return WIRINGS[config.family]
 
 
+def outputs_of(wiring: Wiring, motion: tuple[str, ...]) -> dict[str, str]:
+    """What the caller sees of a model whose motion stage gives `motion`: offsets, and their like in a basis."""
+    owner = wiring.outputs["offsets"].partition(".")[0]
+    return {**wiring.outputs, **{name: f"{owner}.{name}" for name in motion}}
+
+
 def _emoface_conditions(config: EmoFaceConfig) -> Vectors:
     """Mean of the styles, normal level, emotion from the voice alone, no speaker calibration."""
     return {

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from emoface.manifest import Manifest, NoiseSpec, StageSpec
+from emoface.stream.expansion import EXPANDED_ROLES, expanded_of
 from emoface.stream.noise import NoiseSource
 from emoface.verification import FP32_RELATIVE, verify_golden
 from emoface_export.against_pytorch import refuse_failures
@@ -76,7 +77,8 @@ class OwnModel:
     Attributes:
         name, family, licence: for the manifest.
         stages: in the order in which they run.
-        outputs: "offsets" (required) and others of `emoface.manifest.ROLES` -> "<stage>.<output>".
+        outputs: "offsets" (or "coefficients" of the face's basis) and others of `emoface.manifest.ROLES` ->
+            "<stage>.<output>".
         face: what the offsets move.
         conditions: name -> default vector float32 [k].
         noise: name -> shape of the standard normal values of one feature or frame, one axis or two: a stage gets
@@ -123,7 +125,7 @@ def export_own(model: OwnModel, path: Path, *, folder: bool = False, force: bool
     golden = golden_of(model)
     files = {f"{stage.name}.fp32.onnx": stage.model.SerializeToString(deterministic=True) for stage in exported}
     files |= {"face.npz": model.face.to_npz(), "golden.npz": deterministic_npz(golden), **model.face.texture_files}
-    motion = float(np.abs(golden[model.outputs["offsets"]]).max()) * model.unit_in_metres
+    motion = float(np.abs(_golden_offsets(model, golden)).max()) * model.unit_in_metres
     commit = code_commit()
     manifest = package_manifest(
         facts,
@@ -150,6 +152,24 @@ def model_sha256(model: OwnModel) -> str:
     """The hash of the stages' weights, which person files name; `model_sha256` of the package where it has format 2."""
     weights = {f"{s.name}.{name}": value for s in model.stages for name, value in s.module.state_dict().items()}
     return weights_sha256(weights)
+
+
+def _golden_offsets(model: OwnModel, golden: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+    """Offsets of the golden frames, given or made of coefficients."""
+    if "offsets" in model.outputs:
+        return golden[model.outputs["offsets"]]
+    basis = model.face.basis or model.face.blendshapes
+    roles = {role: golden[model.outputs[role]] for role in EXPANDED_ROLES if role in model.outputs}
+    vertices = len(model.face.template)
+    at_frames = {k: v if vertices in v.shape[1:] else v[golden["frames"]] for k, v in roles.items()}
+    rank = at_frames["coefficients"].shape[1]
+    if basis is None or len(basis) != rank:
+        raise ExportError(
+            f"{rank} coefficients, and {'no basis' if basis is None else f'a basis of {len(basis)} shapes'}",
+            "as many shapes as coefficients",
+            "Give FaceArrays the basis, or blendshapes, that the coefficients are of.",
+        )
+    return expanded_of(basis, at_frames, "emotion_coefficients" in model.outputs)
 
 
 def golden_of(model: OwnModel) -> dict[str, NDArray[Any]]:
@@ -242,7 +262,8 @@ def _wire(model: OwnModel) -> dict[str, dict[str, Shape]]:
         signature = StepModule(module).signature(wiring[stage.name])
         shapes |= {f"{stage.name}.{t.name}": t.shape for t in signature.outputs}
     made = [key for key in shapes if key not in given]
-    for role in ("offsets", *model.outputs):
+    needed = () if "coefficients" in model.outputs else ("offsets",)
+    for role in (*needed, *model.outputs):
         if model.outputs.get(role) not in made:
             raise ExportError(
                 f"outputs.{role} = {model.outputs.get(role)!r}",

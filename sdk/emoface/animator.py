@@ -76,7 +76,7 @@ class Animator:
         self._given_channels = self._channels = check_channels(chosen["channels"])
         self._on_bad_audio = check_policy(chosen["on_bad_audio"])
         self.face = chosen_face(package, chosen["template"], chosen["identity"])
-        source = offset_source(manifest, self.face, chosen["vertices"])
+        source = offset_source(manifest, self.face, chosen["vertices"], chosen["identity"])
         self._rig = open_rig(package, self.face, chosen, source.any)
         self._layers = self._rig.layers
         clock = manifest.clock(block_features(package, chosen["block_ms"]))

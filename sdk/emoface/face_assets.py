@@ -20,9 +20,11 @@ PIVOTS = ("head", "jaw", "eye_left", "eye_right")
 """Whose pivots the rows of `pivots` are. Left and right are those of the face."""
 MOST_IDENTITIES = 256
 
+NO_COEFFICIENTS = "none: no output of the manifest has the role coefficients"
+
 _FILE = "face.npz"
 _WHOLE = ("uvs", "uv_faces", "normal_groups", "pivots")
-_IDENTITY = re.compile(r"identity\.([a-z][a-z0-9_]{0,63})(?:\.(pivots))?")
+_IDENTITY = re.compile(r"identity\.([a-z][a-z0-9_]{0,63})(?:\.(pivots|basis))?")
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,13 @@ class Identity:
     Attributes:
         template: (V, 3) float32, in the package's unit.
         pivots: (4, 3) float32, in the order of `PIVOTS`; None where those of the package's face hold.
+        basis: (R, V, 3) float32, what the package's coefficients are of on this face; None where the package's basis,
+            or its offsets, move it too.
     """
 
     template: Floats
     pivots: Floats | None = None
+    basis: Floats | None = None
 
 
 class FaceAssets(TypedDict):
@@ -53,8 +58,9 @@ def asset_arrays(arrays: FaceFileArrays) -> set[str]:
     return {key for key in arrays if key in _WHOLE or _IDENTITY.fullmatch(key)}
 
 
-def read_assets(arrays: FaceFileArrays, vertices: int, triangles: int) -> FaceAssets:
-    """The assets among the arrays of `face.npz`; ManifestError naming the array that does not fit the mesh."""
+def read_assets(arrays: FaceFileArrays, vertices: int, triangles: int, coefficients: int = 0) -> FaceAssets:
+    """The assets among the arrays of `face.npz`; ManifestError naming the array that does not fit the mesh, or the
+    number of the package's coefficients."""
     uvs, uv_faces = _read_uvs(arrays, triangles)
     groups = take_array(_FILE, arrays, "normal_groups", (triangles,), "<i4") if "normal_groups" in arrays else None
     if groups is not None and groups.size and groups.min() < 0:
@@ -65,7 +71,7 @@ def read_assets(arrays: FaceFileArrays, vertices: int, triangles: int) -> FaceAs
         uv_faces=uv_faces,
         normal_groups=groups,
         pivots=pivots,
-        identities=_read_identities(arrays, vertices),
+        identities=_read_identities(arrays, vertices, coefficients),
     )
 
 
@@ -81,7 +87,17 @@ def _read_uvs(arrays: FaceFileArrays, triangles: int) -> tuple[Floats, Indices] 
     return uvs, corners
 
 
-def _read_identities(arrays: FaceFileArrays, vertices: int) -> dict[str, Identity]:
+def take_basis(arrays: FaceFileArrays, key: str, coefficients: int, vertices: int) -> Floats:
+    """A motion basis (R, V, 3), float32 or float16, as float32."""
+    kind = "<f2" if arrays[key].dtype == np.float16 else "<f4"
+    shapes = take_array(_FILE, arrays, key, (coefficients, vertices, 3), kind)
+    check_finite(_FILE, key, shapes)
+    shapes = shapes.astype(np.float32)
+    shapes.setflags(write=False)
+    return shapes
+
+
+def _read_identities(arrays: FaceFileArrays, vertices: int, coefficients: int) -> dict[str, Identity]:
     found = [match for key in sorted(arrays) if (match := _IDENTITY.fullmatch(key))]
     names = sorted({match[1] for match in found})
     if len(names) > MOST_IDENTITIES:
@@ -89,12 +105,16 @@ def _read_identities(arrays: FaceFileArrays, vertices: int) -> dict[str, Identit
     identities = {}
     for name in names:
         template = _points(arrays, f"identity.{name}", vertices)
-        pivots = None
+        pivots = basis = None
         if (key := f"identity.{name}.pivots") in arrays:
             if "pivots" not in arrays:
                 raise array_fault(_FILE, key, "an array", "none where the face itself has no pivots")
             pivots = _points(arrays, key, len(PIVOTS))
-        identities[name] = Identity(template, pivots)
+        if (key := f"identity.{name}.basis") in arrays:
+            if not coefficients:
+                raise array_fault(_FILE, key, "an array", NO_COEFFICIENTS)
+            basis = take_basis(arrays, key, coefficients, vertices)
+        identities[name] = Identity(template, pivots, basis)
     return identities
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from emoface.errors import RigError, TemplateError
-from emoface.face_assets import Identity, asset_arrays, read_assets
+from emoface.face_assets import NO_COEFFICIENTS, Identity, asset_arrays, read_assets, take_basis
 from emoface.manifest import Manifest
 from emoface.manifest_schema import is_text
 from emoface.npz_file import Arrays, array_fault, check_finite, read_arrays, take_array
@@ -83,7 +83,8 @@ class Face:
         return replace(self, template=array)
 
     def with_identity(self, name: str) -> Face:
-        """The face as one of its named identities, with its pivots; TemplateError for a name that is none."""
+        """The face as one of its named identities, with its pivots and its motion basis; TemplateError for a name that
+        is none."""
         identity = self.identities.get(name) if isinstance(name, str) else None
         if identity is None:
             raise TemplateError(
@@ -92,7 +93,10 @@ class Face:
                 "See `emoface inspect`. Another neutral face of your own is a template.",
             )
         pivots = self.pivots if identity.pivots is None else identity.pivots
-        return replace(self, template=identity.template, pivots=pivots)
+        basis = self.basis
+        if basis is not None and identity.basis is not None:
+            basis = Blendshapes(basis.names, identity.basis)
+        return replace(self, template=identity.template, pivots=pivots, basis=basis)
 
 
 @dataclass(frozen=True)
@@ -138,7 +142,7 @@ def read_face(manifest: Manifest, data: bytes, allowance: Allowance) -> Face:
         unit_in_metres=manifest.unit_in_metres,
         blendshapes=blendshapes,
         basis=_read_basis(manifest, {key: arrays[key] for key in basis}, blendshapes),
-        **read_assets({key: arrays[key] for key in assets}, count, len(faces)),
+        **read_assets({key: arrays[key] for key in assets}, count, len(faces), manifest.coefficients),
     )
     if face.faces_sha256 != manifest.faces_sha256:
         raise array_fault(FACE, "faces", f"SHA-256 {face.faces_sha256}", manifest.faces_sha256)
@@ -199,7 +203,7 @@ def _read_basis(
     rank = manifest.coefficients
     if not rank:
         for key in sorted(arrays):
-            raise array_fault(FACE, key, "an array", "none: no output of the manifest has the role coefficients")
+            raise array_fault(FACE, key, "an array", NO_COEFFICIENTS)
         return None
     if "basis" not in arrays:
         if "basis_names" in arrays:
@@ -210,13 +214,11 @@ def _read_basis(
                 FACE, "basis", f"nothing, and {count} blendshapes", f"a basis of {rank}, as coefficients has"
             )
         return blendshapes
-    kind = "<f2" if arrays["basis"].dtype == np.float16 else "<f4"
-    shapes = take_array(FACE, arrays, "basis", (rank, manifest.vertices, 3), kind)
-    check_finite(FACE, "basis", shapes)
+    shapes = take_basis(arrays, "basis", rank, manifest.vertices)
     names = [f"basis_{index:03d}" for index in range(rank)]
     if "basis_names" in arrays:
         names = [str(name) for name in _take_names(arrays, "basis_names", rank)]
-    return Blendshapes(tuple(names), shapes.astype(np.float32))
+    return Blendshapes(tuple(names), shapes)
 
 
 def _take_names(arrays: Mapping[str, npt.NDArray[Any]], key: str, count: int | None = None) -> npt.NDArray[Any]:

@@ -68,12 +68,13 @@ def test_the_basis_is_handed_out(moving, package):
     library = moving.api.library
     assert moving.names(NAMES_COEFFICIENTS) == list(NAMES)
     for index, shape in enumerate(shapes()):
-        address = library.emoface_package_basis(moving.handle, index)
+        address = library.emoface_package_basis(moving.handle, None, index)
         assert np.ctypeslib.as_array((ctypes.c_float * shape.size).from_address(address)).tobytes() == shape.tobytes()
     for index in (-1, R):
-        assert library.emoface_package_basis(moving.handle, index) is None
+        assert library.emoface_package_basis(moving.handle, None, index) is None
+    assert library.emoface_package_basis(moving.handle, b"nobody", 0) is None
     assert package.info.coefficients == 0 and package.names(NAMES_COEFFICIENTS) == []
-    assert library.emoface_package_basis(package.handle, 0) is None
+    assert library.emoface_package_basis(package.handle, None, 0) is None
 
 
 def test_without_vertices_all_else_is_the_same(moving, moving_path, sound):
@@ -156,6 +157,20 @@ def test_weights_of_the_basis_are_the_coefficients(api, tmp_path, sound):
     with Package.load(path).animator(backend="ort-cpu", blendshapes=True, channels=1) as animator:
         animator.step(audio)
         package.animator(blendshapes=1).restore(animator.snapshot())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_identity_with_a_basis_of_its_own(api, tmp_path, sound, kind):
+    audio, own = sound(1.0), shapes()[::-1] * np.float32(2)
+    others = {"identity.anna": np.full((12, 3), 0.25, np.float32), "identity.anna.basis": own}
+    path = handmade.write_zip(
+        tmp_path / "x.emoface", with_basis(handmade.package_files(), **KINDS[kind], others=others)
+    )
+    package = api.open(path)
+    got = package.animator(identity=b"anna").run(*np.split(audio, [1, 7000]), tail=0.3)
+    same_motion(got, python_run(path, audio, 0.3, identity="anna"))
+    address = package.api.library.emoface_package_basis(package.handle, b"anna", 1)
+    assert np.ctypeslib.as_array((ctypes.c_float * 36).from_address(address)).tobytes() == own[1].tobytes()
 
 
 def test_what_needs_vertices_is_refused(api, package, moving, tmp_path):

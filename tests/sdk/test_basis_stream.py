@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from emoface import AnimatorPool, FrameBatch, Package, animate
+from emoface.backends import available_backends
 from emoface.errors import OutputError, PackageError, RigError, RuntimeFailure, UsageError
 from emoface.frames import FRAME_ARRAYS
 from emoface.rig import Blendshapes, RigControls
@@ -240,6 +241,31 @@ def test_blinks_are_in_weights_and_vertices(tmp_path, sound):
     with pytest.raises(RigError, match="blinks=3 and vertices=False"):
         package.animator(vertices=False, blinks=3)
     assert package.animator(vertices=False).blinks is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_identity_with_a_basis_of_its_own(tmp_path, sound, kind):
+    """The coefficients of the canonical face, on another template and other shapes, whatever the stages give."""
+    audio, own = sound(1.0), shapes()[::-1] * np.float32(2)
+    faces = {name: np.full((V, 3), 0.25 * place, np.float32) for place, name in enumerate(("anna", "ben"))}
+    others = {f"identity.{name}": face for name, face in faces.items()} | {
+        "identity.anna.basis": own.astype(np.float16)
+    }
+    package = written(tmp_path, **KINDS[kind], others=others)
+    canonical = whole(package, audio, 0.3)
+    anna, ben = (whole(package, audio, 0.3, identity=name) for name in faces)
+    assert anna.coefficients.tobytes() == ben.coefficients.tobytes() == canonical.coefficients.tobytes()
+    assert np.abs(anna.vertices - faces["anna"] - sums(anna, own)).max() < 4e-7
+    assert np.abs(ben.vertices - faces["ben"] - sums(ben, shapes())).max() < 4e-7
+    assert np.abs(anna.vertices - faces["anna"] - sums(anna, shapes())).max() > 1e-2
+    with package.animator(identity="anna", backend="ort-cpu") as animator:
+        assert animator.face.basis.names == NAMES and animator.face.basis.shapes.tobytes() == own.tobytes()
+        cut = FrameBatch.concat([*(animator.step(piece) for piece in np.split(audio, [1, 7000])), animator.flush(0.3)])
+    same(cut, anna)
+    if "native" in available_backends():
+        same(whole(package, audio, 0.3, identity="anna", backend="native"), whole(package, audio, 0.3, identity="anna"))
+    bare = whole(package, audio, 0.3, identity="anna", vertices=False)
+    same(bare, anna, "vertices")
 
 
 def test_what_needs_vertices_is_refused(direct, package, tmp_path, sound):

@@ -120,7 +120,15 @@ class NativeEngine:
             )
         with _errors(self._runtime):
             return self._runtime.Animator(
-                self._package, precision, threads, block_ms, rate, list(conditions), noise_seed, not source.any
+                self._package,
+                precision,
+                threads,
+                block_ms,
+                rate,
+                list(conditions),
+                noise_seed,
+                not source.any,
+                source.identity or "",
             )
 
 

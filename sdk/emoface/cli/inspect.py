@@ -61,6 +61,7 @@ def describe(package: Package) -> list[str]:
         f"blinks       {'none: ' + missing if (missing := _blinks(package)) else 'about 15 a minute, by default'}",
         f"identities   {_names(tuple(package.face.identities)) if package.face.identities else 'none'}",
         *_assets(package),
+        *([f"coefficients {_coefficients(package)}"] if package.manifest.coefficients else []),
         f"motion       up to {1000 * m.motion_range_m:.1f} mm",
     ]
     for name in m.conditions:
@@ -89,6 +90,14 @@ def _assets(package: Package) -> list[str]:
     for name, image in face.textures.items():
         lines.append(f"texture      {name} ({len(image) / 1e6:.2f} MB)")
     return lines
+
+
+def _coefficients(package: Package) -> str:
+    """What a package with a motion basis gives."""
+    outputs, basis = package.manifest.outputs, package.face.basis
+    branch = ", and as many of an emotion branch" if "emotion_coefficients" in outputs else ""
+    names = "" if basis is None else f" ({_names(basis.names)})"
+    return f"{package.manifest.coefficients}{branch}, {'beside' if 'offsets' in outputs else 'no'} offsets{names}"
 
 
 def _blinks(package: Package) -> str | None:

@@ -17,6 +17,7 @@ from emoface.manifest import Manifest
 
 if TYPE_CHECKING:
     from emoface.face_file import Face
+    from emoface.rig.basis import Blendshapes
 
 Floats = npt.NDArray[np.float32]
 
@@ -65,12 +66,16 @@ EXPANDED_ROLES = ("coefficients", "emotion_coefficients", "emotion_weight")
 def expanded(face: Face, manifest: Manifest, roles: Mapping[str, Floats]) -> Floats:
     """Offsets (k, V, 3) of arrays (k, ...) by role, of a face that has a basis."""
     assert face.basis is not None
+    return expanded_of(face.basis, roles, "emotion_coefficients" in manifest.outputs)
+
+
+def expanded_of(basis: Blendshapes, roles: Mapping[str, Floats], fused: bool) -> Floats:
+    """The same of any basis; `fused`: with an emotion branch."""
     coefficients = roles["coefficients"]
     nothing = np.zeros((len(coefficients), 0), np.float32)
-    fused = "emotion_coefficients" in manifest.outputs
-    made = np.empty((len(coefficients), *face.template.shape), np.float32)
+    made = np.empty((len(coefficients), basis.vertices, 3), np.float32)
     emotion, weight = (roles[role] if fused else nothing for role in EXPANDED_ROLES[1:])
-    Expansion(face.basis.shapes).offsets(coefficients, emotion, weight, made)
+    Expansion(basis.shapes).offsets(coefficients, emotion, weight, made)
     return made
 
 
@@ -80,7 +85,7 @@ class OffsetSource(NamedTuple):
     Attributes:
         graphs: from the stages, where one of them has the role.
         expansion: from the coefficients, in place of the stages'.
-        identity: whose basis it is, for engines that expand themselves; None for the package's.
+        identity: whose own basis it is, for engines that expand themselves; None where it is the package's.
     """
 
     graphs: bool = True
@@ -97,8 +102,8 @@ OF_STAGES = OffsetSource()
 """The default: what a package without a motion basis has."""
 
 
-def offset_source(manifest: Manifest, face: Face, vertices: object) -> OffsetSource:
-    """The source for the face that is animated.
+def offset_source(manifest: Manifest, face: Face, vertices: object, identity: str | None) -> OffsetSource:
+    """The source for the face that is animated, one of the package's by name or None.
 
     Raises:
         UsageError: `vertices` is no bool. PackageError: without vertices, nothing would be left of the motion.
@@ -113,6 +118,7 @@ def offset_source(manifest: Manifest, face: Face, vertices: object) -> OffsetSou
                 "Leave the option out, or export the model with coefficients.",
             )
         return OffsetSource(graphs=False)
-    if "offsets" in manifest.outputs or face.basis is None:
+    own = identity if identity is not None and face.identities[identity].basis is not None else None
+    if face.basis is None or ("offsets" in manifest.outputs and own is None):
         return OF_STAGES
-    return OffsetSource(graphs=False, expansion=Expansion(face.basis.shapes))
+    return OffsetSource(graphs=False, expansion=Expansion(face.basis.shapes), identity=own)

@@ -50,16 +50,35 @@ class TwoBranchDecoder(MotionDecoder):
             new_state |= {f"{name}_keys": keys, f"{name}_values": values}
         maps = [branch.motion_map for branch in self.branches]
         weight, bias = torch.cat([m.weight for m in maps]), torch.cat([m.bias for m in maps])
-        if self.basis is None or self.adds:
+        codes: list[Tensor] = []
+        if self.basis is not None:
+            codes = [branch.motion_head(x) for branch, x in zip(self.branches, hidden, strict=True)]
+        if self.basis is not None and self.adds and self.output_names != ("offsets",):
+            # No vertex lies on the way from frame to frame
+            code = codes[0] + codes[1]
+            offsets = (code @ self.basis).unflatten(-1, (-1, 3)) if "offsets" in self.output_names else None
+            weight = weight @ self.feedback_of_codes().T
+        elif self.basis is None or self.adds:
             offsets = self._fuse((hidden[0], hidden[1]), inputs).fused
             code = self.motion_code(offsets)
         else:
-            codes = [branch.motion_head(x) for branch, x in zip(self.branches, hidden, strict=True)]
             offsets, code = motion_head(codes[0], codes[1], inputs["emotion_weight"], self.basis)
             weight = weight / self.basis.square().sum(1)
         feedback = F.linear(code, weight, bias)[:, 0].unflatten(-1, (2, d.width))
         new_state = {"feedback": feedback} | new_state | {"frame": state["frame"] + 1}
-        return {"offsets": offsets}, new_state
+        return ({"offsets": offsets} if not codes else self._outputs(offsets, codes)), new_state
+
+    @property
+    def coefficient_names(self) -> tuple[str, ...]:
+        if self.basis is None or self.adds:
+            return super().coefficient_names
+        return ("coefficients", "emotion_coefficients")
+
+    def _outputs(self, offsets: Tensor | None, codes: list[Tensor]) -> State:
+        if self.adds:
+            return super()._outputs(offsets, codes)
+        given = {"offsets": offsets, "coefficients": codes[1], "emotion_coefficients": codes[0]}
+        return {name: given[name] for name in self.output_names}
 
     def _fuse(self, hidden: tuple[Tensor, ...], inputs: State, vertices: Tensor | None = None) -> MotionOutputs:
         """dM = w_e dM_e + w_c dM_c with w_c = 1 - w_e per vertex; the ablation "add" is w = 1, 1."""

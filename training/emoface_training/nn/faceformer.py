@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from emoface_training.config import FaceFormerConfig
@@ -69,10 +70,15 @@ class FaceFormerDecoder(MotionDecoder):
             state["frame"],
             self._attention_table(),
         )
-        offsets = self._offsets(branch, hidden)
-        feedback = branch.motion_map(self.motion_code(offsets))
-        new_state = {"feedback": feedback, "content_keys": keys, "content_values": values}
-        return {"offsets": offsets}, new_state | {"frame": state["frame"] + 1}
+        new_state = {"content_keys": keys, "content_values": values, "frame": state["frame"] + 1}
+        if self.output_names == ("offsets",):
+            offsets = self._offsets(branch, hidden)
+            return {"offsets": offsets}, {"feedback": branch.motion_map(self.motion_code(offsets))} | new_state
+        # Fed with coordinates: no vertex lies on the way from frame to frame
+        code = branch.motion_head(hidden)
+        feedback = F.linear(code, branch.motion_map.weight @ self.feedback_of_codes().T, branch.motion_map.bias)
+        offsets = (code @ self.basis).unflatten(-1, (-1, 3)) if "offsets" in self.output_names else None
+        return self._outputs(offsets, [code]), {"feedback": feedback} | new_state
 
 
 class AlignedEncoder(ContentEncoder):

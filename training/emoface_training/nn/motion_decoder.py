@@ -8,6 +8,8 @@ key per frame is `out(value(memory))` whatever the query; feed-forward; head d -
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar, NamedTuple
 
 import torch
@@ -118,7 +120,7 @@ class MotionDecoder(Stage):
     """
 
     cadence = "frame"
-    output_names = ("offsets",)
+    output_names: tuple[str, ...] = ("offsets",)
     branch_names: ClassVar[tuple[str, ...]]
     per_frame: ClassVar[tuple[str, ...]]
 
@@ -179,9 +181,28 @@ class MotionDecoder(Stage):
     def _basis_at(self, vertices: Tensor) -> Tensor:
         return self.basis.unflatten(1, (-1, 3))[:, vertices].flatten(1)
 
+    def feedback_of_codes(self) -> Tensor:
+        """[R, R]: `motion_code(code @ basis)` is code @ this, the identity where the basis is orthogonal."""
+        assert self.basis is not None
+        return self.basis @ self.basis.T / self.basis.square().sum(1)
+
     def embed_feedback(self, code: Tensor) -> Tensor:
         """Feedback tokens [B, n, branches, d] of motion codes [B, n, 3V or rank]."""
         return torch.stack([branch.motion_map(code) for branch in self.branches], 2)
+
+    @property
+    def coefficient_names(self) -> tuple[str, ...]:
+        """Outputs that say a frame in the motion basis; none with the dense head."""
+        return () if self.basis is None else ("coefficients",)
+
+    @contextmanager
+    def giving(self, *names: str) -> Iterator[None]:
+        """Let steps give these outputs: "offsets", and some of `coefficient_names`. Offsets alone otherwise."""
+        before, self.output_names = self.output_names, names
+        try:
+            yield
+        finally:
+            self.output_names = before
 
     def step(self, inputs: State, state: State) -> tuple[State, State]:
         if torch.compiler.is_exporting():
@@ -191,7 +212,10 @@ class MotionDecoder(Stage):
         )
         offsets = self._fuse(hidden, inputs).fused
         new_state["feedback"] = self.embed_feedback(self.motion_code(offsets))[:, 0]
-        return {"offsets": offsets}, new_state
+        if self.output_names == ("offsets",):
+            return {"offsets": offsets}, new_state
+        codes = [branch.motion_head(x) for branch, x in zip(self.branches, hidden, strict=True)]
+        return self._outputs(offsets, codes), new_state
 
     def given(self, inputs: State, code: Tensor, vertices: Tensor | None = None) -> MotionOutputs:
         """Whole clip in parallel with given motion codes [B, T, 3V or rank] (frame t is fed at t + 1).
@@ -287,6 +311,11 @@ class MotionDecoder(Stage):
     def _exported_step(self, inputs: State, state: State) -> tuple[State, State]:
         """The same frame with fewer and larger operations, for inference."""
         raise TypeError(f"{type(self).__name__} must define _exported_step(inputs, state)")
+
+    def _outputs(self, offsets: Tensor | None, codes: list[Tensor]) -> State:
+        """What a step gives, of the branches' coordinates in the motion basis; one sum here."""
+        given = {"offsets": offsets, "coefficients": sum(codes[1:], codes[0])}
+        return {name: given[name] for name in self.output_names}
 
     def _offsets(self, branch: BranchDecoder, hidden: Tensor, vertices: Tensor | None = None) -> Tensor:
         code = branch.motion_head(hidden)

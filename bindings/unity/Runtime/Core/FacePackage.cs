@@ -201,10 +201,13 @@ namespace EmoFace
             return Floats(offsets, 3 * VertexCount);
         }
 
-        /// <summary>Offsets of a shape of the motion basis at coefficient 1: x, y, z of every vertex.</summary>
-        public float[] Basis(int index)
+        /// <summary>Offsets of a shape of the motion basis at coefficient 1, of an identity or (null) of the canonical face:
+        /// x, y, z of every vertex.</summary>
+        public float[] Basis(int index, string identity = null)
         {
-            var offsets = NativeMethods.emoface_package_basis(Handle, index);
+            if (identity != null) Identity(identity);
+            var name = identity == null ? null : Text.ToUtf8(identity, "a name");
+            var offsets = NativeMethods.emoface_package_basis(Handle, name, index);
             if (offsets == IntPtr.Zero)
                 throw new UsageException("got shape " + index + " of the basis; expected 0 to " + (Coefficients.Count - 1) +
                                          ". Coefficients lists their names.");

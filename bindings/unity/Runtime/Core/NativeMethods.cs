@@ -61,7 +61,7 @@ namespace EmoFace
         [DllImport(Name, CallingConvention = C)]
         internal static extern IntPtr emoface_package_blendshape(PackageHandle package, int index);
         [DllImport(Name, CallingConvention = C)]
-        internal static extern IntPtr emoface_package_basis(PackageHandle package, int index);
+        internal static extern IntPtr emoface_package_basis(PackageHandle package, byte[] identity, int index);
 
         [DllImport(Name, CallingConvention = C)]
         internal static extern int emoface_read_person(PackageHandle package, byte[] condition, byte* json, long size,
