@@ -1,9 +1,9 @@
 """A generated model with all of format 2: three chained stages of one frame each, a GRU's state, noise, a head,
-persons, emotion outputs that a later stage reads, and a face with every asset.
+persons, emotion outputs that a later stage reads, motion in a basis, and a face with every asset.
 
 hearing (block)     features of each window, with noise [4]
 memory (frame)      a GRU over the features and the person; class probabilities, arousal, valence, confidence
-face (frame)        offsets from the memory's code, arousal and confidence, and from the code before
+face (frame)        coefficients of the memory's code, arousal and confidence, and of the code before; their offsets
 head (frame)        the head's pose from the offsets, from noise [2, 2] and from how it was before
 """
 
@@ -15,11 +15,12 @@ import torch
 
 from emoface.face_assets import Identity
 from emoface.manifest import AFFECT
+from emoface.rig import Blendshapes
 from emoface_export.face_file import FaceArrays
 from emoface_export.own_model import OwnModel, OwnStage
 from emoface_training.nn.stage import Stage
 
-GRAIN, WIDTH, VERTICES = 4, 5, 12
+GRAIN, WIDTH, VERTICES, SHAPES = 4, 5, 12, 3
 
 
 class Hearing(Stage):
@@ -66,24 +67,25 @@ class Memory(Stage):
 
 
 class Face(Stage):
-    """Offsets from the memory's code and what it felt in the same frame, and from the code before."""
+    """Coefficients of the memory's code and what it felt in the same frame, and of the code before; and offsets."""
 
     cadence = "frame"
     input_names = ("code", "arousal", "confidence")
-    output_names = ("offsets",)
+    output_names = ("coefficients", "offsets")
 
-    def __init__(self, vertices):
+    def __init__(self):
         super().__init__()
-        self.vertices = vertices
-        self.out = torch.nn.Linear(2 * WIDTH + 2, 3 * vertices)
+        self.out = torch.nn.Linear(2 * WIDTH + 2, SHAPES)
+        self.register_buffer("basis", torch.from_numpy(basis().shapes.reshape(SHAPES, -1).copy()))
 
     def initial_state(self, batch):
         return {"before": torch.full((batch, 1, WIDTH), 0.5)}
 
     def step(self, inputs, state):
         read = torch.cat((inputs["code"], inputs["arousal"], inputs["confidence"], state["before"]), -1)
-        offsets = 0.02 * self.out(read)
-        return {"offsets": offsets.unflatten(2, (self.vertices, 3))}, {"before": inputs["code"]}
+        coefficients = self.out(read)
+        offsets = (coefficients @ self.basis).unflatten(2, (VERTICES, 3))
+        return {"coefficients": coefficients, "offsets": offsets}, {"before": inputs["code"]}
 
 
 class Head(Stage):
@@ -112,6 +114,12 @@ class Head(Stage):
         return {"rotation": torch.stack((x, y, z), -1), "translation": 0.05 * lean[..., 6:]}, {"lean": lean}
 
 
+def basis(seed: int = 5) -> Blendshapes:
+    """Shapes of about 2 cm, in values that half precision holds."""
+    shapes = np.random.default_rng(seed).standard_normal((SHAPES, VERTICES, 3)) * 0.02
+    return Blendshapes(("jaw", "lips", "brows"), shapes.astype(np.float16).astype(np.float32))
+
+
 def face() -> FaceArrays:
     """A strip of triangles with an identity, pivots, a texture over its halves and a sharp edge between them."""
     random = np.random.default_rng(3)
@@ -127,7 +135,8 @@ def face() -> FaceArrays:
         uv_faces=corners[::-1].copy(),
         normal_groups=(index > 4).astype(np.int32),
         pivots=random.standard_normal((4, 3)).astype(np.float32),
-        identities={"long": Identity((template * np.float32([1, 1.2, 1])).astype(np.float32))},
+        basis=basis(),
+        identities={"long": Identity((template * np.float32([1, 1.2, 1])).astype(np.float32), basis=basis(6).shapes)},
         textures={"albedo": handmade_png.image()},
     )
 
@@ -138,7 +147,7 @@ def chained(seed: int = 3, **changes) -> OwnModel:
     stages = (
         OwnStage("hearing", Hearing(), {"audio": "audio", "noise": "noise.grain"}),
         OwnStage("memory", Memory(), {"features": "hearing.features", "person": "condition.person"}),
-        OwnStage("face", Face(VERTICES), {name: f"memory.{name}" for name in Face.input_names}),
+        OwnStage("face", Face(), {name: f"memory.{name}" for name in Face.input_names}),
         OwnStage("head", Head(VERTICES), {"offsets": "face.offsets", "noise": "noise.air"}),
     )
     values = {
@@ -146,6 +155,7 @@ def chained(seed: int = 3, **changes) -> OwnModel:
         "stages": stages,
         "outputs": {
             "offsets": "face.offsets",
+            "coefficients": "face.coefficients",
             "head_rotation": "head.rotation",
             "head_translation": "head.translation",
             "emotion": "memory.probabilities",

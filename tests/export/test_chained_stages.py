@@ -14,12 +14,16 @@ from emoface import FrameBatch, Package
 from emoface.backends import available_backends
 from emoface.errors import PersonError
 from emoface.frames import FRAME_ARRAYS
+from emoface.manifest import AFFECT
 from emoface.person import Person
 from emoface.verification import verify_cuts, verify_golden
 from emoface_export.errors import ExportError
 from emoface_export.own_model import OwnStage, export_own, model_sha256
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "runtime"))
+
+
+PLAYED = ("vertices", "head_rotation", "head_translation", "emotion", "coefficients", *AFFECT)
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +92,7 @@ def test_c_and_real_time_play_it(made, audio):
     voice = package.animator(noise_seed=9)
     api.call("set_person", voice.handle, b"ben", ctypes.c_double(-1))
     frames = abi.joined([voice.step(audio[:7000]), voice.step(audio[7000:]), voice.flush()])
-    for name in ("vertices", "head_rotation", "head_translation"):
+    for name in PLAYED:
         assert frames[name].tobytes() == getattr(expected, name).tobytes()
 
     live = package.animator(noise_seed=9)
@@ -102,7 +106,7 @@ def test_c_and_real_time_play_it(made, audio):
         time.sleep(0.01)
     status, sampled = live.sample(10 / loaded.manifest.fps)
     assert status == "OK"
-    for name in ("vertices", "head_rotation", "head_translation"):
+    for name in PLAYED:
         np.testing.assert_allclose(sampled[name][0], getattr(expected, name)[10], atol=1e-6)
 
 
@@ -131,6 +135,24 @@ def test_a_person_of_the_model_is_played_and_of_another_refused(made, audio, tmp
     other = dataclasses.replace(mixed, model_sha256=model_sha256(chained(seed=8)))
     with pytest.raises(PersonError, match="'cleo' of the model"):
         loaded.animator(person=other)
+
+
+def test_an_identity_moves_in_its_own_basis_and_coefficients_come_without_vertices(made, audio):
+    loaded = Package.load(made)
+    with loaded.animator() as animator:
+        whole = run(animator, audio)
+    with loaded.animator(identity="long") as animator:
+        other = run(animator, audio)
+    with loaded.animator(vertices=False) as animator:
+        lean = run(animator, audio)
+    assert lean.coefficients.tobytes() == other.coefficients.tobytes() == whole.coefficients.tobytes()
+    assert lean.vertices.shape == (len(whole), 0, 3)
+    for frames, template, shapes in (
+        (whole, loaded.face.template, loaded.face.basis.shapes),
+        (other, loaded.face.identities["long"].template, loaded.face.identities["long"].basis),
+    ):
+        expected = template + np.einsum("nr,rvc->nvc", frames.coefficients, shapes)
+        np.testing.assert_allclose(frames.vertices, expected, atol=1e-6)
 
 
 def test_poses_are_orthonormal_and_seeds_differ(made, audio):

@@ -148,12 +148,16 @@ def test_verify_accepts_a_sound_package(golden_files, tmp_path, capsys):
     assert {check["name"] for check in result["checks"]} >= {"golden content.content", "golden mix.weight"}
 
 
-def test_frozen_package_of_format_1_still_loads_and_gives_its_golden_vectors():
-    """Written once by `handmade.with_golden` when format 1 was settled; never written again."""
-    package = Package.load(Path(__file__).parent / "frozen" / "format1.emoface")
-    assert package.manifest.format == 1
+@pytest.mark.parametrize(
+    ("version", "outputs"),
+    [(1, ("content.content", "decoder.offsets")), (2, ("memory.arousal", "face.offsets", "head.rotation"))],
+)
+def test_frozen_packages_still_load_and_give_their_golden_vectors(version, outputs):
+    """Written once when their format was settled, 1 by `handmade.with_golden`, 2 from tests/chained.py; never again."""
+    package = Package.load(Path(__file__).parent / "frozen" / f"format{version}.emoface")
+    assert package.manifest.format == version
     checks = verify_golden(package)
-    assert {check.name for check in checks} >= {"golden content.content", "golden decoder.offsets"}
+    assert {check.name for check in checks} >= {f"golden {output}" for output in outputs}
     assert all(check.passed for check in checks)
 
 
