@@ -63,6 +63,7 @@ def describe(package: Package) -> list[str]:
         *_assets(package),
         *([f"coefficients {_coefficients(package)}"] if package.manifest.coefficients else []),
         f"motion       up to {1000 * m.motion_range_m:.1f} mm",
+        f"outputs      {', '.join(m.outputs)}",
     ]
     for name in m.conditions:
         choices = m.choices(name)
