@@ -91,7 +91,7 @@ def open_files(files: dict[str, bytes]):
 def step(package, samples, **options):
     runtime = _runtime()
     given = {"precision": "fp32", "threads": 1, "block_ms": 0, "rate": 16000, "conditions": [], "noise_seed": 0}
-    given["skip_vertices"] = False
+    given |= {"skip_vertices": False, "identity": ""}
     with _errors(runtime):
         animator = runtime.Animator(package, **given | options)
         animator.step(np.asarray(samples, np.float32))
