@@ -17,6 +17,9 @@ from emoface.strict_json import parse_object
 if TYPE_CHECKING:
     from emoface.manifest import Manifest
 
+HEAVIEST = 10.0
+"""Largest weight of a style, an emotion, a level or a person; the least is 0. They need not sum to 1: a larger sum is
+more of the same, and all 0 is none of them."""
 FORMAT = 1
 PERSONAL = ("style", "person")
 """Conditions that a person is a value of."""
@@ -45,9 +48,6 @@ class Person:
     weights: Mapping[str, float]
 
     def __post_init__(self) -> None:
-        # Imported here: conditions know persons.
-        from emoface.stream.conditions import HEAVIEST
-
         if not is_text(self.name):
             expected = f"text of 1 to {MOST_TEXT} characters, no control characters"
             raise PersonError(f"name = {self.name!r}", expected, _REMEDY)

@@ -11,13 +11,10 @@ import numpy.typing as npt
 
 from emoface.errors import ConditionError
 from emoface.manifest import Manifest
-from emoface.person import given_person
+from emoface.person import HEAVIEST, given_person
 
 Vector = npt.NDArray[np.float32]
 
-HEAVIEST = 10.0
-"""Largest weight of a style, an emotion, a level or a person; the least is 0. They need not sum to 1: a larger sum is
-more of the same, and all 0 is none of them."""
 FARTHEST = 1e4
 """Largest size of a value of another condition, such as `speaker_mean`."""
 
