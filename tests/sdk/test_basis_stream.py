@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import io
-import json
 
 import handmade
 import handmade_basis
@@ -17,12 +15,11 @@ from hypothesis import strategies as st
 
 from emoface import AnimatorPool, FrameBatch, Package, animate
 from emoface.backends import available_backends
-from emoface.errors import OutputError, PackageError, RigError, RuntimeFailure, UsageError
+from emoface.errors import PackageError, RigError, RuntimeFailure, UsageError
 from emoface.frames import FRAME_ARRAYS
 from emoface.rig import Blendshapes, RigControls
 from emoface.stream.expansion import Expansion
 from emoface.verification import verify_cuts, verify_golden
-from emoface.writers import write
 
 KINDS = {
     "beside": {},
@@ -268,7 +265,7 @@ def test_an_identity_with_a_basis_of_its_own(tmp_path, sound, kind):
     same(bare, anna, "vertices")
 
 
-def test_what_needs_vertices_is_refused(direct, package, tmp_path, sound):
+def test_what_needs_vertices_is_refused(direct, package, sound):
     with pytest.raises(PackageError, match="which gives no coefficients"):
         package.animator(vertices=False)
     with pytest.raises(UsageError, match="vertices=0"):
@@ -277,33 +274,6 @@ def test_what_needs_vertices_is_refused(direct, package, tmp_path, sound):
         direct.animator(vertices=False, controls=RigControls(upper_smoothing=0.1, lower_smoothing=0.1))
     clip = animate(sound(1.0), 16000, direct, vertices=False, backend="ort-cpu")
     assert not clip.has_vertices and clip.vertices.shape == (30, 0, 3)
-    for suffix in (".mp4", ".png", ".glb"):
-        with pytest.raises(OutputError, match=f"without vertices for a {suffix} file"):
-            write(tmp_path / f"clip{suffix}", clip)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_files_without_vertices(direct, tmp_path, sound):
-    options = {"blendshapes": True, "backend": "ort-cpu"}
-    clip = animate(sound(1.0), 16000, direct, vertices=False, **options)
-    for suffix in (".npz", ".csv", ".glb"):
-        write(tmp_path / f"clip{suffix}", clip)
-    with np.load(tmp_path / "clip.npz") as arrays:
-        assert arrays["vertices"].shape == (30, 0, 3) and "emotion_coefficients" not in arrays.files
-        assert arrays["coefficients"].tobytes() == clip.coefficients.tobytes()
-    with open(tmp_path / "clip.csv", newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    assert [f"{float(rows[7][name]):.6f}" for name in NAMES] == [f"{value:.6f}" for value in clip.coefficients[7]]
-    data = (tmp_path / "clip.glb").read_bytes()
-    document = json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])
-    assert document["meshes"][0]["extras"]["targetNames"] == list(NAMES)
-    assert document["asset"]["extras"]["morph_residual_m"] == 0
-    with_vertices = animate(sound(1.0), 16000, direct, **options)
-    write(tmp_path / "vertices.glb", with_vertices)
-    other = (tmp_path / "vertices.glb").read_bytes()
-    assert other[20 + int.from_bytes(other[12:16], "little") :] == data[20 + int.from_bytes(data[12:16], "little") :]
-    residual = json.loads(other[20 : 20 + int.from_bytes(other[12:16], "little")])["asset"]["extras"]
-    assert residual["morph_residual_m"] < 1e-6
 
 
 @pytest.mark.parametrize(
