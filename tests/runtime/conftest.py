@@ -24,8 +24,6 @@ def package_path(tmp_path_factory) -> Path:
     """The handmade package with real golden vectors and three blendshapes."""
     import handmade
 
-    from emoface import Package
-
     folder = tmp_path_factory.mktemp("runtime")
     files = handmade.package_files()
     with np.load(io.BytesIO(files["face.npz"])) as face:
@@ -35,8 +33,7 @@ def package_path(tmp_path_factory) -> Path:
     arrays["blendshape_step"] = np.full(3, 1e-5, np.float32)
     arrays["blendshapes"] = np.round(shapes / 1e-5).astype(np.int16)
     files = handmade.with_file(files, "face.npz", handmade.npz(**arrays))
-    loaded = Package.load(handmade.write_zip(folder / "plain.emoface", files))
-    return handmade.write_zip(folder / "handmade.emoface", handmade.with_golden(loaded, files))
+    return handmade.write_with_golden(folder, files)
 
 
 @pytest.fixture(scope="session")
@@ -57,12 +54,9 @@ def format2_path(tmp_path_factory) -> Path:
     import handmade
     import handmade_format2
 
-    from emoface import Package
-
     folder = tmp_path_factory.mktemp("format2")
     files = handmade_format2.package_files()
-    loaded = Package.load(handmade.write_zip(folder / "plain.emoface", files))
-    return handmade.write_zip(folder / "format2.emoface", handmade.with_golden(loaded, files))
+    return handmade.write_with_golden(folder, files)
 
 
 @pytest.fixture(scope="session")

@@ -32,8 +32,7 @@ def moving_path(request, tmp_path_factory):
     """The handmade package with a basis, and golden vectors."""
     folder = tmp_path_factory.mktemp("basis")
     files = with_basis(handmade.package_files(), **KINDS[request.param])
-    plain = Package.load(handmade.write_zip(folder / "plain.emoface", files))
-    return handmade.write_zip(folder / "basis.emoface", handmade.with_golden(plain, files))
+    return handmade.write_with_golden(folder, files)
 
 
 @pytest.fixture(scope="module")

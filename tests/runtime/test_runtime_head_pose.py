@@ -25,8 +25,7 @@ def moving_path(request, tmp_path_factory):
     """The handmade package with a head, and golden vectors."""
     folder = tmp_path_factory.mktemp("head")
     files = handmade_head.with_head(handmade.package_files(), request.param)
-    plain = Package.load(handmade.write_zip(folder / "plain.emoface", files))
-    return handmade.write_zip(folder / "head.emoface", handmade.with_golden(plain, files))
+    return handmade.write_with_golden(folder, files)
 
 
 @pytest.fixture(scope="module")

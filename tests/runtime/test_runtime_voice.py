@@ -31,8 +31,7 @@ def voiced_path(package_path, tmp_path_factory):
 
     files = handmade_voice.with_emotion(handmade_voice.with_lids(handmade.package_files()))
     folder = tmp_path_factory.mktemp("voice")
-    loaded = Package.load(handmade.write_zip(folder / "plain.emoface", files))
-    return handmade.write_zip(folder / "voiced.emoface", handmade.with_golden(loaded, files))
+    return handmade.write_with_golden(folder, files)
 
 
 @pytest.fixture(scope="module")

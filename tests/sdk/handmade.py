@@ -361,3 +361,9 @@ def with_golden(
     condition = np.array([0, 0, 1, 0], np.float32)
     golden = npz(audio=audio, frames=frames, **{"condition.emotion": condition}, **arrays)
     return with_file(files, "golden.npz", golden)
+
+
+def write_with_golden(folder: Path, files: dict[str, bytes]) -> Path:
+    """The package as a zip in `folder`, with golden vectors of a real run of it."""
+    plain = Package.load(write_zip(folder / "plain.emoface", files))
+    return write_zip(folder / "golden.emoface", with_golden(plain, files))

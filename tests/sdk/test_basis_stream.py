@@ -32,8 +32,7 @@ KINDS = {
 def written(folder, **kind) -> Package:
     """The package with golden vectors of a run of it."""
     files = with_basis(handmade.package_files(), **kind)
-    plain = Package.load(handmade.write_zip(folder / "plain.emoface", files))
-    return Package.load(handmade.write_zip(folder / "basis.emoface", handmade.with_golden(plain, files)))
+    return Package.load(handmade.write_with_golden(folder, files))
 
 
 @pytest.fixture(scope="module", params=KINDS)

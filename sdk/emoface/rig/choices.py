@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from emoface.errors import RigError
 from emoface.rig.basis import Blendshapes
-from emoface.rig.blinks import Blinks, EyeBlinks, open_blinks
+from emoface.rig.blinks import Blinks, open_blinks
 from emoface.rig.controls import ControlFilter, RigControls
 from emoface.rig.layers import BlendshapeLayer, BlinkLayer, ControlLayer, Layer, Layers
 from emoface.rig.solver import BlendshapeSolver
@@ -72,27 +71,16 @@ def open_rig(package: Package, face: Face, options: AnimatorOptions, vertices: b
         without = "vertices=False, which leaves no eyelids to close"
     elif direct and shapes != package.blendshapes:
         without = "weights of a motion basis, which has no shapes that blink"
-    filtered = ControlFilter(chosen, face, package.manifest.fps)
+    layers: list[Layer] = []
+    if chosen != RigControls():
+        layers.append(ControlLayer(chosen, ControlFilter(chosen, face, package.manifest.fps)))
     solver = None if shapes is None or direct else _solver(shapes, face)
     blinks = open_blinks(package, options["blinks"], without)
-    layers = Layers(_layers(face, chosen, filtered, blinks, shapes, solver))
-    return Rig(layers, chosen, None if blinks is None else blinks.blinks, shapes)
-
-
-def _layers(
-    face: Face,
-    controls: RigControls,
-    filtered: ControlFilter,
-    blinks: EyeBlinks | None,
-    shapes: Blendshapes | None,
-    solver: BlendshapeSolver | None,
-) -> Iterator[Layer]:
-    if controls != RigControls():
-        yield ControlLayer(controls, filtered)
     if blinks is not None:
-        yield BlinkLayer(blinks)
+        layers.append(BlinkLayer(blinks))
     if shapes is not None:
-        yield BlendshapeLayer(shapes, solver, own=shapes is face.blendshapes)
+        layers.append(BlendshapeLayer(shapes, solver, own=shapes is face.blendshapes))
+    return Rig(Layers(layers), chosen, None if blinks is None else blinks.blinks, shapes)
 
 
 def _chosen_shapes(given: bool | Blendshapes | str | Path, face: Face) -> Blendshapes | None:
