@@ -40,11 +40,6 @@ def moving(api, moving_path):
     return api.open(moving_path)
 
 
-def python_run(path, audio: np.ndarray, tail: float = 0.0, **options) -> FrameBatch:
-    with Package.load(path).animator(**{"backend": "ort-cpu", **options}) as animator:
-        return FrameBatch.concat([animator.step(audio), animator.flush(tail)])
-
-
 def same_motion(got: dict[str, np.ndarray], expected: FrameBatch, *names: str) -> None:
     for name in names or ("vertices", *COEFFICIENTS):
         if name in got:
@@ -56,7 +51,7 @@ def same_motion(got: dict[str, np.ndarray], expected: FrameBatch, *names: str) -
 
 def test_coefficients_and_offsets_have_pythons_bits(moving, moving_path, sound):
     audio = sound(2.0)
-    expected = python_run(moving_path, audio, 0.5)
+    expected = handmade.run(moving_path, audio, 0.5)
     assert moving.info.coefficients == R
     got = moving.animator().run(*np.split(audio, [1, 9999, 20000]), tail=0.5)
     same_motion(got, expected)
@@ -80,7 +75,7 @@ def test_without_vertices_all_else_is_the_same(moving, moving_path, sound):
     audio = sound(1.0)
     bare, whole = (moving.animator(skip_vertices=skip).run(audio, tail=0.4) for skip in (1, 0))
     same_bits(bare, {name: array for name, array in whole.items() if name not in ("vertices", "offsets")})
-    same_motion(bare, python_run(moving_path, audio, 0.4, vertices=False), *COEFFICIENTS)
+    same_motion(bare, handmade.run(moving_path, audio, 0.4, vertices=False), *COEFFICIENTS)
     room = np.zeros((30, 36), np.float32)
     for name in ("vertices", "offsets"):
         out = abi.Frames(**{name: room.ctypes.data})
@@ -119,8 +114,8 @@ def test_random_cuts_reset_and_snapshots(moving, moving_path, sound, skip):
 @pytest.mark.parametrize("vertices", [True, False])
 def test_the_backend_native_has_the_same_bits(moving_path, sound, vertices):
     audio = sound(1.0)
-    expected = python_run(moving_path, audio, 0.4, backend="auto", vertices=vertices)
-    got = python_run(moving_path, audio, 0.4, backend="native", vertices=vertices)
+    expected = handmade.run(moving_path, audio, 0.4, backend="auto", vertices=vertices)
+    got = handmade.run(moving_path, audio, 0.4, backend="native", vertices=vertices)
     for name in FRAME_ARRAYS:
         assert getattr(got, name).shape == getattr(expected, name).shape, name
         assert getattr(got, name).tobytes() == getattr(expected, name).tobytes(), name
@@ -167,7 +162,7 @@ def test_an_identity_with_a_basis_of_its_own(api, tmp_path, sound, kind):
     )
     package = api.open(path)
     got = package.animator(identity=b"anna").run(*np.split(audio, [1, 7000]), tail=0.3)
-    same_motion(got, python_run(path, audio, 0.3, identity="anna"))
+    same_motion(got, handmade.run(path, audio, 0.3, identity="anna"))
     address = package.api.library.emoface_package_basis(package.handle, b"anna", 1)
     assert np.ctypeslib.as_array((ctypes.c_float * 36).from_address(address)).tobytes() == own[1].tobytes()
 

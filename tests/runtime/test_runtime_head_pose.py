@@ -33,11 +33,6 @@ def moving(api, moving_path):
     return api.open(moving_path)
 
 
-def python_run(path, audio: np.ndarray, tail: float = 0.0, **options) -> FrameBatch:
-    with Package.load(path).animator(**{"backend": "ort-cpu", **options}) as animator:
-        return FrameBatch.concat([animator.step(audio), animator.flush(tail)])
-
-
 def same_poses(got: dict[str, np.ndarray], expected: FrameBatch) -> None:
     for name in (*POSE, "vertices"):
         assert got[name].shape == getattr(expected, name).shape, name
@@ -46,7 +41,7 @@ def same_poses(got: dict[str, np.ndarray], expected: FrameBatch) -> None:
 
 def test_poses_have_pythons_bits(moving, moving_path, sound):
     audio = sound(2.0)
-    expected = python_run(moving_path, audio, 0.5)
+    expected = handmade.run(moving_path, audio, 0.5)
     assert moving.info.has_head_pose == 1 and moving.info.format == 2
     got = moving.animator().run(*np.split(audio, [1, 9999, 20000]), tail=0.5)
     same_poses(got, expected)
@@ -78,8 +73,8 @@ def test_random_cuts_reset_and_snapshots(moving, moving_path, sound):
 @pytest.mark.skipif("native" not in available_backends(), reason="emoface._runtime is not built: set ONNXRUNTIME_ROOT")
 def test_the_backend_native_has_the_same_bits(moving_path, sound):
     audio = sound(1.0)
-    expected = python_run(moving_path, audio, 0.4, backend="auto")
-    got = python_run(moving_path, audio, 0.4, backend="native")
+    expected = handmade.run(moving_path, audio, 0.4, backend="auto")
+    got = handmade.run(moving_path, audio, 0.4, backend="native")
     same_poses({name: getattr(got, name) for name in (*POSE, "vertices")}, expected)
 
 

@@ -18,7 +18,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from emoface import Animator, Package
+from emoface import Animator, FrameBatch, Package
 from emoface.manifest import (
     ConditionSpec,
     FileEntry,
@@ -367,3 +367,9 @@ def write_with_golden(folder: Path, files: dict[str, bytes]) -> Path:
     """The package as a zip in `folder`, with golden vectors of a real run of it."""
     plain = Package.load(write_zip(folder / "plain.emoface", files))
     return write_zip(folder / "golden.emoface", with_golden(plain, files))
+
+
+def run(path: Path, audio: np.ndarray, tail: float = 0.0, **options: object) -> FrameBatch:
+    """All frames of a sound and a tail, in Python on plain ONNX Runtime."""
+    with Package.load(path).animator(**{"backend": "ort-cpu", **options}) as animator:
+        return FrameBatch.concat([animator.step(audio), animator.flush(tail)])
