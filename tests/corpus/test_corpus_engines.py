@@ -16,7 +16,7 @@ from emoface_training.data.synthetic.clips import LONGEST, SHORTEST, Line, add_p
 from emoface_training.data.synthetic.phonemes import SIL, Segment
 from emoface_training.data.synthetic.speech import Speech
 from emoface_training.data.synthetic.speech_engines import engine
-from emoface_training.data.synthetic.voice import Manner, revoice, roughen
+from emoface_training.data.synthetic.voice import Manner, revoice
 from emoface_training.data.synthetic.voice_actors import ACTORS
 from emoface_training.errors import OptionsError, SpeechEngineError
 
@@ -166,16 +166,6 @@ def test_a_missing_vocoder_is_said_before_any_work(monkeypatch: pytest.MonkeyPat
     with pytest.raises(SpeechEngineError, match=r"pyworld.*emoface\[corpus\]"):
         generate.generate(tmp_path / "corpus", 0.1, seed=1)
     assert not (tmp_path / "corpus").exists()
-
-
-def test_rough_recordings_stay_in_time() -> None:
-    audio = np.concatenate([np.zeros(8000), tone(0.5), np.zeros(8000)])
-    for seed in range(12):
-        rough = roughen(audio, np.random.default_rng(seed))
-        assert len(rough) == len(audio) and np.isfinite(rough).all()
-        lags = np.fft.irfft(np.fft.rfft(np.abs(rough)) * np.conj(np.fft.rfft(np.abs(audio))))
-        lag = int(np.argmax(lags))
-        assert min(lag, len(audio) - lag) < 800
 
 
 def test_the_command_refuses_nonsense(tmp_path: Path, capsys) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from emoface_training.vocabulary import EMOTIONS, SAMPLE_RATE
 
 from ..corpus import RawClip, frame_count
-from . import expression, speech_espeak, voice
+from . import expression, recording, speech_espeak, voice
 from .phonemes import SIL, Segment, merge
 from .speech import Speech
 from .speech_engines import engine
@@ -89,22 +89,6 @@ def _speak(actor: Actor, lines: Sequence[Line], rates: Sequence[float]) -> list[
     return engine(actor.engine)(actor.voice, [line.text for line in lines], rates)
 
 
-def _finish(clean: np.ndarray, line: Line, gain_db: float, rng: np.random.Generator) -> np.ndarray:
-    """Clean speech -> what the microphone hears, int16."""
-    if line.text:
-        audio = voice.normalise(clean, gain_db)
-    else:
-        audio = voice.noise(len(clean), rng) * 10 ** (rng.uniform(-80, -30) / 20)
-    if line.rough and line.text:
-        audio = voice.roughen(audio, rng)
-    elif rng.random() < 0.75:  # else the pauses are digital silence
-        audio = audio + voice.noise(len(audio), rng) * 10 ** (rng.uniform(-85, -58) / 20)
-    peak = np.abs(audio).max()
-    if peak > 0.99 and rng.random() < 0.8:  # else it clips, as careless recordings do
-        audio = audio * (0.99 / peak)
-    return np.round(np.clip(audio, -1, 1) * 32767).astype(np.int16)
-
-
 def make_clips(actor: Actor, lines: Sequence[Line], rng: np.random.Generator) -> list[RawClip]:
     """Speak and animate the lines of one shard; all randomness comes from ``rng``."""
     manners = [voice.manner(line.emotion, line.level, rng) for line in lines]
@@ -130,7 +114,15 @@ def make_clips(actor: Actor, lines: Sequence[Line], rng: np.random.Generator) ->
         frames = frame_count(len(speech.audio))
         energy = expression.energy_envelope(speech.audio, frames)
         parameters = expression.motion(speech.segments, energy, line.emotion, line.level, style, rng)
-        audio = _finish(speech.audio, line, manner.gain_db, rng)
+        others = [speech.audio for j, speech in spoken.items() if j != i]
+        rough = line.rough or not line.text
+        audio = recording.record(
+            recording.rest_sounds(speech, rng) if rough else speech,
+            rng,
+            nearby=others,
+            gain_db=manner.gain_db,
+            situation=None if rough else recording.nearly_clean(rng),
+        )
         clips.append(
             RawClip(
                 audio,

@@ -22,7 +22,7 @@ from emoface_training.errors import CorpusError, OptionsError
 from emoface_training.vocabulary import EMOTIONS, LEVELS, SAMPLE_RATE
 
 from ..corpus import DESCRIPTION, FORMAT, FPS, write_shard
-from . import speech_espeak, speech_festival, speech_flite, text, text_lexicon, voice
+from . import recording_codecs, speech_espeak, speech_festival, speech_flite, text, text_lexicon, voice
 from .clips import Line, make_clips
 from .parameters import RIG_PARAMETERS
 from .voice_actors import ACTORS, ESPEAK_VARIANTS, SPLITS, TRAIN_ACTORS, Actor, actors_of, stranger
@@ -274,7 +274,7 @@ def generate(root: str | Path, hours: float, seed: int, workers: int = 1) -> dic
             "a seed of at least 0 and at least one worker",
             "Correct --seed or --workers.",
         )
-    for module in (speech_flite, speech_espeak, speech_festival, text_lexicon, voice):
+    for module in (speech_flite, speech_espeak, speech_festival, text_lexicon, voice, recording_codecs):
         module.check()
     root.mkdir(parents=True, exist_ok=True)
     _check_existing(root, seed)

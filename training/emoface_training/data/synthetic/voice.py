@@ -1,19 +1,17 @@
-"""The sound of an emotion and of a room: changes to a clip that leave its timing alone.
+"""The sound of an emotion: changes to a clip that leave its timing alone.
 
 Pitch, pitch range, tremor, spectral tilt, breath and formants are changed through the WORLD vocoder (Morise et
-al. 2016). Noise, equaliser, reverberation and gain make the corpus robust to microphones and rooms.
+al. 2016).
 """
 
 import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.signal import fftconvolve
 
 from emoface_training.errors import SpeechEngineError
 from emoface_training.vocabulary import SAMPLE_RATE
 
-LOUDNESS = 0.06  # root mean square of speech at 0 dB
 _HOP_MS = 5.0
 
 
@@ -123,59 +121,3 @@ def revoice(audio: np.ndarray, how: Manner, rng: np.random.Generator) -> np.ndar
         frame_period=_HOP_MS,
     )
     return np.pad(spoken, (0, max(0, len(audio) - len(spoken))))[: len(audio)]
-
-
-def normalise(audio: np.ndarray, gain_db: float) -> np.ndarray:
-    """Bring speech to the common loudness plus ``gain_db``."""
-    rms = np.sqrt(np.mean(audio**2)) if len(audio) else 0.0
-    return audio * (LOUDNESS * 10 ** (gain_db / 20) / max(rms, 1e-6))
-
-
-def noise(count: int, rng: np.random.Generator) -> np.ndarray:
-    """Background noise [count] of root mean square 1: coloured, sometimes swelling, sometimes with mains hum."""
-    spectrum = np.fft.rfft(rng.standard_normal(count))
-    frequency = np.maximum(np.fft.rfftfreq(count, 1 / SAMPLE_RATE), 20.0)
-    sound = np.fft.irfft(spectrum * frequency ** (-rng.uniform(0.0, 1.2)), count)
-    sound /= np.sqrt(np.mean(sound**2)) + 1e-12
-    time = np.arange(count) / SAMPLE_RATE
-    if rng.random() < 0.3:
-        sound *= 1 + 0.6 * np.sin(2 * np.pi * rng.uniform(0.3, 4) * time + rng.uniform(0, 6))
-    if rng.random() < 0.2:
-        base = rng.choice([50.0, 60.0])
-        sound += sum(rng.uniform(0, 0.8) * np.sin(2 * np.pi * base * k * time) for k in (1, 2, 3))
-    return sound / (np.sqrt(np.mean(sound**2)) + 1e-12)
-
-
-def equalise(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A random smooth equaliser of about +-8 dB, now and then a telephone band; zero phase, so timing stays."""
-    count = len(audio)
-    frequency = np.fft.rfftfreq(count, 1 / SAMPLE_RATE)
-    octave = np.log2(np.maximum(frequency, 40) / 40)
-    gain_db = np.interp(octave, np.linspace(0, 7.7, 7), rng.uniform(-8, 8, 7))
-    if rng.random() < 0.15:
-        gain_db = gain_db - 40 * ((frequency < 280) | (frequency > 3500))
-    changed = np.fft.irfft(np.fft.rfft(audio) * 10 ** (gain_db / 20), count)
-    return changed * np.sqrt(np.mean(audio**2) / (np.mean(changed**2) + 1e-12))
-
-
-def reverberate(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A synthetic room: the direct sound, then noise that decays by 60 dB in 0.12 to 0.5 s."""
-    decay = rng.uniform(0.12, 0.5)
-    time = np.arange(int(decay * SAMPLE_RATE)) / SAMPLE_RATE
-    tail = rng.standard_normal(len(time)) * 10 ** (-3 * time / decay)
-    tail[: int(0.003 * SAMPLE_RATE)] = 0
-    tail *= rng.uniform(0.15, 0.6) / (np.sqrt(np.sum(tail**2)) + 1e-12)
-    tail[0] = 1.0
-    return fftconvolve(audio, tail)[: len(audio)]
-
-
-def roughen(audio: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """A random recording situation: some of equaliser, room and noise, and always another gain (-20 to +6 dB)."""
-    speech = np.sqrt(np.mean(audio**2)) + 1e-6
-    if rng.random() < 0.5:
-        audio = equalise(audio, rng)
-    if rng.random() < 0.4:
-        audio = reverberate(audio, rng)
-    if rng.random() < 0.7:
-        audio = audio + noise(len(audio), rng) * speech * 10 ** (-rng.uniform(8, 35) / 20)
-    return audio * 10 ** (rng.uniform(-20, 6) / 20)
