@@ -24,9 +24,8 @@ def test_zeros_change_nothing() -> None:
     "conditions",
     [
         RecordingConditions(equaliser_db=4.0),
-        RecordingConditions(reverberation_probability=1.0),
         RecordingConditions(noise_probability=1.0),
-        RecordingConditions(equaliser_db=3.0, reverberation_probability=1.0, noise_probability=1.0, gain_db=8.0),
+        RecordingConditions(equaliser_db=3.0, noise_probability=1.0, gain_db=8.0, quiet_probability=0.5),
     ],
 )
 def test_sound_changes_but_stays_where_it_is(conditions: RecordingConditions) -> None:
@@ -50,8 +49,32 @@ def test_gain_stays_in_its_range() -> None:
 
 
 def test_silence_stays_silent() -> None:
-    conditions = RecordingConditions(3.0, 1.0, 1.0, 8.0)
-    assert not conditions.apply(np.zeros(16000, np.float32), np.random.default_rng(0)).any()
+    conditions = RecordingConditions(3.0, 1.0, 8.0, 0.5, 0.5, 1.0)
+    behind = clicks()[:16000]
+    assert not conditions.apply(np.zeros(16000, np.float32), np.random.default_rng(0), behind).any()
+
+
+def test_a_quiet_crop_has_a_level_of_its_own() -> None:
+    conditions = RecordingConditions(gain_db=6.0, quiet_probability=0.5)
+    peaks = [np.abs(conditions.apply(clicks() * 0.1, np.random.default_rng(seed))).max() / 0.05 for seed in range(200)]
+    levels = 20 * np.log10(peaks)
+    assert -45.01 < levels.min() < -42 and 4 < levels.max() < 6.01
+    assert np.mean(levels < -6) == pytest.approx(0.5, abs=0.1)
+
+
+def test_a_second_voice_is_weaker_and_the_near_one_stays_as_it_is() -> None:
+    generator = np.random.default_rng(0)
+    near, far = (0.1 * generator.standard_normal(48000).astype(np.float32) for _ in range(2))
+    conditions = RecordingConditions(second_voice_probability=1.0)
+    levels = []
+    for seed in range(40):
+        added = conditions.apply(near, np.random.default_rng(seed), far) - near
+        assert added.dtype == np.float32
+        levels.append(20 * np.log10(added.std() / near.std()))
+    assert -20.1 < min(levels) < -17 and -7 < max(levels) < -3.8
+    silent = np.zeros_like(far)
+    assert np.array_equal(conditions.apply(near, np.random.default_rng(0), silent), near)
+    assert np.array_equal(conditions.apply(near, np.random.default_rng(0)), near)
 
 
 def test_the_low_end_is_filled_or_cut_and_the_rest_left_alone() -> None:

@@ -23,7 +23,7 @@ def plain(batch_size: int, **changes: float) -> StageAOptions:
     nothing = dict.fromkeys(
         ("emotion_dropped", "style_dropped", "speed_change", "gain_db", "noise_probability", "equaliser_db"), 0.0
     )
-    nothing |= {"reverberation_probability": 0.0, "crop_seconds": 1.0}
+    nothing["crop_seconds"] = 1.0
     return StageAOptions(max_steps=1, batch_size=batch_size, **(nothing | changes))
 
 
@@ -72,6 +72,19 @@ def test_audio_and_parameters_stay_aligned(speed: float) -> None:
             shown = batch.parameters[row, :, 0]
             scored = batch.mask[row]
             assert scored.sum() > 15 and torch.allclose(heard[scored], shown[scored], atol=1.5e-3)
+
+
+def test_a_second_voice_is_another_clip_of_the_batch_and_rows_do_not_depend_on_each_other() -> None:
+    time = np.arange(48000) / 16000
+    tones = [np.round(8000 * np.sin(2 * np.pi * pitch * time)).astype(np.int16) for pitch in (300, 700, 1100)]
+    store = ClipStore([dataclasses.replace(ramp_clip(90), audio=tone) for tone in tones], 30, 2)
+    options = plain(12, second_voice_probability=1.0)
+    batch = crop_batch(store, step_generator(0, "x", 3), options)
+    spectra = np.abs(np.fft.rfft(batch.audio.numpy()))[:, [300, 700, 1100]]
+    behind = np.sort(spectra, axis=1)[:, 1] / spectra.max(1)
+    assert (behind > 0.05).sum() >= 5 and behind.max() < 0.8
+    part = crop_batch(store, step_generator(0, "x", 3), options, range(4, 7))
+    assert torch.equal(part.audio[4:7], batch.audio[4:7]) and not part.audio[:4].any()
 
 
 @pytest.mark.usefixtures("ramps_heard")

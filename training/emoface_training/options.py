@@ -82,6 +82,7 @@ class StageAOptions(StageOptions):
     clips_per_speaker: crops of one voice in a batch, the first of them neutral; calibrated: chance that the others'
     emotion features are relative to the mean of that one's, as `Animator.calibrate` makes them. streams="emotion"
     trains the emotion encoder alone: the content encoder and the front end rest, a step costs less than half.
+    Recording conditions (gain_db to second_voice_probability): `emoface_training.clips.recording_conditions`.
     """
 
     crop_seconds: float = 3.0
@@ -94,8 +95,9 @@ class StageAOptions(StageOptions):
     gain_db: float = 8.0
     noise_probability: float = 0.5
     equaliser_db: float = 3.0
-    reverberation_probability: float = 0.4
     rumble_probability: float = 0.0
+    quiet_probability: float = 0.0
+    second_voice_probability: float = 0.0
     clips_per_speaker: int = 1
     calibrated: float = 0.5
     streams: Literal["both", "emotion"] = "both"

@@ -77,12 +77,18 @@ def crop_batch(
 ) -> CropBatch:
     """Random crops, resampled in time (pitch and formants move along), in random recording conditions.
 
-    Crops of one voice (`clips_per_speaker` of them) share speed and recording conditions. rows: the rows (and those
+    Crops of one voice (`clips_per_speaker` of them) share speed and recording conditions; a second voice behind is
+    another clip of the batch. rows: the rows (and those
     with their neutral speech) whose sound is wanted; the others' stays silent.
     """
     o, fps, size = options, store.fps, options.batch_size
     recording = RecordingConditions(
-        o.equaliser_db, o.reverberation_probability, o.noise_probability, o.gain_db, o.rumble_probability
+        o.equaliser_db,
+        o.noise_probability,
+        o.gain_db,
+        o.rumble_probability,
+        o.quiet_probability,
+        o.second_voice_probability,
     )
     frames = int(o.crop_seconds * fps)
     samples = frames * SAMPLE_RATE // fps
@@ -96,6 +102,7 @@ def crop_batch(
     speeds = np.exp(generator.uniform(-o.speed_change, o.speed_change, size))
     speeds = np.where(generator.random(size) < o.speed_change_probability, speeds, 1.0)
     recordings = generator.integers(0, 2**63, size)
+    behind = generator.integers(0, size, size) if o.second_voice_probability > 0 else None
     wanted = set(range(size)) if rows is None else {*rows, *(neutral[row] for row in rows)}
     for row, clip in enumerate(chosen):
         leader = row if neutral[row] < 0 else neutral[row]
@@ -108,7 +115,8 @@ def crop_batch(
         length = min(frames, int((clip.frames - 1 - start) / speed) + 1)
         if row in wanted:
             cut = _cut_audio(clip, start * SAMPLE_RATE // fps, samples, speed)
-            audio[row] = recording.apply(cut, np.random.default_rng(recordings[leader]))
+            other = None if behind is None or behind[row] == row else _cut_audio(chosen[behind[row]], 0, samples, 1.0)
+            audio[row] = recording.apply(cut, np.random.default_rng(recordings[leader]), other)
         position = start + speed * np.arange(length)
         parameters[row, :length] = _interpolate_rows(clip.parameters, position)
         phonemes[row, :length] = phoneme_frames(clip, position / fps)

@@ -1,4 +1,8 @@
-"""Random recording conditions for training speech: microphone, room, level and noise; nothing moves in time."""
+"""What differs at every visit of a clip: level, steady noise, rumble, equaliser, another voice; nothing moves in time.
+
+All of it is cheap. What is dear or belongs to a device (rooms, bands, codecs, automatic gain, overload, an offset,
+music and voices in rooms, sounds of a resting mouth) is in the corpus: `emoface_training.data.synthetic.recording`.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,9 @@ from scipy import fft
 from emoface_training.vocabulary import SAMPLE_RATE
 
 EQUALISER_POINTS = 8  # on a logarithmic frequency axis, 50 Hz to the Nyquist frequency
-ROOM_SECONDS = 0.4
-DIRECT_TO_ROOM_DB = (6.0, 25.0)
-REVERBERATION_SECONDS = (0.1, 0.6)
+QUIETEST_DB = -45.0
+SECOND_VOICE_DB = (-20.0, -4.0)  # against the near voice
+SECOND_VOICE_DECAY = (0.2, 0.8)  # seconds by 60 dB
 SIGNAL_TO_NOISE_DB = (8.0, 45.0)
 NOISE_TILT_DB = 5.0
 RUMBLE_TO_HZ = (40.0, 160.0)  # where rumble, breath and plosive pops end, and where a microphone may cut them off
@@ -24,33 +28,46 @@ class RecordingConditions:
     """How strongly a clip is changed; zeros change nothing.
 
     equaliser_db: standard deviation of a smooth random frequency response. Probabilities are per crop. gain_db: half
-    width of a uniform gain. Noise is coloured, at a uniform signal-to-noise ratio of 8 to 45 dB. Rumble is noise below
-    40 to 160 Hz, which synthetic speech lacks; as often the low frequencies are cut instead.
+    width of a uniform gain; a quiet crop has one between that and -45 dB instead. Noise is coloured, at a uniform
+    signal-to-noise ratio of 8 to 45 dB. Rumble is noise below 40 to 160 Hz, which synthetic speech lacks; as often the
+    low frequencies are cut instead. A second voice is farther away: 4 to 20 dB weaker, dull, with much
+    echo.
     """
 
     equaliser_db: float = 0.0
-    reverberation_probability: float = 0.0
     noise_probability: float = 0.0
     gain_db: float = 0.0
     rumble_probability: float = 0.0
+    quiet_probability: float = 0.0
+    second_voice_probability: float = 0.0
 
-    def apply(self, audio: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-        """audio float32 [N] in -1..1 -> the same speech in another recording, float32 [N] in -1..1."""
+    def apply(self, audio: np.ndarray, generator: np.random.Generator, behind: np.ndarray | None = None) -> np.ndarray:
+        """The same speech in another recording.
+
+        Args:
+            audio: float32 [N] in -1..1.
+            generator: decides; so many draws, whatever the sound is.
+            behind: another clip, float32 [N], for a second voice.
+
+        Returns:
+            float32 [N] in -1..1.
+        """
         samples = len(audio)
-        room = generator.random() < self.reverberation_probability
-        if self.equaliser_db > 0 or room:
-            size = fft.next_fast_len(samples + int(ROOM_SECONDS * SAMPLE_RATE), real=True)
+        if behind is not None and generator.random() < self.second_voice_probability:
+            audio = audio + _second_voice(audio, behind, generator)
+        if self.equaliser_db > 0:
+            size = fft.next_fast_len(samples + SAMPLE_RATE // 10, real=True)
             spectrum = fft.rfft(audio, size)
-            if self.equaliser_db > 0:
-                spectrum *= _smooth_response(len(spectrum), self.equaliser_db, generator)
-            if room:
-                spectrum *= fft.rfft(_room(generator), size)
+            spectrum *= _smooth_response(len(spectrum), self.equaliser_db, generator)
             audio = fft.irfft(spectrum, size)[:samples]
         if generator.random() < self.noise_probability:
             audio = audio + _noise(audio, generator)
         if self.rumble_probability > 0:
             audio = self._low_end(audio, generator)
-        gain = 10.0 ** (generator.uniform(-self.gain_db, self.gain_db) / 20.0)
+        decibels = generator.uniform(-self.gain_db, self.gain_db)
+        if self.quiet_probability > 0 and generator.random() < self.quiet_probability:
+            decibels = generator.uniform(QUIETEST_DB, -self.gain_db)
+        gain = 10.0 ** (decibels / 20.0)
         return np.clip(audio * np.float32(gain), -1.0, 1.0).astype(np.float32, copy=False)
 
     def _low_end(self, audio: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -73,15 +90,18 @@ def _smooth_response(bins: int, deviation_db: float, generator: np.random.Genera
     return (10.0 ** (decibels / 20.0)).astype(np.float32)
 
 
-def _room(generator: np.random.Generator) -> np.ndarray:
-    """The direct sound followed by exponentially decaying noise, float32."""
-    samples = int(ROOM_SECONDS * SAMPLE_RATE)
-    decay = np.exp(-6.9 * np.arange(samples) / (generator.uniform(*REVERBERATION_SECONDS) * SAMPLE_RATE))
-    tail = generator.standard_normal(samples) * decay
-    tail[: SAMPLE_RATE // 200] = 0.0  # 5 ms before the first reflection
-    tail *= 10.0 ** (-generator.uniform(*DIRECT_TO_ROOM_DB) / 20.0) / np.sqrt(np.sum(tail**2))
-    tail[0] = 1.0
-    return tail.astype(np.float32)
+def _second_voice(audio: np.ndarray, behind: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Another clip as it comes from across a room, float32 [N]."""
+    seconds = generator.uniform(*SECOND_VOICE_DECAY)
+    samples = int(seconds * SAMPLE_RATE)
+    echo = generator.standard_normal(samples, dtype=np.float32) * np.exp(
+        -6.9 * np.linspace(0.0, 1.0, samples, dtype=np.float32)
+    )
+    echo *= 10.0 ** (generator.uniform(-3.0, 9.0) / 20.0) / np.sqrt(np.sum(echo**2))
+    echo[0] = 1.0
+    size = fft.next_fast_len(len(audio), real=True)
+    far = fft.rfft(behind, size) * fft.rfft(echo, size)
+    return _beside(audio, far * _below(generator.uniform(2000.0, 6000.0), size), generator.uniform(*SECOND_VOICE_DB))
 
 
 def _noise(audio: np.ndarray, generator: np.random.Generator) -> np.ndarray:
