@@ -77,7 +77,7 @@ def test_an_unknown_espeak_voice_is_an_error() -> None:
 
 
 def test_an_unknown_engine_is_an_error() -> None:
-    with pytest.raises(OptionsError, match="expected flite, festival or espeak"):
+    with pytest.raises(OptionsError, match="expected flite, festival, espeak or kokoro"):
         engine("siri")
 
 

