@@ -16,6 +16,7 @@ from emoface.face_assets import Identity, asset_arrays, read_assets
 from emoface.rig import Blendshapes
 from emoface.textures import EXPECTED, texture_fault
 from emoface_export.errors import ExportError
+from emoface_training.face import HEAD_FILE
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.spiral import spirals_fit
 from emoface_training.nn.talking_model import TalkingModel
@@ -111,21 +112,21 @@ def _basis_names(count: int) -> tuple[str, ...]:
 
 def find_face(checkpoint: Path, model: TalkingModel, given: Path | None) -> FaceArrays:
     """The face the model was trained on: the given file, the checkpoint's `face.npz`, or, where the model's spirals
-    can tell whether it is right, the synthetic head.
+    can tell whether it is right, the human head.
 
-    A face of the synthetic head's topology that brings no blendshapes gets the 52 made for that head.
+    A face of the human head's topology that brings no blendshapes gets what that head has: `with_assets_of_head`.
 
     Raises `ExportError` when no candidate has the model's topology.
     """
     candidates = [given] if given else [Path(checkpoint) / "face.npz"]
     if not given and isinstance(model, EmoFace):
-        candidates.append(_synthetic_head())
+        candidates.append(HEAD_FILE)
     tried = []
     for path in candidates:
         if path.is_file():
             face = read_face(path)
             if fits(face, model):
-                return face if face.blendshapes else with_synthetic_blendshapes(face)
+                return face if face.blendshapes and path != HEAD_FILE else with_assets_of_head(face)
             tried.append(f"{path} (another topology)")
         else:
             tried.append(f"{path} (missing)")
@@ -136,18 +137,16 @@ def find_face(checkpoint: Path, model: TalkingModel, given: Path | None) -> Face
     )
 
 
-def with_synthetic_blendshapes(face: FaceArrays) -> FaceArrays:
-    """`face` with the synthetic head's ARKit shapes where it has that topology, else as it is."""
-    with np.load(_synthetic_head().with_name("arkit.npz"), allow_pickle=False) as arrays:
-        if str(arrays["faces_sha256"]) != face.faces_sha256:
-            return face
-        return replace(face, blendshapes=Blendshapes.from_arrays(arrays))
-
-
-def _synthetic_head() -> Path:
-    import emoface_training.data.synthetic as synthetic
-
-    return Path(synthetic.__file__).parent / "head.npz"
+def with_assets_of_head(face: FaceArrays) -> FaceArrays:
+    """`face` with the human head's shapes, texture and its coordinates, and groups of normals where it has that
+    topology, else as it is; pivots and identities, too, where it is that head."""
+    head = read_face(HEAD_FILE)
+    if face.faces_sha256 != head.faces_sha256:
+        return face
+    head = with_textures(head, {"albedo": HEAD_FILE.with_suffix(".png")})
+    if not np.array_equal(face.template, head.template):
+        head = replace(head, pivots=None, identities={})
+    return replace(head, template=face.template, colours=face.colours, masks=face.masks)
 
 
 def _blendshapes(path: Path, arrays: Mapping[str, np.ndarray], vertices: int) -> Blendshapes | None:
@@ -201,8 +200,8 @@ def _as_stored(array: np.ndarray) -> np.ndarray:
 
 
 def with_textures(face: FaceArrays, files: Mapping[str, Path]) -> FaceArrays:
-    """The face with the images of these files, by name; ExportError for what is no texture."""
-    images = {}
+    """The face with the images of these files, by name, beside its own; ExportError for what is no texture."""
+    images = dict(face.textures)
     for name, path in files.items():
         try:
             images[name] = path.read_bytes()

@@ -107,17 +107,29 @@ def _motion(emotion: str, level: int, energy: np.ndarray | None = None) -> np.nd
 
 @pytest.mark.parametrize("emotion", [e for e in EMOTIONS if e != "neutral"])
 def test_strong_expressions_are_stronger_than_normal_ones(emotion: str) -> None:
-    normal, strong = (_motion(emotion, level)[:, 8:].sum() for level in (0, 1))
-    assert strong > 1.4 * normal > 0
+    normal, strong = (_motion(emotion, level)[:, 8:-2].sum() for level in (0, 1))
+    assert strong > 1.15 * normal > 0
 
 
 @pytest.mark.parametrize("emotion", EMOTIONS)
-def test_every_emotion_keeps_the_mouth_shut_in_silence_and_never_blinks(emotion: str) -> None:
+def test_every_emotion_keeps_the_mouth_shut_in_silence(emotion: str) -> None:
     out = _motion(emotion, 1)
     assert out.shape == (60, len(RIG_PARAMETERS)) and out.dtype == np.float32
     assert out[38:, CLOSE].min() == 1.0 and out[38:, JAW].max() == 0.0
-    assert out[:, RIG_PARAMETERS.index("blink")].max() == 0.0
-    assert out.min() >= 0.0 and out.max() <= 1.2
+    assert out[:, RIG_PARAMETERS.index("blink")].max() < 0.3
+    sides = [RIG_PARAMETERS.index(name) for name in ("brow_side", "mouth_side")]
+    assert np.delete(out, sides, axis=1).min() >= 0.0 and out.max() <= 1.3
+    assert (np.ptp(out[:, sides], axis=0) == 0).all() and np.abs(out[:, sides]).max() <= 0.25
+
+
+def test_an_expression_comes_with_a_phrase_and_sinks_in_a_pause() -> None:
+    segments = [Segment(SIL, 0, 1.0), Segment("AA", 1.0, 2.0), Segment(SIL, 2.0, 2.1), Segment("AA", 2.1, 3.0)]
+    level = expression.presence([*segments, Segment(SIL, 3.0, 6.0)], 180)
+    assert (np.diff(level[:29]) < 0).all() and (np.diff(level[30:60]) > 0).all()
+    assert level[60:63].min() > 0.95, "a short gap is no pause"
+    assert level[89] > 0.95 > 0.65 > level[-1] > 0.5
+    parts = np.concatenate([expression.presence(segments, 45), level[45:]])
+    assert np.array_equal(parts, level), "what comes later does not count"
 
 
 def test_louder_speech_opens_the_jaw_wider() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,9 +13,13 @@ from emoface.face_assets import read_assets
 from emoface.face_file import read_blendshapes
 from emoface.render.camera import Camera
 from emoface.render.raster import Triangles, rasterise
-from emoface_training.face import build, contact, eyeballs, gaps, layout, motion, paint, persons, png, wheel
+from emoface.rig import ARKIT_52
+from emoface_training.data.synthetic import expression
+from emoface_training.data.synthetic import weights as rig_weights
+from emoface_training.data.synthetic.phonemes import Segment
+from emoface_training.data.synthetic.visemes import CLOSE
+from emoface_training.face import HEAD_FILE, build, contact, eyeballs, gaps, layout, motion, paint, persons, png, wheel
 
-OLD = Path(build.__file__).parents[1] / "data" / "synthetic"
 pytestmark = pytest.mark.skipif(bool(lacking("face-data")), reason=lacking("face-data"))
 Array = np.ndarray
 
@@ -72,12 +75,12 @@ def test_both_sides_mirror_each_other(head: build.Head) -> None:
     assert nearest.max() < 0.01, "a millimetre"
 
 
-def test_masks_have_the_names_of_the_procedural_head(head: build.Head) -> None:
+def test_masks_have_the_names_that_are_asked_for(head: build.Head) -> None:
     from emoface_training.face.regions import masks
 
     found = masks(head.cut, head.mouth, head.raw, head.lid)
-    with np.load(OLD / "head.npz") as old:
-        assert found.keys() == {name.removeprefix("mask_") for name in old.files if name.startswith("mask_")}
+    with np.load(HEAD_FILE) as data:
+        assert found.keys() == {name.removeprefix("mask_") for name in data.files if name.startswith("mask_")}
     assert all(len(index) for index in found.values())
     for one, two in (("lips", "mouth_inner"), ("eyeballs", "eyes"), ("teeth_upper", "teeth_lower"), ("ears", "scalp")):
         assert not set(found[one]) & set(found[two]), (one, two)
@@ -90,8 +93,7 @@ def test_masks_have_the_names_of_the_procedural_head(head: build.Head) -> None:
 
 
 def test_shapes_are_arkits(head: build.Head) -> None:
-    with np.load(OLD / "arkit.npz") as old:
-        assert tuple(old["blendshape_names"]) == motion.NAMES
+    assert sorted(ARKIT_52) == list(motion.NAMES)
     moved = np.abs(head.shapes).max(axis=2) > 1e-6
     assert moved.any(axis=1).all()
     row = {name: k for k, name in enumerate(motion.NAMES)}
@@ -218,3 +220,44 @@ def test_paint_covers_the_brows_and_the_scalp(head: build.Head) -> None:
     assert paint.hair(head.raw[top]).min() > 0.9
     assert paint.hair(head.raw[head.mouth.ring < 5]).max() == 0
     assert 0.3 < paint.brow(head.raw).max() <= 0.95
+
+
+def test_the_committed_head_is_what_the_code_builds(data: wheel.Wheel, head: build.Head) -> None:
+    picture = build.texture(head, None, 1024)
+    built = build.arrays(data, head, persons.NAMED, None, picture)
+    with np.load(HEAD_FILE) as stored:
+        assert sorted(stored.files) == sorted(built)
+        for name, array in built.items():
+            if array.dtype.kind == "U":
+                assert np.array_equal(stored[name], array)
+            else:
+                most = {"blendshapes": 1, "colours": 5e-3}.get(name, 0 if array.dtype.kind == "i" else 1e-6)
+                assert np.abs(stored[name].astype(np.float64) - array).max() <= most, name
+    image = pytest.importorskip("PIL.Image")
+    painted = np.asarray(image.open(HEAD_FILE.with_suffix(".png"))).astype(np.int16)
+    assert np.abs(painted - picture).mean() < 0.05, "make it again: emoface face make -o head.npz"
+
+
+@pytest.mark.parametrize("emotion", sorted(expression.POSES))
+def test_lips_never_cross_and_teeth_never_pierce_in_emotional_speech(
+    head: build.Head, people: dict[str, tuple[Array, Array]], emotion: str
+) -> None:
+    """Signed gaps of every second frame of a sentence's motion, at the strong level, on two persons."""
+    words = "SIL M AY M AH DH ER B AO T F AY V B IH G P L AH M Z SIL DH AH JH AH JH W UH D V UW SIL"
+    names = words.split(" ")
+    edges = np.linspace(0.0, 0.085 * len(names), len(names) + 1)
+    segments = [Segment(name, a, b) for name, a, b in zip(names, edges[:-1], edges[1:], strict=True)]
+    frames = int(edges[-1] * 30)
+    energy = np.random.default_rng(1).uniform(0.2, 1.1, frames)
+    style = expression.actor_style(f"actor {emotion}")
+    moved = expression.motion(segments, energy, emotion, 1, style, np.random.default_rng(2))
+    found = rig_weights.weights(moved).astype(np.float64)
+    chosen = sorted(people)[len(emotion) % len(people)]
+    for template in (head.template, people[chosen][0]):
+        for frame in range(0, frames, 2):
+            points = template + np.tensordot(found[frame], head.shapes, 1)
+            lips = head.mouth.lip_gaps(points) * gaps.MILLIMETRES
+            teeth = min(head.mouth.teeth_gaps(points, half).min() for half in ("upper", "lower")) * gaps.MILLIMETRES
+            assert lips.min() > -0.1 and teeth > -0.1, (chosen, frame, lips.min(), teeth)
+            if moved[frame, CLOSE] > 0.99:
+                assert lips.max() < 0.8, (chosen, frame, lips.max())

@@ -1,4 +1,4 @@
-"""The procedural head with its 52 shapes, and motion of its rig."""
+"""The human head with its 52 shapes, and motion of its rig."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import pytest
 from rig_cases import handmade, shaped_files
 
 from emoface.package import Face, Package
-from emoface_export.face_file import read_face, with_synthetic_blendshapes
+from emoface_export.face_file import read_face, with_assets_of_head
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.data.synthetic.rig import HEAD_FILE, Rig
 
 
 @pytest.fixture(scope="session")
 def face() -> Face:
-    arrays = with_synthetic_blendshapes(read_face(HEAD_FILE))
+    arrays = with_assets_of_head(read_face(HEAD_FILE))
     return Face(arrays.template, arrays.faces, arrays.colours, arrays.masks, 1.0, arrays.blendshapes)
 
 

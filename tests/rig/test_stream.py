@@ -114,7 +114,7 @@ def test_own_blendshapes_of_the_same_topology(shaped_package: Package, tmp_path:
 def test_strength_scales_each_half(face: Face, shaped_package: Package) -> None:
     share = upper_share(face)
     brow, chin = face.masks["brows"], face.masks["jaw"]
-    assert share[brow].min() > 0.95 and share[chin].max() < 0.05 and 0 <= share.min() <= share.max() <= 1
+    assert share[brow].min() > 0.8 and share[chin].max() < 0.05 and 0 <= share.min() <= share.max() <= 1
     edges = face.faces[:, [0, 1]]
     assert np.abs(share[edges[:, 0]] - share[edges[:, 1]]).max() < 0.35  # no crease between the halves
     audio = noise(1.0)

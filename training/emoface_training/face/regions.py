@@ -29,7 +29,7 @@ def masks(cut: Cut, mouth: Mouth, at: Array, lid: Array) -> dict[str, Index]:
     brows = face & (brow(at) > 0.25)
     nose = face & (x < 0.21) & (y > 6.87) & (y < 7.33) & (z > 1.3)
     eyes = ((lid <= 5) & skin) | (cut.depth > 0)
-    forehead = face & (y > 7.42) & ~eyes & ~nose
+    forehead = face & (y > 7.35) & ~eyes & ~nose
     jaw = face & (y < 6.55) & ~nose
     cheeks = face & ~(nose | jaw | eyes | forehead) & (x > 0.22)
     parts = {name: np.isin(np.arange(len(at)), cut.of(name)) for name in ("teeth_upper", "teeth_lower", "tongue")}

@@ -1,8 +1,9 @@
-"""Emotion, level and loudness -> the twelve expression parameters, and each actor's own way of moving.
+"""Emotion, level and loudness -> the expression parameters, and each actor's own way of moving.
 
 Targets are poses of the whole face at the strong level; they follow the usual descriptions of the six basic emotions by
-facial action units (Ekman and Friesen 1978), with ``calm`` as a faint smile. ``blink`` stays 0: blinking does not
-follow from sound and is added at run time.
+facial action units (Ekman and Friesen 1978), with ``calm`` as a faint smile under relaxed lids. A pose comes with the
+voice, is fullest in a phrase, and sinks back where there is none. ``blink`` is how far tired or relaxed lids hang:
+blinking does not follow from sound and is added at run time.
 """
 
 import zlib
@@ -15,24 +16,27 @@ from emoface_training.errors import OptionsError
 from emoface_training.vocabulary import EMOTIONS, SAMPLE_RATE
 
 from .parameters import RIG_PARAMETERS, SPEECH_PARAMETERS
-from .phonemes import Segment
-from .visemes import CLOSE, FPS, JAW, LOWER, ROUND, UPPER, WIDE, silence_weight, speech_parameters
+from .phonemes import SIL, Segment
+from .visemes import CLOSE, FPS, JAW, LOWER, ROUND, TUCK, UPPER, WIDE, silence_weight, speech_parameters
 
 POSES: dict[str, dict[str, float]] = {
     "neutral": {},
-    "calm": {"smile": 0.20, "eye_squint": 0.10, "brow_inner_up": 0.06},
-    "happy": {"smile": 1.0, "cheek_raise": 0.8, "eye_squint": 0.35, "brow_outer_up": 0.2},
-    "sad": {"frown": 0.9, "brow_inner_up": 0.9, "eye_squint": 0.3, "brow_down": 0.1},
+    "calm": {"smile": 0.28, "cheek_raise": 0.20, "brow_outer_up": 0.35, "blink": 0.08},
+    "happy": {"smile": 0.95, "cheek_raise": 1.0, "eye_squint": 0.85, "brow_outer_up": 0.70, "brow_inner_up": 0.15},
+    "sad": {"frown": 0.75, "brow_inner_up": 1.30, "chin_raise": 0.45, "eye_squint": 0.65, "blink": 0.26},
     "angry": {
-        "brow_down": 1.0, "lips_press": 0.35, "nose_wrinkle": 0.35, "eye_wide": 0.25, "eye_squint": 0.3,
-        "jaw_forward": 0.4, "frown": 0.3,
+        "brow_down": 1.0, "eye_wide": 0.75, "lips_press": 0.45, "nose_wrinkle": 0.30, "jaw_forward": 0.25,
+        "frown": 0.25,
     },
-    "fearful": {"brow_inner_up": 0.8, "brow_outer_up": 0.6, "eye_wide": 0.9, "lips_stretch": 0.7, "frown": 0.15},
+    "fearful": {
+        "brow_inner_up": 1.10, "brow_down": 0.45, "eye_wide": 1.0, "eye_squint": 0.15, "lips_stretch": 0.65,
+        "frown": 0.15,
+    },
     "disgusted": {
-        "nose_wrinkle": 1.0, "upper_lip_up": 0.36, "brow_down": 0.5, "eye_squint": 0.5, "frown": 0.4,
-        "cheek_raise": 0.3,
+        "nose_wrinkle": 1.15, "upper_lip_up": 0.36, "brow_down": 0.70, "eye_squint": 0.95, "cheek_raise": 0.70,
+        "frown": 0.35, "chin_raise": 0.25,
     },
-    "surprised": {"brow_inner_up": 0.8, "brow_outer_up": 1.0, "eye_wide": 0.8, "jaw_open": 0.18},
+    "surprised": {"brow_inner_up": 0.85, "brow_outer_up": 1.10, "eye_wide": 0.65, "jaw_open": 0.16},
 }  # fmt: skip
 
 # How wide an emotional speaker articulates, at the strong level.
@@ -41,11 +45,16 @@ ARTICULATION = {
     "surprised": 1.15,
 }  # fmt: skip
 
-NORMAL_STRENGTH = 0.55  # of the strong pose
+NORMAL_STRENGTH = 0.8  # of the strong pose
+
+# Seconds in which an expression rises with a phrase and sinks in a pause, and what is left of it there.
+_ONSET, _DECAY, _LEFT_IN_PAUSES, _SHORT_PAUSE = 0.25, 1.0, 0.55, 0.25
+_AT_FIRST = 0.8  # a clip begins within an emotion
+_STRESS = {"angry": {"brow_down": 0.25}, "others": {"brow_outer_up": 0.25, "brow_inner_up": 0.15}}
 
 
 class Style(NamedTuple):
-    """How one actor moves: factors on articulation and expression, and a lopsided taste for some expressions."""
+    """How one actor moves: factors on articulation and expression, and how much more the left half does."""
 
     jaw: float
     rounding: float
@@ -54,13 +63,15 @@ class Style(NamedTuple):
     expression: float
     brows: float
     mouth: float
+    brow_side: float
+    mouth_side: float
 
 
 def actor_style(name: str) -> Style:
     """The motion style of an actor, drawn from the name alone."""
     rng = np.random.default_rng(zlib.crc32(name.encode()))
-    low = [0.80, 0.85, 0.85, 0.85, 0.78, 0.75, 0.85]
-    high = [1.12, 1.10, 1.15, 1.20, 1.12, 1.25, 1.15]
+    low = [0.85, 0.88, 0.88, 0.85, 0.90, 0.85, 0.85, -0.25, -0.25]
+    high = [1.15, 1.12, 1.12, 1.20, 1.12, 1.20, 1.15, 0.25, 0.25]
     return Style(*(float(value) for value in rng.uniform(low, high)))
 
 
@@ -83,6 +94,21 @@ def _strength(emotion: str, level: int) -> float:
     return 1.0 if level else NORMAL_STRENGTH
 
 
+def presence(segments: Sequence[Segment], frames: int) -> np.ndarray:
+    """How far an expression is there [T], 0..1: it rises as a phrase begins and sinks in pauses, never to nothing."""
+    time = (np.arange(frames) + 0.5) / FPS
+    speaking = np.zeros(frames, bool)
+    for name, start, end in segments:
+        if name != SIL or end - start < _SHORT_PAUSE:
+            speaking |= (time >= start) & (time < end)
+    out, level = np.empty(frames), _AT_FIRST
+    for frame, now in enumerate(speaking):
+        goal, seconds = (1.0, _ONSET) if now else (_LEFT_IN_PAUSES, _DECAY)
+        level += (goal - level) * (1.0 - np.exp(-1.0 / (FPS * seconds)))
+        out[frame] = level
+    return out
+
+
 def motion(
     segments: Sequence[Segment],
     energy: np.ndarray,
@@ -91,7 +117,7 @@ def motion(
     style: Style,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """All rig parameters [T, 21] of a clip, in 0..1.
+    """All rig parameters [T, P] of a clip, 0..1 but for the sides.
 
     ``energy`` [T] is :func:`energy_envelope` of the clean speech, ``level`` 0 normal or 1 strong.
     """
@@ -102,7 +128,7 @@ def motion(
     strength = _strength(emotion, level) if emotion != "neutral" else float(level)
     articulation = 1 + (ARTICULATION[emotion] - 1) * strength
     gain = np.ones((frames, len(SPEECH_PARAMETERS)))
-    loudness = 0.72 + 0.33 * np.clip(energy, 0, 1.2)  # a louder syllable opens wider
+    loudness = 0.76 + 0.29 * np.clip(energy, 0, 1.2)  # a louder syllable opens wider
     gain[:, JAW] = style.jaw * articulation * loudness
     gain[:, ROUND] = style.rounding
     gain[:, WIDE] = style.width
@@ -111,22 +137,21 @@ def motion(
     out[:, : len(SPEECH_PARAMETERS)] = speech_parameters(segments, frames, gain)
 
     silent = silence_weight(segments, frames) if segments else np.ones(frames)
-    open_mouth = (1 - silent) * (1 - out[:, CLOSE])
+    open_mouth = (1 - silent) * (1 - out[:, CLOSE]) * (1 - out[:, TUCK])
     amount = _strength(emotion, level) * style.expression * rng.uniform(0.92, 1.08)
-    # An expression lives with the voice: it is fullest on loud syllables and sinks a little in pauses.
     smooth = np.convolve(np.pad(energy, 4, mode="edge"), np.ones(9) / 9, "valid") if frames else energy
-    envelope = 0.78 + 0.22 * np.clip(smooth, 0, 1)
     drift = 1 + 0.05 * np.sin(2 * np.pi * rng.uniform(0.2, 0.5) * time + rng.uniform(0, 2 * np.pi))
+    envelope = presence(segments, frames) * (0.88 + 0.2 * np.clip(smooth, 0, 1)) * drift
     for name, value in POSES[emotion].items():
         column = RIG_PARAMETERS.index(name)
         taste = style.brows if name.startswith("brow") else style.mouth if name in ("smile", "frown") else 1.0
-        track = value * amount * taste * envelope * drift
+        track = value * amount * taste * envelope
         out[:, column] += track * open_mouth if column < len(SPEECH_PARAMETERS) else track
-    # Rounded lips cannot smile or stretch in full.
-    for name in ("smile", "lips_stretch"):
-        out[:, RIG_PARAMETERS.index(name)] *= 1 - 0.35 * out[:, ROUND]
-    # Brows flash on stressed syllables.
+    # Brows mark stressed syllables: an angry face frowns them, others flash theirs.
     stress = np.clip(energy - 0.65, 0, 0.5) * style.brows
-    out[:, RIG_PARAMETERS.index("brow_outer_up")] += 0.25 * stress
-    out[:, RIG_PARAMETERS.index("brow_inner_up")] += 0.12 * stress
-    return np.clip(out, 0.0, 1.2).astype(np.float32)
+    for name, share in _STRESS["angry" if emotion == "angry" else "others"].items():
+        out[:, RIG_PARAMETERS.index(name)] += share * stress
+    out = np.clip(out, 0.0, 1.3)
+    out[:, RIG_PARAMETERS.index("brow_side")] = style.brow_side
+    out[:, RIG_PARAMETERS.index("mouth_side")] = style.mouth_side
+    return out.astype(np.float32)

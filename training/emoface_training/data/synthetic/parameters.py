@@ -1,4 +1,7 @@
-"""Names and order of the synthetic rig's parameters, the common language of corpus, rig and stage A."""
+"""Names and order of the rig's parameters, the common language of corpus, rig and stage A.
+
+All are nominally 0..1 but the two sides, -1..1: how much more the left half of the face does than the right one.
+"""
 
 SPEECH_PARAMETERS = (
     "jaw_open",
@@ -23,6 +26,9 @@ EXPRESSION_PARAMETERS = (
     "lips_press",
     "lips_stretch",
     "jaw_forward",
+    "chin_raise",
     "blink",
+    "brow_side",
+    "mouth_side",
 )
 RIG_PARAMETERS = SPEECH_PARAMETERS + EXPRESSION_PARAMETERS
