@@ -7,7 +7,7 @@ The bundled speech is animated once; its frames are solved again and again. Figu
 -march, one core; left out without a compiler), `solver_start_ms` (making a Python solver), `solver_rms_mm` and
 `solver_worst_mm` (root mean square over all vertices and frames, and the largest, of the distance between the frames
 and their weights' face), `motion_rms_mm` (of the frames themselves, for comparison), `rig_rms_mm` (the error for random
-motion of the corpus's own rig, 21 parameters at once), `active_weights` (weights above 0.001 per frame),
+motion of the corpus's own rig, all parameters at once), `active_weights` (weights above 0.001 per frame),
 `cpp_difference` (largest difference of a weight between the two).
 """
 

@@ -77,7 +77,9 @@ def test_clips_come_back_as_they_were_written(tmp_path: Path, quick: list[str]) 
         assert clip.audio.dtype == np.float32 and clip.parameters.dtype == np.float32
         assert np.array_equal(clip.audio, raw.audio / np.float32(32768))
         assert np.array_equal(clip.parameters, raw.parameters.astype(np.float32))
-        assert clip.parameters.shape == (ref.frames, 21) and ref.frames == len(clip.audio) * 30 // 16000
+        assert (
+            clip.parameters.shape == (ref.frames, len(RIG_PARAMETERS)) and ref.frames == len(clip.audio) * 30 // 16000
+        )
         assert [p.phoneme for p in clip.phonemes] == [SIL, "M"]
         assert clip.phonemes[1].end == pytest.approx(len(raw.audio) / 16000, abs=1e-5)
         assert (clip.emotion, clip.level, clip.statement, clip.text) == (raw.emotion, 1, raw.statement, raw.text)

@@ -77,7 +77,7 @@ def test_the_synthetic_corpus_is_checked_too(tmp_path: Path, capsys: pytest.Capt
         "splits": {"train": {}, "validation": {}},
     }
     (tmp_path / "corpus.json").write_text(json.dumps(description))
-    good = np.zeros((30, 21), np.float16)
+    good = np.zeros((30, len(RIG_PARAMETERS)), np.float16)
     clips = [corpus.RawClip(np.zeros(16000, np.int16), rows, [], 0, 0, -1, "x") for rows in (good, good * np.nan)]
     corpus.write_shard(tmp_path / "train" / "a" / "0000.npz", clips)
     assert main(["data", "check", str(tmp_path)]) == 3

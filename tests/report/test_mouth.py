@@ -8,13 +8,14 @@ from synthetic_corpus import TinyRig, ToneCorpus
 
 from emoface_training.clips.store import ClipStore, StoredClip
 from emoface_training.data.sample import DatasetFace
+from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.report.gather import shown_clips
 from emoface_training.report.mouth import Instant, instants, jitter_mm, lip_distance, silent_frames
 
 
 def clip(frames: int, phonemes: list, emotion: int = 0) -> StoredClip:
     audio = np.zeros(frames * 1600 // 3 + 1, np.int16)
-    return StoredClip(audio, np.zeros((frames, 21), np.float16), phonemes, emotion, 0, "a", 0, -1)
+    return StoredClip(audio, np.zeros((frames, len(RIG_PARAMETERS)), np.float16), phonemes, emotion, 0, "a", 0, -1)
 
 
 def test_jitter_is_the_rms_second_difference() -> None:
@@ -60,7 +61,7 @@ def test_instants_show_closed_and_open_mouths() -> None:
 
 def test_lip_distance_is_in_millimetres_of_the_faces_own_unit() -> None:
     rig = TinyRig()
-    jaw = np.zeros((2, 21), np.float32)
+    jaw = np.zeros((2, len(RIG_PARAMETERS)), np.float32)
     jaw[1, 0] = 0.5
     np.testing.assert_allclose(lip_distance(rig)(rig.offsets(jaw)), [10.0, 20.0], atol=1e-4)
     face = DatasetFace(rig.template, rig.faces, {"lips": rig.masks["lips"]}, 0.1)

@@ -12,6 +12,7 @@ from emoface_training.clips.conditions import conditions
 from emoface_training.clips.crops import EDGE_FRAMES, CropBatch, crop_batch, grid_step
 from emoface_training.clips.phoneme_labels import IGNORED, phoneme_frames
 from emoface_training.clips.store import ClipStore, StoredClip
+from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.data.synthetic.phonemes import PHONEME_INDEX
 from emoface_training.errors import EmptySplitError
 from emoface_training.loop.step_seeds import step_generator
@@ -31,7 +32,7 @@ def ramp_clip(frames: int) -> StoredClip:
     """Audio and parameters that both tell their own time: sample n and frame m hold their time in seconds / 10."""
     samples = frames * 16000 // 30 + 100
     time = np.arange(samples) / 16000
-    parameters = np.repeat((np.arange(frames) / 300)[:, None], 21, 1)
+    parameters = np.repeat((np.arange(frames) / 300)[:, None], len(RIG_PARAMETERS), 1)
     audio = np.round(time / 10 * 32768).astype(np.int16)
     return StoredClip(audio, parameters.astype(np.float16), [("M", 0.0, 1.0)], 1, 1, "a", 0, -1)
 

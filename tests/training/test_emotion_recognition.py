@@ -9,6 +9,7 @@ from synthetic_corpus import TinyRig, ToneCorpus
 from tiny_run import tiny_options
 
 from emoface_training.clips.store import ClipStore, StoredClip
+from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.errors import OptionsError
 from emoface_training.evaluation import emotion_recognition, measured_models, on_dataset
 from emoface_training.evaluation.emotion_recognition import calibration, learn_voices, listener, recognition
@@ -24,7 +25,7 @@ RIG = TinyRig()
 def clip(emotion: int, level: int = 0, speaker: str = "", actor: str = "a", seconds: float = 1.0) -> StoredClip:
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     sound = (3000 * (1 + emotion) * np.sin(2 * np.pi * (150 + 40 * emotion) * time)).clip(-32768, 32767)
-    parameters = np.zeros((int(30 * seconds), 21), np.float16)
+    parameters = np.zeros((int(30 * seconds), len(RIG_PARAMETERS)), np.float16)
     return StoredClip(sound.astype(np.int16), parameters, [], emotion, level, actor, -1, -1, speaker=speaker)
 
 

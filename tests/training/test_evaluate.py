@@ -23,7 +23,7 @@ RIG = TinyRig()
 
 
 def motion(**values: list[float]) -> np.ndarray:
-    """Rig parameters [T, 21] with the named columns set."""
+    """Rig parameters [T, P] with the named columns set."""
     parameters = np.zeros((len(next(iter(values.values()))), len(RIG_PARAMETERS)), np.float32)
     for name, column in values.items():
         parameters[:, RIG_PARAMETERS.index(name)] = column
@@ -88,8 +88,8 @@ def test_evaluation_reports_model_baselines_and_ground_truth() -> None:
 
 
 def test_basis_is_orthogonal_and_exact_in_half_precision() -> None:
-    parameters = np.random.default_rng(1).random((200, 21)).astype(np.float32)
-    basis, lost_mm = motion_basis(RIG, parameters, 21)
+    parameters = np.random.default_rng(1).random((200, len(RIG_PARAMETERS))).astype(np.float32)
+    basis, lost_mm = motion_basis(RIG, parameters, len(RIG_PARAMETERS))
     assert lost_mm < 1e-3
     assert np.array_equal(basis, basis.astype(np.float16).astype(np.float32))
     filled = basis[np.linalg.norm(basis, axis=1) > 0]
@@ -97,11 +97,11 @@ def test_basis_is_orthogonal_and_exact_in_half_precision() -> None:
     np.testing.assert_allclose(unit @ unit.T, np.eye(len(unit)), atol=2e-3)
     offsets = RIG.offsets(parameters[:5]).reshape(5, -1)
     again = offsets @ np.linalg.pinv(basis) @ basis
-    np.testing.assert_allclose(again, offsets, atol=1e-5)
+    np.testing.assert_allclose(again, offsets, atol=2e-5)
     rough, lost_mm = motion_basis(RIG, parameters, 3)
     assert rough.shape == (3, 72) and lost_mm > 0.1
-    with pytest.raises(OptionsError, match="at most the rig's 21 fields"):
-        motion_basis(RIG, parameters, 22)
+    with pytest.raises(OptionsError, match="at most the rig's 24 fields"):
+        motion_basis(RIG, parameters, len(RIG_PARAMETERS) + 1)
 
 
 def test_targets_reproduce_the_rig() -> None:

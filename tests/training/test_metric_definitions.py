@@ -180,7 +180,11 @@ def test_speech_measures_are_their_definitions(seed: int, clips: int, frames: in
     for _ in range(clips):
         predicted, target = mouth_motion(generator, frames), mouth_motion(generator, frames)
         phonemes = random_phonemes(generator, frames / fps)
-        measures.add(StoredClip(np.zeros(1), np.zeros((frames, 21)), phonemes, 0, 0, "", -1, -1), predicted, target)
+        measures.add(
+            StoredClip(np.zeros(1), np.zeros((frames, len(RIG_PARAMETERS))), phonemes, 0, 0, "", -1, -1),
+            predicted,
+            target,
+        )
         gap = [lip_gap(predicted, f) for f in range(frames)]
         np.testing.assert_allclose(gauge.gap(predicted), gap, rtol=0, atol=EXACT)
         tuck = [lip_to_teeth(predicted, f) for f in range(frames)]
@@ -276,7 +280,7 @@ def test_expression_measures_are_their_definitions(seed: int, clips: int, traine
 
 def test_the_mean_face_explains_nothing_and_the_truth_everything() -> None:
     generator = np.random.default_rng(3)
-    train = [labelled(generator.uniform(0, 1, (6, 21)), emotion, 0) for emotion in range(8)]
+    train = [labelled(generator.uniform(0, 1, (6, len(RIG_PARAMETERS))), emotion, 0) for emotion in range(8)]
     reference = ExpressionReference.of(RIG, train)
     constant, exact = ExpressionMeasures(reference), ExpressionMeasures(reference)
     for clip in train:

@@ -1,7 +1,7 @@
 """The corpus on disk: shards of clips without pickles, and the reader that training and evaluation use.
 
 Folder: ``corpus.json`` (format, rates, names, actors, counts) and ``<split>/<actor>/<index>.npz``, each a shard of
-sixteen clips. A shard holds concatenated arrays and offsets: ``audio`` int16 at 16 kHz, ``parameters`` float16 [T, 21]
+sixteen clips. A shard holds concatenated arrays and offsets: ``audio`` int16 at 16 kHz, ``parameters`` float16 [T, P]
 at 30 fps, ``segment_*`` (phoneme number, start and end in seconds, clip), and per clip ``emotion``, ``level``,
 ``statement``, ``text``, ``speaker`` (empty where unknown). Shards are complete or absent, so a corpus can be read while
 it is still being made.

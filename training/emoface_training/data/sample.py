@@ -80,7 +80,7 @@ class VertexMotion:
 class Clip(NamedTuple):
     """One utterance.
 
-    audio: float32 [N] at 16 kHz. parameters: rig parameters float32 [T, 21], T = floor(fps N / 16000), or [T, 0] where
+    audio: float32 [N] at 16 kHz. parameters: rig parameters float32 [T, P], T = floor(fps N / 16000), or [T, 0] where
     the motion is `vertices`. emotion: 0..7 in the corpus' order or 8 (unknown); level: 0 normal, 1 strong.
     `actor_index` is the style of a training actor and -1 otherwise; `statement` numbers what is said (-1: unknown), so
     that takes of one statement with different emotions pair up. `speaker` names the voice ("" where unknown).

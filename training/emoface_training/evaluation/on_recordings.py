@@ -46,7 +46,7 @@ KINDS = {"bilabials": "p b m", "labiodentals": "f v", "open_vowels": "open vowel
 
 @dataclass(frozen=True)
 class Recording:
-    """clip: sound at 16 kHz, aligned phonemes, and the rules' parameters [T, 21] as its motion."""
+    """clip: sound at 16 kHz, aligned phonemes, and the rules' parameters [T, P] as its motion."""
 
     name: str
     text: str
@@ -137,7 +137,7 @@ def evaluate(
 
 
 def _with_loudness(clip: StoredClip) -> np.ndarray:
-    """Rig parameters [T, 21] of the corpus' rules for the clip's phonemes and sound."""
+    """Rig parameters [T, P] of the corpus' rules for the clip's phonemes and sound."""
     energy = expression.energy_envelope(clip.waveform(), clip.frames)
     return expression.motion(clip.phonemes, energy, "neutral", 0, BETWEEN_ALL, np.random.default_rng(0))
 

@@ -77,7 +77,7 @@ class CoefficientHead(nn.Module):
         self.register_buffer("deviation", torch.from_numpy(np.asarray(deviation, np.float32)))
 
     def forward(self, content: Tensor, emotion: Tensor, given: Conditions) -> tuple[Tensor, Tensor]:
-        """content, emotion [B, T, D] -> standardised parameters [B, T, 21], phoneme logits [B, T, 40]."""
+        """content, emotion [B, T, D] -> standardised parameters [B, T, P], phoneme logits [B, T, 40]."""
         frames = content.shape[1]
         shared = torch.cat([given.style, given.level], -1)[:, None].expand(-1, frames, -1)
         labelled = given.emotion_class[:, None].expand(-1, frames, -1)
@@ -196,7 +196,7 @@ class StageA:
     def coefficient_losses(
         self, predicted: Tensor, parameters: Tensor, mask: Tensor, totals: Totals | None = None
     ) -> dict[str, Tensor]:
-        """Means over kept frames and parameters. predicted standardised, parameters raw, both [B, T, 21].
+        """Means over kept frames and parameters. predicted standardised, parameters raw, both [B, T, P].
 
         totals: of the whole batch that these rows are a part of.
         """
@@ -256,7 +256,7 @@ def _kept_mean(values: Tensor, mask: Tensor, total: int | None = None) -> Tensor
 
 
 def predicted_parameters(task: StageA, clips: list[StoredClip], given: Conditions) -> Iterator[tuple]:
-    """Per clip: its position, parameters [T, 21], phoneme logits [T, 40], mean emotion feature [D], in batches."""
+    """Per clip: its position, parameters [T, P], phoneme logits [T, 40], mean emotion feature [D], in batches."""
     order = sorted(range(len(clips)), key=lambda i: clips[i].frames)
     for first in range(0, len(order), 8):
         rows = order[first : first + 8]

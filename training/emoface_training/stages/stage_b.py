@@ -81,7 +81,7 @@ class StageB:
 
     @property
     def face(self) -> DatasetFace | None:
-        """What a checkpoint keeps as `face.npz`; the synthetic head needs none where spirals tell it."""
+        """What a checkpoint keeps as `face.npz`; the corpus's head needs none where spirals tell it."""
         if isinstance(self.rig, DatasetFace):
             return self.rig
         if family_of(self.model.config).stores_spirals:
