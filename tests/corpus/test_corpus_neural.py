@@ -17,7 +17,7 @@ from emoface.cli.main import main
 from emoface_training.data import archives
 from emoface_training.data.archives import Archive
 from emoface_training.data.synthetic import kokoro_files, kokoro_graphs, speech_kokoro
-from emoface_training.data.synthetic.phonemes import SIL
+from emoface_training.data.synthetic.phonemes import SIL, Segment
 from emoface_training.data.synthetic.prosody import Prosody
 from emoface_training.data.synthetic.speech_kokoro import Request, speak, speak_all
 from emoface_training.errors import OptionsError, SpeechEngineError, VoiceDataError
@@ -132,6 +132,19 @@ def test_segments_cover_the_sound_and_closures_are_quiet(voices: Path) -> None:
     last = next(s for s in spoken.segments if s.phoneme == "P")
     assert min(vowels) > 8 * max(silence)
     assert power(last.start + 0.01, last.start + 0.05) < 0.3 * min(vowels), "the lips are closed at the start of a stop"
+
+
+def test_a_sound_before_a_pause_ends_where_it_is_no_longer_heard() -> None:
+    audio = np.zeros(16000)
+    audio[1600:6400] = 0.3 * np.sin(np.arange(4800))  # until 0.4 s
+    audio[12800:14400] = 0.3 * np.sin(np.arange(1600))
+    segments = [Segment("AA", 0.1, 0.3), Segment("V", 0.3, 0.8), Segment("AH", 0.8, 1.0)]
+    cut = speech_kokoro.without_silent_ends(segments, [0.75], audio)
+    assert [name for name, _, _ in cut] == ["AA", "V", SIL, "AH"]
+    assert cut[1].end == cut[2].start == pytest.approx(0.42, abs=0.011) and cut[2].end == 0.8
+    assert speech_kokoro.without_silent_ends(segments, [], audio) == segments, "silence in a word is a closure"
+    assert speech_kokoro.without_silent_ends(segments[:1], [0.3], audio) == segments[:1], "heard to its end"
+    assert speech_kokoro.without_silent_ends(segments, [0.75], np.zeros(16000)) == segments, "nothing is heard at all"
 
 
 def test_prosody_changes_rate_pitch_and_range_and_nothing_is_random(voices: Path) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 
 from emoface_training.data.resampling import at_sample_rate
 from emoface_training.errors import SpeechEngineError
+from emoface_training.vocabulary import SAMPLE_RATE as CORPUS_RATE
 
 from . import kokoro_files, kokoro_graphs, text_lexicon
 from .phonemes import CONSONANTS, SIL, VOWELS, Segment, merge
@@ -41,6 +42,8 @@ _LATE |= dict.fromkeys(("P", "T", "K", "CH", "B", "D", "G", "JH"), 0.067)
 _LATE |= dict.fromkeys(("M", "N", "NG"), 0.075) | dict.fromkeys(("F", "V"), 0.085)
 _LATE_END = 0.06
 _SHORTEST_PAUSE = 0.15  # seconds; shorter gaps between words hold no pause
+# A sound is no longer heard 30 dB below loud speech; what is left of it then is silence of at least so many seconds.
+_HEARD, _NEAR_MARK, _FADES, _SHORTEST_SILENCE = 0.03, 0.1, 0.02, 0.06
 
 _VOICED_HZ = 40.0  # predicted pitch below it is no voice
 _LOWEST_HZ, _HIGHEST_HZ = 55.0, 600.0
@@ -145,7 +148,28 @@ class _Engine:
         inputs["pitch"] = _pitch(pitch[0], segments, how, rng)[None]
         inputs["loudness"] = _loudness(loudness[0], how)[None]
         (samples,) = self._back.run(None, inputs)
-        return Speech(at_sample_rate(samples.reshape(-1).astype(np.float64), SAMPLE_RATE), segments)
+        audio = at_sample_rate(samples.reshape(-1).astype(np.float64), SAMPLE_RATE)
+        marks = [span[0] for unit, span in zip(units, spans, strict=True) if not unit.phoneme and unit.symbols != _GAP]
+        return Speech(audio, without_silent_ends(segments, [*marks, edges[-1]], audio))
+
+
+def without_silent_ends(segments: Sequence[Segment], marks: Sequence[float], audio: np.ndarray) -> list[Segment]:
+    """Segments whose last sound before a mark (seconds) ends where it is no longer heard: the model lets it last on.
+
+    audio: float64 [N] at 16 kHz, what is spoken.
+    """
+    hop = CORPUS_RATE // 100
+    power = np.square(audio[: len(audio) // hop * hop]).reshape(-1, hop).mean(axis=1)
+    heard = np.sqrt(power) > _HEARD * np.sqrt(np.percentile(power, 95)) if len(power) else np.zeros(0, bool)
+    out: list[Segment] = []
+    for name, start, end in segments:
+        last = end
+        if name != SIL and any(start < mark <= end + _NEAR_MARK for mark in marks):
+            sounding = np.flatnonzero(heard[int(start * 100) : int(np.ceil(end * 100))])
+            until = start + float(sounding[-1] + 1) / 100 + _FADES if len(sounding) else end
+            last = until if end - until >= _SHORTEST_SILENCE else end
+        out += [Segment(name, start, last), Segment(SIL, last, end)]
+    return merge(out)
 
 
 def _frames(predicted: np.ndarray, owner: np.ndarray, units: Sequence[_Unit], how: Prosody) -> np.ndarray:
