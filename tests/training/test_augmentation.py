@@ -51,7 +51,7 @@ def test_gain_stays_in_its_range() -> None:
 def test_silence_stays_silent() -> None:
     conditions = RecordingConditions(3.0, 1.0, 8.0, 0.5, 0.5, 1.0)
     behind = clicks()[:16000]
-    assert not conditions.apply(np.zeros(16000, np.float32), np.random.default_rng(0), behind).any()
+    assert not conditions.apply(np.zeros(16000, np.float32), np.random.default_rng(0), [behind]).any()
 
 
 def test_a_quiet_crop_has_a_level_of_its_own() -> None:
@@ -68,12 +68,12 @@ def test_a_second_voice_is_weaker_and_the_near_one_stays_as_it_is() -> None:
     conditions = RecordingConditions(second_voice_probability=1.0)
     levels = []
     for seed in range(40):
-        added = conditions.apply(near, np.random.default_rng(seed), far) - near
+        added = conditions.apply(near, np.random.default_rng(seed), [far]) - near
         assert added.dtype == np.float32
         levels.append(20 * np.log10(added.std() / near.std()))
     assert -20.1 < min(levels) < -17 and -7 < max(levels) < -3.8
     silent = np.zeros_like(far)
-    assert np.array_equal(conditions.apply(near, np.random.default_rng(0), silent), near)
+    assert np.array_equal(conditions.apply(near, np.random.default_rng(0), [silent, silent]), near)
     assert np.array_equal(conditions.apply(near, np.random.default_rng(0)), near)
 
 

@@ -20,6 +20,7 @@ from emoface_training.vocabulary import SAMPLE_RATE
 
 # Frames at a cut edge whose context the crop lacks: they are encoded but not scored.
 EDGE_FRAMES = 4
+ONE_VOICE, BABBLE = 0.7, 5  # how often one voice alone is behind, and how many are otherwise
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,8 @@ def crop_batch(
 ) -> CropBatch:
     """Random crops, resampled in time (pitch and formants move along), in random recording conditions.
 
-    Crops of one voice (`clips_per_speaker` of them) share speed and recording conditions; a second voice behind is
-    another clip of the batch. rows: the rows (and those
+    Crops of one voice (`clips_per_speaker` of them) share speed and recording conditions; voices behind are other
+    clips of the batch. rows: the rows (and those
     with their neutral speech) whose sound is wanted; the others' stays silent.
     """
     o, fps, size = options, store.fps, options.batch_size
@@ -102,7 +103,7 @@ def crop_batch(
     speeds = np.exp(generator.uniform(-o.speed_change, o.speed_change, size))
     speeds = np.where(generator.random(size) < o.speed_change_probability, speeds, 1.0)
     recordings = generator.integers(0, 2**63, size)
-    behind = generator.integers(0, size, size) if o.second_voice_probability > 0 else None
+    behind = _drawn_behind(generator, size) if o.second_voice_probability > 0 else [[]] * size
     wanted = set(range(size)) if rows is None else {*rows, *(neutral[row] for row in rows)}
     for row, clip in enumerate(chosen):
         leader = row if neutral[row] < 0 else neutral[row]
@@ -115,8 +116,8 @@ def crop_batch(
         length = min(frames, int((clip.frames - 1 - start) / speed) + 1)
         if row in wanted:
             cut = _cut_audio(clip, start * SAMPLE_RATE // fps, samples, speed)
-            other = None if behind is None or behind[row] == row else _cut_audio(chosen[behind[row]], 0, samples, 1.0)
-            audio[row] = recording.apply(cut, np.random.default_rng(recordings[leader]), other)
+            others = [_cut_audio(chosen[i], 0, samples, 1.0) for i in behind[row] if i != row]
+            audio[row] = recording.apply(cut, np.random.default_rng(recordings[leader]), others)
         position = start + speed * np.arange(length)
         parameters[row, :length] = _interpolate_rows(clip.parameters, position)
         phonemes[row, :length] = phoneme_frames(clip, position / fps)
@@ -132,6 +133,13 @@ def crop_batch(
         conditions(store, chosen, generator, o.emotion_dropped, o.style_dropped),
         torch.tensor(neutral),
     )
+
+
+def _drawn_behind(generator: np.random.Generator, size: int) -> list[list[int]]:
+    """Rows whose clips are heard behind each row: one voice, or now and then babble of several."""
+    rows = generator.integers(0, size, (size, BABBLE))
+    alone = generator.random(size) < ONE_VOICE
+    return [row[:1] if single else row for row, single in zip(rows.tolist(), alone, strict=True)]
 
 
 def _cut_audio(clip: StoredClip, start: int, samples: int, speed: float) -> np.ndarray:

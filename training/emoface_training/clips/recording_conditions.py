@@ -6,6 +6,7 @@ music and voices in rooms, sounds of a resting mouth) is in the corpus: `emoface
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,7 +31,7 @@ class RecordingConditions:
     equaliser_db: standard deviation of a smooth random frequency response. Probabilities are per crop. gain_db: half
     width of a uniform gain; a quiet crop has one between that and -45 dB instead. Noise is coloured, at a uniform
     signal-to-noise ratio of 8 to 45 dB. Rumble is noise below 40 to 160 Hz, which synthetic speech lacks; as often the
-    low frequencies are cut instead. A second voice is farther away: 4 to 20 dB weaker, dull, with much
+    low frequencies are cut instead. Other voices are farther away: 4 to 20 dB weaker, dull, with much
     echo.
     """
 
@@ -41,20 +42,20 @@ class RecordingConditions:
     quiet_probability: float = 0.0
     second_voice_probability: float = 0.0
 
-    def apply(self, audio: np.ndarray, generator: np.random.Generator, behind: np.ndarray | None = None) -> np.ndarray:
+    def apply(self, audio: np.ndarray, generator: np.random.Generator, behind: Sequence[np.ndarray] = ()) -> np.ndarray:
         """The same speech in another recording.
 
         Args:
             audio: float32 [N] in -1..1.
             generator: decides; so many draws, whatever the sound is.
-            behind: another clip, float32 [N], for a second voice.
+            behind: other clips, float32 [N], for a second voice or babble.
 
         Returns:
             float32 [N] in -1..1.
         """
         samples = len(audio)
-        if behind is not None and generator.random() < self.second_voice_probability:
-            audio = audio + _second_voice(audio, behind, generator)
+        if behind and generator.random() < self.second_voice_probability:
+            audio = audio + _second_voice(audio, sum(behind), generator)
         if self.equaliser_db > 0:
             size = fft.next_fast_len(samples + SAMPLE_RATE // 10, real=True)
             spectrum = fft.rfft(audio, size)
@@ -91,7 +92,7 @@ def _smooth_response(bins: int, deviation_db: float, generator: np.random.Genera
 
 
 def _second_voice(audio: np.ndarray, behind: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Another clip as it comes from across a room, float32 [N]."""
+    """What others say as it comes from across a room, float32 [N]."""
     seconds = generator.uniform(*SECOND_VOICE_DECAY)
     samples = int(seconds * SAMPLE_RATE)
     echo = generator.standard_normal(samples, dtype=np.float32) * np.exp(

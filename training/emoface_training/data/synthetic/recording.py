@@ -92,7 +92,7 @@ def _drawn_behind(rng: np.random.Generator, nearby: bool) -> tuple[tuple[str, fl
     if rng.random() < 0.6:
         noise = rng.choice(list(recording_noises.NOISES), p=[0.4, 0.1, 0.2, 0.15, 0.15])
         behind.append((str(noise), rng.uniform(5, 40)))
-    kind = rng.choice(["", "voice", "babble", "music"], p=[0.4, 0.25, 0.1, 0.25])
+    kind = rng.choice(["", "voice", "babble", "music"], p=[0.3, 0.25, 0.2, 0.25])
     if kind == "music" or (kind and nearby):
         behind.append((str(kind), rng.uniform(0, 20)))
     return tuple(behind)
