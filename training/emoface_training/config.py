@@ -31,6 +31,8 @@ class EncoderConfig:
 
     `num_buckets` and `max_bucket_distance` are WavLM's relative position bias (`num_buckets=None`: there is none).
     `input_gain` multiplies the audio, in place of a normaliser that would need the whole utterance.
+    `level_decay` brings every voice to one level, in a band: the loudest 20 ms so far set the gain, and are forgotten
+    by so many dB per second (`emoface_training.nn.input_level`); None leaves the level as it is.
     `rate`: rows per second that the transformer sees, 50 (the convolutions' own) or FaceFormer's 30 for VOCASET, for
     which features are interpolated between convolutions and transformer; `left`, `right` and `position_right` then
     count rows of 1 / `rate` s, while windows still count features of 20 ms.
@@ -59,6 +61,7 @@ class EncoderConfig:
     num_buckets: int | None = None
     max_bucket_distance: int = 800
     input_gain: float = 1.0
+    level_decay: float | None = None
     window: int | None = None
     window_right: int = 0
     window_block: int = 5
@@ -78,6 +81,8 @@ class EncoderConfig:
 
     def __post_init__(self) -> None:
         _check_chances(self)
+        if self.level_decay is not None and not 0 < self.level_decay <= 60:
+            raise OptionsError(f"level_decay {self.level_decay}", "more than 0, at most 60 dB per second", _CORRECT)
         for name in ("mask_time_length", "mask_feature_length"):
             if getattr(self, name) < 1:
                 raise OptionsError(f"{name} {getattr(self, name)}", "1 or more", _CORRECT)

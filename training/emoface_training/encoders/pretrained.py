@@ -168,6 +168,12 @@ def calibrated(model: StreamingWav2Vec2, clips: Sequence[Tensor], normalise: boo
             "at least a second of speech that is not silent",
             "Calibrate on the kind of speech that the encoder will hear.",
         )
+    if model.config.level_decay is not None and (normalise or model.config.feat_extract_norm == "group"):
+        raise EncoderStatisticsError(
+            "level_decay in an encoder whose statistics or input gain are measured on speech as it is",
+            "one or the other",
+            "Leave level_decay out.",
+        )
     config = dataclasses.replace(model.config, input_gain=(samples / power) ** 0.5 if normalise else 1.0)
     weights = model.state_dict()
     if config.feat_extract_norm == "group":

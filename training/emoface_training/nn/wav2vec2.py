@@ -18,6 +18,7 @@ from emoface_training.config import EncoderConfig
 from emoface_training.errors import BandError, EncoderStatisticsError
 from emoface_training.nn.attention import Attention, relative_bias
 from emoface_training.nn.front_end import FeatureExtractor, FeatureProjection
+from emoface_training.nn.input_level import levelled
 from emoface_training.nn.interpolation import FEATURE_RATE, can_hold, group, interpolate
 from emoface_training.nn.regularisation import EncoderDropout, EncoderNoise, SpecAugment
 from emoface_training.nn.stage import State
@@ -167,6 +168,8 @@ class StreamingWav2Vec2(nn.Module):
             "queries": zeros(batch, sum(c.right), c.hidden_size + attention.query_width),
             "position": torch.zeros(batch, dtype=torch.int64, device=weight.device),
         }
+        if c.level_decay is not None:
+            state["loudest"] = zeros(batch)
         for index, right in enumerate(c.right):
             held = c.left + right if cache is None else cache
             for name in ("keys", "values"):
@@ -178,13 +181,18 @@ class StreamingWav2Vec2(nn.Module):
         return self.config.hidden_size // self.config.num_attention_heads
 
     def local_features(self, audio: Tensor) -> Tensor:
-        """The convolutional front end. audio [B, 320 n + 80] -> [B, rows of n features, conv_dim[-1]].
+        """The convolutional front end of a whole clip. audio [B, 320 n + 80] -> [B, rows of n features, conv_dim[-1]].
 
         At another rate than 50 Hz, n is a whole number of groups (5 features at 30 Hz) and rows are interpolated.
         """
-        gain, rate = self.config.input_gain, self.config.rate
         if self.config.normalised:
             audio = normalised(audio)
+        if self.config.level_decay is not None:
+            audio, _ = levelled(audio, audio.new_zeros(audio.shape[0]), self.config.level_decay, HOP, OVERLAP)
+        return self._convolved(audio)
+
+    def _convolved(self, audio: Tensor) -> Tensor:
+        gain, rate = self.config.input_gain, self.config.rate
         local = self.feature_extractor(audio if gain == 1.0 else audio * gain)
         return local if rate == FEATURE_RATE else interpolate(local, self.rows(local.shape[1]), rate)
 
@@ -203,7 +211,11 @@ class StreamingWav2Vec2(nn.Module):
 
         Outputs with a negative index (the first R of a stream) are to be dropped.
         """
-        return self.step_local(self.local_features(audio), state)
+        if self.config.level_decay is None:
+            return self.step_local(self.local_features(audio), state)
+        audio, loudest = levelled(audio, state["loudest"], self.config.level_decay, HOP, OVERLAP)
+        features, new_state = self.step_local(self._convolved(audio), state)
+        return features, new_state | {"loudest": loudest}
 
     def step_local(self, local: Tensor, state: State) -> tuple[Tensor, State]:
         """`step` from the front end's output [B, n, conv_dim[-1]]."""
@@ -316,6 +328,12 @@ def check_band(config: EncoderConfig) -> None:
     if c.normalised and not c.unlimited:
         raise BandError(
             "normalised clips with a band or a window", "full context", "Give input_gain, a fixed factor, in its place."
+        )
+    if c.level_decay is not None and (c.unlimited or c.window is not None):
+        raise BandError(
+            "level_decay with a window or full context",
+            "a band: the level follows a stream",
+            "Leave level_decay out, or give left, right and position_right.",
         )
     given = {"left": c.left, "right": c.right, "position_right": c.position_right}
     missing = [name for name, value in given.items() if value is None]
