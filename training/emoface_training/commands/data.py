@@ -18,14 +18,19 @@ def register(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     synth = commands.add_parser(
         "synth",
         help="synthesise a phoneme-timed corpus of emotional speech and face motion",
-        description="Synthesise a corpus of emotional speech with flite, festival and eSpeak NG, and the motion of the "
-        "face that belongs to it. An interrupted run continues; the same seed gives the same bytes.",
+        description="Synthesise a corpus of emotional speech with Kokoro, flite, festival and eSpeak NG, and the "
+        "motion of the face that belongs to it. An interrupted run continues; the same seed gives the same bytes.",
     )
     synth.add_argument("--out", required=True, metavar="DIR", help="folder of the corpus")
-    synth.add_argument("--hours", type=float, default=3.0, metavar="H", help="hours of training speech (default 3)")
+    synth.add_argument("--hours", type=float, default=8.0, metavar="H", help="hours of training speech (default 8)")
     synth.add_argument("--seed", type=int, default=1, metavar="S", help="seed of everything random (default 1)")
     synth.add_argument("--workers", type=int, default=1, metavar="N", help="processes (default 1)")
     synth.add_argument("--voices", default=_VOICES, metavar="DIR", help=f"the neural voices' files (default {_VOICES})")
+    synth.add_argument(
+        "--motion",
+        action="store_true",
+        help="make the motion of the corpus in DIR again, by this version's rules, and speak nothing",
+    )
     synth.set_defaults(run=_synth)
     voices = commands.add_parser(
         "voices",
@@ -79,7 +84,12 @@ def _register_ravdess(commands: "argparse._SubParsersAction[argparse.ArgumentPar
 def _synth(args: argparse.Namespace) -> int:
     from emoface_training.data.synthetic.generate import generate
 
-    description = generate(args.out, args.hours, args.seed, args.workers)
+    if args.motion:
+        from emoface_training.data.synthetic.motion_again import make_motion
+
+        print(f"{make_motion(args.out, args.workers)} shards move again")
+        return 0
+    description = generate(args.out, args.hours, args.seed, args.workers, args.voices)
     for split, counts in description["splits"].items():
         print(f"{split:12s} {counts['clips']:6d} clips {counts['seconds'] / 60:7.1f} min")
     return 0

@@ -3,8 +3,9 @@
 Folder: ``corpus.json`` (format, rates, names, actors, counts) and ``<split>/<actor>/<index>.npz``, each a shard of
 sixteen clips. A shard holds concatenated arrays and offsets: ``audio`` int16 at 16 kHz, ``parameters`` float16 [T, P]
 at 30 fps, ``segment_*`` (phoneme number, start and end in seconds, clip), and per clip ``emotion``, ``level``,
-``statement``, ``text``, ``speaker`` (empty where unknown). Shards are complete or absent, so a corpus can be read while
-it is still being made.
+``statement``, ``text``, ``speaker`` (empty where unknown), ``way`` of acting the emotion. ``energy`` float16 [T], the
+loudness of the clean speech, and ``motion_seed`` are what the motion can be made again from. Shards are complete or
+absent, so a corpus can be read while it is still being made.
 """
 
 from __future__ import annotations
@@ -28,13 +29,16 @@ from .sample import Clip
 from .synthetic.parameters import RIG_PARAMETERS
 from .synthetic.phonemes import PHONEME_INDEX, PHONEMES, Segment
 
-FORMAT = 2
+FORMAT = 3
 FPS = 30
 DESCRIPTION = "corpus.json"
 
 
 class RawClip(NamedTuple):
-    """A clip as it is stored: int16 audio and float16 parameters."""
+    """A clip as it is stored: int16 audio and float16 parameters.
+
+    ``energy`` float16 [T] and ``motion_seed`` are only needed where the motion shall be made again by other rules.
+    """
 
     audio: np.ndarray
     parameters: np.ndarray
@@ -44,6 +48,9 @@ class RawClip(NamedTuple):
     statement: int
     text: str
     speaker: str = ""
+    way: str = ""
+    energy: np.ndarray = np.zeros(0, np.float16)
+    motion_seed: int = 0
 
 
 def frame_count(samples: int) -> int:
@@ -52,7 +59,7 @@ def frame_count(samples: int) -> int:
 
 
 def write_shard(path: Path, clips: Sequence[RawClip]) -> None:
-    """Write a shard under a temporary name and rename it; the same clips give the same bytes."""
+    """Write a shard, whole or not at all; the same clips give the same bytes."""
     for clip in clips:
         if len(clip.parameters) != frame_count(len(clip.audio)):
             raise CorpusError(
@@ -65,6 +72,9 @@ def write_shard(path: Path, clips: Sequence[RawClip]) -> None:
         "audio": np.concatenate([clip.audio for clip in clips]).astype(np.int16),
         "audio_offsets": np.cumsum([0] + [len(clip.audio) for clip in clips]).astype(np.int64),
         "parameters": np.concatenate([clip.parameters for clip in clips]).astype(np.float16),
+        "energy": np.concatenate([clip.energy for clip in clips]).astype(np.float16),
+        "energy_offsets": np.cumsum([0] + [len(clip.energy) for clip in clips]).astype(np.int64),
+        "motion_seed": np.array([clip.motion_seed for clip in clips], np.int64),
         "parameter_offsets": np.cumsum([0] + [len(clip.parameters) for clip in clips]).astype(np.int64),
         "segment_phoneme": np.array([PHONEME_INDEX[s.phoneme] for _, s in segments], np.int16),
         "segment_start": np.array([s.start for _, s in segments], np.float32),
@@ -75,7 +85,13 @@ def write_shard(path: Path, clips: Sequence[RawClip]) -> None:
         "statement": np.array([clip.statement for clip in clips], np.int32),
         "text": np.array([clip.text for clip in clips], np.str_),
         "speaker": np.array([clip.speaker for clip in clips], np.str_),
+        "way": np.array([clip.way for clip in clips], np.str_),
     }
+    write_arrays(path, arrays)
+
+
+def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write a shard's arrays under a temporary name and rename it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -87,6 +103,13 @@ def write_shard(path: Path, clips: Sequence[RawClip]) -> None:
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_description(root: Path, description: dict[str, Any]) -> None:
+    """Write a corpus' description, whole or not at all."""
+    temporary = root / f".{DESCRIPTION}.{os.getpid()}.part"
+    temporary.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
+    os.replace(temporary, root / DESCRIPTION)
 
 
 def read_shard(path: Path, names: Sequence[str] | None = None) -> dict[str, np.ndarray]:
@@ -189,7 +212,8 @@ class Corpus:
                 raise CorpusError(
                     f"{path}, field {field!r}: {description.get(field)!r}",
                     repr(expected),
-                    "Make the corpus again with this version of emoface.",
+                    "Make the corpus again with this version of emoface, or its motion alone: "
+                    "`emoface data synth --motion`.",
                 )
         return cls(root, description)
 

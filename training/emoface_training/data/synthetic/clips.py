@@ -1,6 +1,7 @@
 """From a plan of sentences to finished clips: speech, pauses, manner, room, and the motion that belongs to them."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -8,8 +9,9 @@ import numpy as np
 from emoface_training.vocabulary import EMOTIONS, SAMPLE_RATE
 
 from ..corpus import RawClip, frame_count
-from . import expression, recording, speech_espeak, voice
+from . import expression, kokoro_files, prosody, recording, speech_espeak, speech_kokoro, voice
 from .phonemes import SIL, Segment, merge
+from .prosody import Prosody
 from .speech import Speech
 from .speech_engines import engine
 from .voice_actors import Actor
@@ -30,6 +32,8 @@ class Line(NamedTuple):
     rough: bool = False
     pauses: bool = False
     vocoder: bool = True
+    newcomer: bool = False  # somebody else than in the shard's other clips
+    held_out: bool = False  # acts in a held-out way
 
 
 def add_pauses(spoken: Speech, rng: np.random.Generator, longest: float = LONGEST) -> Speech:
@@ -81,30 +85,92 @@ def fit_length(spoken: Speech) -> Speech:
     return Speech(audio, merge(Segment(n, s, min(e, LONGEST)) for n, s, e in segments if s < LONGEST))
 
 
-def _speak(actor: Actor, lines: Sequence[Line], rates: Sequence[float]) -> list[Speech]:
-    """Speech of the lines that have text, in order."""
-    if actor.engine == "espeak":
-        requests = [(line.voice or actor.voice, line.text, rate) for line, rate in zip(lines, rates, strict=True)]
-        return speech_espeak.speak_all(requests)
-    return engine(actor.engine)(actor.voice, [line.text for line in lines], rates)
+def stretch_pauses(spoken: Speech, factor: float) -> Speech:
+    """Every pause inside lasts ``factor`` times as long: silence is put into its middle, or its middle is cut out."""
+    audio, segments = spoken
+    pieces, position, shift = [], 0, 0.0
+    out: list[Segment] = []
+    for i, (name, start, end) in enumerate(segments):
+        extra = 0
+        if name == SIL and 0 < i < len(segments) - 1:
+            extra = round((factor - 1) * (end - start) * SAMPLE_RATE)
+            middle = round((start + end) / 2 * SAMPLE_RATE)
+            pieces += [audio[position : middle + min(0, extra) // 2], np.zeros(max(0, extra))]
+            position = middle + min(0, extra) // 2 - min(0, extra)
+        out.append(Segment(name, start + shift, end + shift + extra / SAMPLE_RATE))
+        shift += extra / SAMPLE_RATE
+    return Speech(np.concatenate([*pieces, audio[position:]]), merge(out))
 
 
-def make_clips(actor: Actor, lines: Sequence[Line], rng: np.random.Generator) -> list[RawClip]:
-    """Speak and animate the lines of one shard; all randomness comes from ``rng``."""
-    manners = [voice.manner(line.emotion, line.level, rng) for line in lines]
+def _speak(
+    actor: Actor, lines: Sequence[Line], how: Sequence[Prosody], rng: np.random.Generator, voices: Path
+) -> list[Speech]:
+    """Speech of the lines that have text, in order, each as its prosody has it."""
+    names = [line.voice or actor.voice for line in lines]
+    if actor.engine == "kokoro":
+        parts = zip(names, lines, how, strict=True)
+        requests = [speech_kokoro.Request(name, line.text, wanted) for name, line, wanted in parts]
+        spoken = speech_kokoro.speak_all(requests, rng, voices)
+        # Timing, pitch and loudness are done
+        left = [voice.timbre(wanted) if voice.audible(wanted) else Prosody() for wanted in how]
+    else:
+        rates = [wanted.rate for wanted in how]
+        if actor.engine == "espeak":
+            texts = [line.text for line in lines]
+            spoken = speech_espeak.speak_all(list(zip(names, texts, rates, strict=True)))
+        else:
+            spoken = engine(actor.engine)(actor.voice, [line.text for line in lines], rates)
+        spoken = [stretch_pauses(speech, wanted.pause) for speech, wanted in zip(spoken, how, strict=True)]
+        left = [wanted if line.vocoder else Prosody() for line, wanted in zip(lines, how, strict=True)]
+    return [
+        speech
+        if wanted == Prosody()
+        else Speech(voice.revoice(speech.audio, speech.segments, wanted, rng), speech.segments)
+        for speech, wanted in zip(spoken, left, strict=True)
+    ]
+
+
+def _of_the_body(how: Prosody, actor: Actor, line: Line) -> Prosody:
+    """The prosody with the pitch and throat of whoever speaks."""
+    semitones = 12 * float(np.log2(actor.pitch * line.pitch))
+    return how._replace(pitch=how.pitch + semitones, formants=how.formants * actor.formants * line.formants)
+
+
+def stored(segments: Sequence[Segment]) -> list[Segment]:
+    """Segments with times as a shard keeps them, float32."""
+    return [Segment(name, float(np.float32(start)), float(np.float32(end))) for name, start, end in segments]
+
+
+def motion(
+    actor: str, segments: Sequence[Segment], energy: np.ndarray, emotion: int, level: int, seed: int
+) -> np.ndarray:
+    """Rig parameters float16 [T, P] from what a shard keeps of a clip, and from nothing else."""
+    style, rng = expression.actor_style(actor), np.random.default_rng(seed)
+    rows = expression.motion(segments, energy.astype(np.float64), EMOTIONS[emotion], level, style, rng)
+    return rows.astype(np.float16)
+
+
+def make_clips(
+    actor: Actor, lines: Sequence[Line], rng: np.random.Generator, voices: Path = kokoro_files.FOLDER
+) -> list[RawClip]:
+    """Speak and animate the lines of one shard; all randomness comes from ``rng``.
+
+    ``voices`` is the folder of the neural voices' files.
+    """
+    person = prosody.speaker(rng)
+    drawn = [
+        prosody.draw(
+            line.emotion, line.level, prosody.speaker(rng) if line.newcomer else person, rng, held_out=line.held_out
+        )
+        for line in lines
+    ]
     said = [i for i, line in enumerate(lines) if line.text]
-    spoken = dict(zip(said, _speak(actor, [lines[i] for i in said], [manners[i].rate for i in said]), strict=True))
-    style = expression.actor_style(actor.name)
+    wanted = [_of_the_body(drawn[i][0], actor, lines[i]) for i in said]
+    spoken = dict(zip(said, _speak(actor, [lines[i] for i in said], wanted, rng, voices), strict=True))
     clips = []
-    for i, (line, manner) in enumerate(zip(lines, manners, strict=True)):
+    for i, (line, (how, way)) in enumerate(zip(lines, drawn, strict=True)):
         if line.text:
             speech = spoken[i]
-            if line.vocoder:
-                how = manner._replace(
-                    pitch=manner.pitch * actor.pitch * line.pitch,
-                    formants=manner.formants * actor.formants * line.formants,
-                )
-                speech = Speech(voice.revoice(speech.audio, how, rng), speech.segments)
             speech = add_pauses(speech, rng) if line.pauses else insert_silence(speech, 0.1, 0.25, {})
             speech = fit_length(speech)
         else:
@@ -112,26 +178,30 @@ def make_clips(actor: Actor, lines: Sequence[Line], rng: np.random.Generator) ->
             count = round(length * SAMPLE_RATE)
             speech = Speech(np.zeros(count), [Segment(SIL, 0.0, count / SAMPLE_RATE)])
         frames = frame_count(len(speech.audio))
-        energy = expression.energy_envelope(speech.audio, frames)
-        parameters = expression.motion(speech.segments, energy, line.emotion, line.level, style, rng)
+        energy = expression.energy_envelope(speech.audio, frames).astype(np.float16)
+        segments, seed = stored(speech.segments), int(rng.integers(1 << 62))
         others = [speech.audio for j, speech in spoken.items() if j != i]
         rough = line.rough or not line.text
         audio = recording.record(
             recording.rest_sounds(speech, rng) if rough else speech,
             rng,
             nearby=others,
-            gain_db=manner.gain_db,
+            gain_db=how.effort,
             situation=None if rough else recording.nearly_clean(rng),
         )
+        emotion = EMOTIONS.index(line.emotion)
         clips.append(
             RawClip(
                 audio,
-                parameters.astype(np.float16),
-                speech.segments,
-                EMOTIONS.index(line.emotion),
+                motion(actor.name, segments, energy, emotion, line.level, seed),
+                segments,
+                emotion,
                 line.level,
                 line.statement,
                 line.text,
+                way=way if line.text else "",
+                energy=energy,
+                motion_seed=seed,
             )
         )
     return clips

@@ -7,12 +7,11 @@ one of the same seed, and the same seed gives the same bytes.
 
 import json
 import math
-import os
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,19 +20,29 @@ import numpy as np
 from emoface_training.errors import CorpusError, OptionsError
 from emoface_training.vocabulary import EMOTIONS, LEVELS, SAMPLE_RATE
 
-from ..corpus import DESCRIPTION, FORMAT, FPS, write_shard
-from . import recording_codecs, speech_espeak, speech_festival, speech_flite, text, text_lexicon, voice
-from .clips import Line, make_clips
+from ..corpus import DESCRIPTION, FORMAT, FPS, write_description, write_shard
+from . import (
+    clip_lines,
+    kokoro_files,
+    kokoro_graphs,
+    recording_codecs,
+    speech_espeak,
+    speech_festival,
+    speech_flite,
+    text,
+    text_lexicon,
+    voice,
+)
+from .clips import make_clips
 from .parameters import RIG_PARAMETERS
-from .voice_actors import ACTORS, ESPEAK_VARIANTS, SPLITS, TRAIN_ACTORS, Actor, actors_of, stranger
+from .voice_actors import ACTORS, SPLITS, TRAIN_ACTORS, Actor, actors_of, neural, stranger
 
-RICH_CLIPS = 16
-_SECONDS = {"mirror": 46.0, "rich": 76.0, "strangers": 2 * 84.0}  # what the shards of each kind last on average
-FIRST_STRANGER = 100_000  # shards of strangers are numbered from here, so that more of them leave the others alone
+# The shards of one turn of a training actor, and what they last on average.
+TURN = ("mirror", "rich", "stranger", "neural", "neural")
+_SECONDS = {"mirror": 56.0, "rich": 80.0, "stranger": 84.0, "neural": 84.0}
+# Shards of each kind are numbered from here, so that more of one kind leave the others alone.
+FIRST = {"mirror": 0, "rich": 50_000, "stranger": 100_000, "neural": 150_000}
 _HELD_OUT_SHARE = 1 / 30  # of the hours, for each split besides train
-_ROUGH, _PAUSES, _NO_SPEECH, _PLAIN = 0.5, 0.7, 0.03, 0.4
-_STRANGER_ROUGH, _SALAD = 0.3, 0.6
-_NEUTRAL_EVERY = 4  # of a stranger's clips: what calibration learns from
 
 
 class Job(NamedTuple):
@@ -41,7 +50,7 @@ class Job(NamedTuple):
 
     split: str
     number: int
-    kind: str  # mirror, rich or stranger
+    kind: str  # mirror, rich, stranger or neural
     actor: Actor
     statement: int
 
@@ -51,24 +60,20 @@ class Job(NamedTuple):
 
 
 def _training_jobs() -> Iterator[Job]:
-    """Endless: for one actor after the other the mirror of a statement, varied sentences, and two strangers."""
-    number, statement = 0, 0
-    while True:
-        for actor in TRAIN_ACTORS:
-            yield Job("train", number, "mirror", actor, statement % len(text.STATEMENTS))
-            yield Job("train", number + 1, "rich", actor, -1)
-            yield Job("train", FIRST_STRANGER + number, "stranger", actor, -1)
-            yield Job("train", FIRST_STRANGER + number + 1, "stranger", actor, -1)
-            number += 2
-        statement += 1
+    """Endless: for one actor after the other the mirror of a statement, varied sentences, and other people's voices."""
+    made = dict.fromkeys(FIRST, 0)
+    for turn in count():
+        actor, statement = TRAIN_ACTORS[turn % len(TRAIN_ACTORS)], turn // len(TRAIN_ACTORS)
+        for kind in TURN:
+            number = FIRST[kind] + made[kind]
+            made[kind] += 1
+            yield Job("train", number, kind, actor, statement % len(text.STATEMENTS) if kind == "mirror" else -1)
 
 
 def _held_out_jobs(split: str) -> Iterator[Job]:
-    number = 0
-    while True:
-        for actor in actors_of(split):
-            yield Job(split, number, "rich", actor, -1)
-            number += 1
+    actors = actors_of(split)
+    for number in count():
+        yield Job(split, number, "rich", actors[number % len(actors)], -1)
 
 
 def _rounded(seconds: float, shard: float) -> int:
@@ -83,10 +88,10 @@ def plan(hours: float) -> list[Job]:
     if not hours > 0 or not math.isfinite(hours):
         raise OptionsError(f"{hours} hours", "a positive number", "Give for example --hours 3.")
     seconds = hours * 3600
-    training = list(islice(_training_jobs(), 4 * _rounded(seconds, sum(_SECONDS.values()))))
-    count = _rounded(seconds * _HELD_OUT_SHARE, _SECONDS["rich"])
-    jobs = list(islice(_held_out_jobs("validation"), count))
-    groups = zip(*(islice(_held_out_jobs(split), count) for split in SPLITS[2:]), strict=True)
+    training = list(islice(_training_jobs(), len(TURN) * _rounded(seconds, sum(_SECONDS[kind] for kind in TURN))))
+    each = _rounded(seconds * _HELD_OUT_SHARE, _SECONDS["rich"])
+    jobs = list(islice(_held_out_jobs("validation"), each))
+    groups = zip(*(islice(_held_out_jobs(split), each) for split in SPLITS[2:]), strict=True)
     tests = [job for group in groups for job in group]
     gap = max(1, len(training) // (len(tests) + 1))
     for i, job in enumerate(training):
@@ -96,86 +101,31 @@ def plan(hours: float) -> list[Job]:
     return jobs + tests
 
 
-def _mirror_lines(job: Job, rng: np.random.Generator) -> list[Line]:
-    sentence = text.STATEMENTS[job.statement]
-    return [
-        Line(sentence, emotion, level, job.statement, rough=rng.random() < _ROUGH, pauses=rng.random() < _PAUSES)
-        for emotion in EMOTIONS
-        for level in range(len(LEVELS))
-    ]
-
-
-def _sentences(family: str, rng: np.random.Generator) -> str:
-    first = text.sentence(family, 4.5, rng)
-    left = 5.0 - text.estimated_seconds(first)
-    if left > 1.5 and rng.random() < 0.6:
-        second = text.sentence(family, left, rng)
-        if text.estimated_seconds(second) <= left:
-            return f"{first} {second}"
-    return first
-
-
-def _rich_lines(job: Job, rng: np.random.Generator) -> list[Line]:
-    family = "test" if job.split.startswith("test_") else job.split
-    training = job.split == "train"
-    lines = []
-    for i in range(RICH_CLIPS):
-        if rng.random() < _NO_SPEECH:
-            lines.append(Line("", "neutral", 0))
-            continue
-        if training:
-            emotion = "neutral" if rng.random() < _PLAIN else EMOTIONS[1 + rng.integers(len(EMOTIONS) - 1)]
-        else:
-            emotion = EMOTIONS[i % len(EMOTIONS)]
-        line = Line(_sentences(family, rng), emotion, int(rng.integers(2)), pauses=rng.random() < _PAUSES)
-        if training:
-            # Many voices for one way of moving: what the model hears must not depend on the timbre.
-            other = job.actor.engine == "espeak" and rng.random() < 0.6
-            natural = emotion == "neutral" and job.actor.formants == 1.0 and rng.random() < 0.6
-            line = line._replace(
-                voice=f"{job.actor.voice.split('+')[0]}+{rng.choice(ESPEAK_VARIANTS)}" if other else "",
-                pitch=float(np.exp(rng.normal(0, 0.12))),
-                formants=float(rng.uniform(0.92, 1.08)),
-                rough=bool(rng.random() < _ROUGH),
-                vocoder=not natural,
-            )
-        lines.append(line)
-    return lines
-
-
-def _stranger_lines(rng: np.random.Generator) -> list[Line]:
-    """One unknown voice in every emotion; most of what it says is word salad."""
-    lines = []
-    for i in range(RICH_CLIPS):
-        if rng.random() < _NO_SPEECH:
-            lines.append(Line("", "neutral", 0))
-            continue
-        emotion = "neutral" if i % _NEUTRAL_EVERY == 0 else EMOTIONS[1 + rng.integers(len(EMOTIONS) - 1)]
-        words = text_lexicon.sentence(4.5, rng) if rng.random() < _SALAD else _sentences("train", rng)
-        rough, pauses = rng.random() < _STRANGER_ROUGH, rng.random() < _PAUSES
-        lines.append(Line(words, emotion, int(rng.integers(2)), rough=bool(rough), pauses=bool(pauses)))
-    return lines
-
-
 def _speaker(job: Job) -> str:
     """Whose voice a whole shard has; empty where every clip has another."""
-    if job.kind == "stranger":
-        return f"{job.actor.name}-{job.number}"
-    return "" if job.split == "train" and job.kind == "rich" else job.actor.name
+    if job.split != "train":
+        return job.actor.name
+    return "" if job.kind == "rich" else f"{job.actor.name}-{job.number}"
 
 
-def make(job: Job, root: Path, seed: int) -> float:
+def make(job: Job, root: Path, seed: int, voices: Path) -> float:
     """Make one shard unless it is there; returns the seconds of audio that were made."""
     path = job.path(root)
     if path.exists():
         return 0.0
     rng = np.random.default_rng([seed, SPLITS.index(job.split), job.number])
-    actor = stranger(job.actor, rng) if job.kind == "stranger" else job.actor
+    actor = job.actor
     if job.kind == "stranger":
-        lines = _stranger_lines(rng)
+        actor = stranger(actor, rng)
+    elif job.kind == "neural":
+        actor = neural(actor, job.number, rng)
+    if job.kind == "mirror":
+        lines = clip_lines.mirror(job.statement, rng)
+    elif job.kind == "rich":
+        lines = clip_lines.rich(job.split, actor, rng)
     else:
-        lines = _mirror_lines(job, rng) if job.kind == "mirror" else _rich_lines(job, rng)
-    clips = make_clips(actor, lines, rng)
+        lines = clip_lines.of_one_voice(rng)
+    clips = make_clips(actor, lines, rng, voices)
     write_shard(path, [clip._replace(speaker=_speaker(job)) for clip in clips])
     return sum(len(clip.audio) for clip in clips) / SAMPLE_RATE
 
@@ -209,12 +159,6 @@ def describe(root: Path, hours: float, seed: int, jobs: list[Job]) -> dict[str, 
         "actors": [{"name": a.name, "engine": a.engine, "voice": a.voice, "split": a.split} for a in ACTORS],
         "splits": splits,
     }
-
-
-def _write_description(root: Path, description: dict[str, Any]) -> None:
-    temporary = root / f".{DESCRIPTION}.{os.getpid()}.part"
-    temporary.write_text(json.dumps(description, indent=1) + "\n", encoding="utf-8")
-    os.replace(temporary, root / DESCRIPTION)
 
 
 def _check_existing(root: Path, seed: int) -> None:
@@ -261,12 +205,15 @@ class _Progress:
             self._bar.close()
 
 
-def generate(root: str | Path, hours: float, seed: int, workers: int = 1) -> dict[str, Any]:
+def generate(
+    root: str | Path, hours: float, seed: int, workers: int = 1, voices: str | Path = kokoro_files.FOLDER
+) -> dict[str, Any]:
     """Make, or finish making, a corpus; returns the contents of its corpus.json.
 
-    Raises SpeechEngineError when an engine is not installed, CorpusError when the folder holds another corpus.
+    ``voices`` is the folder of the neural voices' files. Raises SpeechEngineError when an engine is not installed or
+    these are missing, CorpusError when the folder holds another corpus.
     """
-    root = Path(root)
+    root, voices = Path(root), Path(voices).resolve()
     jobs = plan(hours)
     if seed < 0 or workers < 1:
         raise OptionsError(
@@ -276,20 +223,21 @@ def generate(root: str | Path, hours: float, seed: int, workers: int = 1) -> dic
         )
     for module in (speech_flite, speech_espeak, speech_festival, text_lexicon, voice, recording_codecs):
         module.check()
+    kokoro_graphs.prepare(voices)
     root.mkdir(parents=True, exist_ok=True)
     _check_existing(root, seed)
-    _write_description(root, describe(root, hours, seed, jobs))
+    write_description(root, describe(root, hours, seed, jobs))
     progress = _Progress(len(jobs))
     try:
         if workers == 1:
             for job in jobs:
-                progress.advance(make(job, root, seed))
+                progress.advance(make(job, root, seed, voices))
         else:
             with ProcessPoolExecutor(workers) as pool:
-                for seconds in pool.map(make, jobs, [root] * len(jobs), [seed] * len(jobs)):
+                for seconds in pool.map(make, jobs, *([same] * len(jobs) for same in (root, seed, voices))):
                     progress.advance(seconds)
     finally:
         progress.close()
     description = describe(root, hours, seed, jobs)
-    _write_description(root, description)
+    write_description(root, description)
     return description

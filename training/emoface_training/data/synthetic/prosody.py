@@ -8,11 +8,14 @@ Banse and Scherer (1996) and the review of Juslin and Laukka (2003).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from emoface_training.vocabulary import EMOTIONS
+
+from .phonemes import SIL, Segment
 
 
 class Prosody(NamedTuple):
@@ -258,6 +261,19 @@ def _clipped(values: np.ndarray) -> Prosody:
     values = values.copy()
     values[_FACTORS] = np.exp(values[_FACTORS])
     return Prosody(*(float(v) for v in np.clip(values, _LOWEST, _HIGHEST)))
+
+
+def phrases(segments: Sequence[Segment]) -> list[tuple[float, float]]:
+    """Starts and ends in seconds of what is said between pauses."""
+    found: list[tuple[float, float]] = []
+    for name, start, end in segments:
+        if name == SIL:
+            continue
+        if found and start - found[-1][1] < 1e-6:
+            found[-1] = (found[-1][0], end)
+        else:
+            found.append((start, end))
+    return found
 
 
 def contour(

@@ -21,7 +21,7 @@ from emoface_training.vocabulary import SAMPLE_RATE as CORPUS_RATE
 
 from . import kokoro_files, kokoro_graphs, text_lexicon
 from .phonemes import CONSONANTS, SIL, VOWELS, Segment, merge
-from .prosody import Prosody, contour
+from .prosody import Prosody, contour, phrases
 from .speech import Speech
 
 SAMPLE_RATE = 24000
@@ -204,19 +204,6 @@ def _loudness(predicted: np.ndarray, how: Prosody) -> np.ndarray:
     mean = predicted[sounding].mean()
     changed = mean + (predicted - mean) * how.contrast + how.effort / _DB_PER_UNIT
     return np.where(sounding, changed, predicted).astype(np.float32)
-
-
-def phrases(segments: Sequence[Segment]) -> list[tuple[float, float]]:
-    """Starts and ends in seconds of what is said between pauses."""
-    found: list[tuple[float, float]] = []
-    for name, start, end in segments:
-        if name == SIL:
-            continue
-        if found and start - found[-1][1] < 1e-6:
-            found[-1] = (found[-1][0], end)
-        else:
-            found.append((start, end))
-    return found
 
 
 def _segments(units: Sequence[_Unit], spans: Sequence[tuple[float, float]], seconds: float) -> list[Segment]:

@@ -28,14 +28,13 @@ _CARRIERS = (
 def families() -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
     """Families of short words that differ in one consonant: those said with the lips, and those with the tongue."""
     frames: dict[tuple[str, ...], dict[str, str]] = {}
-    for word in text_lexicon.lexicon()[0]:
+    for word in sorted(text_lexicon.lexicon()[0], key=len):  # of one sound the shortest spelling is kept
         sounds = text_lexicon.pronounce(word)
         if not 2 <= len(sounds) <= _LONGEST or len(word) > _LONGEST + 1:
             continue
         names = tuple(sound.phoneme for sound in sounds)
         for i, name in enumerate(names):
             if name in LIPS or name in TONGUE:
-                # The first spelling of a sound is kept
                 frames.setdefault((*names[:i], "*", *names[i + 1 :]), {}).setdefault(name, word)
     found = []
     for members in frames.values():
