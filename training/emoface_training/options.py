@@ -107,19 +107,19 @@ class StageAOptions(StageOptions):
 class StageBOptions(StageOptions):
     """The whole model with the losses of its family's paper; options of losses that a family lacks mean nothing to it.
 
-    length_buckets: batches of clips of similar length, see `LengthBuckets` (1: of any).
-    freeze_encoders_for: a share of the stage (1 = to its end; features are then computed once). rollout_from:
-    from this share on, what is fed back is the model's own rollout instead of equation 4's (which is always one step
-    away from ground truth), a declared deviation; 1 = never. fusion_from:
-    share of the stage in which Mesh Attention rests and both branches count half, so that neither is given up before
-    it has learned its part (ours; steps without Mesh Attention also cost a fraction); fusion_rate_factor: Mesh
-    Attention's learning rate over the rest's, 0 = fixed (its gradient is most of a step's time). loss_regions: extra
-    weight of named regions, a declared deviation. loss_vertices: with a motion basis, losses on a random sample of
-    that many vertices per step, drawn by those weights (0 = all vertices, the paper's). frame_gains: by rig
-    parameter, how much more a frame counts in L_self and L_cross where that parameter is 1 (short closures would
-    otherwise drown in open frames), a declared deviation. rollout_gradient: whether, where the model's own rollout is
-    fed back, gradients flow through it (FaceFormer's training; costs a step's memory per frame) or only through the
-    last pass; None: as the family's paper.
+    length_buckets: batches of clips of similar length, see `LengthBuckets` (1: of any). freeze_encoders_for: a share of
+    the stage (1 = to its end; features are then computed once). rollout_from: from this share on, what is fed back is
+    the model's own rollout instead of equation 4's (which is always one step away from ground truth), a declared
+    deviation; 1 = never. fusion_from: share of the stage in which Mesh Attention rests and both branches count half, so
+    that neither is given up before it has learned its part (ours; steps without Mesh Attention also cost a fraction);
+    fusion_rate_factor: Mesh Attention's learning rate over the rest's, 0 = fixed (its gradient is most of a step's
+    time). loss_regions: extra weight of named regions, a declared deviation. loss_vertices: with a motion basis, losses
+    on a random sample of that many vertices per step, drawn by those weights (0 = all vertices, the paper's).
+    frame_gains: by rig parameter, how much more a frame counts in L_self and L_cross where that parameter is 1 (short
+    closures would otherwise drown in open frames), a declared deviation. loss_closure: weight of a price for missed
+    closures of the lips and of one for closing where they should not (`stages.closure`), a declared deviation.
+    rollout_gradient: whether, where the model's own rollout is fed back, gradients flow through it (FaceFormer's
+    training; costs a step's memory per frame) or only through the last pass; None: as the family's paper.
     """
 
     learning_rate: float = 1e-4
@@ -144,6 +144,7 @@ class StageBOptions(StageOptions):
     loss_cross: float = 1000.0
     loss_velocity: float = 500.0
     loss_classification: float = 1e-4
+    loss_closure: float = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()

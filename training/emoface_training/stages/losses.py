@@ -18,12 +18,13 @@ from emoface_training.errors import OptionsError
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of equation 9."""
+    """Weights of equation 9, and of the prices of `stages.closure`."""
 
     self_reconstruction: float = 1000.0
     cross_reconstruction: float = 1000.0
     velocity: float = 500.0
     classification: float = 1e-4
+    closure: float = 0.0
 
 
 def frame_mean(error: Tensor, mask: Tensor, vertex_weights: Tensor | None = None, total: float | None = None) -> Tensor:
@@ -102,7 +103,8 @@ def classification(logits: Tensor, emotion: Tensor, total: int | None = None) ->
 
 
 def total(terms: dict[str, Tensor], weights: LossWeights) -> Tensor:
-    """Equation 9. terms: `self`, and optionally `velocity`, `cross` and `classification` (absent terms are off)."""
+    """Equation 9. terms: `self`, and optionally `velocity`, `cross`, `classification`, and `missed` with `extra` of
+    `stages.closure` (absent terms are off)."""
     loss = weights.self_reconstruction * terms["self"]
     if "velocity" in terms:
         loss = loss + weights.velocity * terms["velocity"]
@@ -110,6 +112,8 @@ def total(terms: dict[str, Tensor], weights: LossWeights) -> Tensor:
         loss = loss + weights.cross_reconstruction * terms["cross"]
     if "classification" in terms:
         loss = loss + weights.classification * terms["classification"]
+    if "missed" in terms:
+        loss = loss + weights.closure * (terms["missed"] + terms["extra"])
     return loss
 
 

@@ -20,6 +20,7 @@ from emoface_training.nn.motion_decoder import MotionOutputs
 from emoface_training.nn.talking_model import TalkingModel
 from emoface_training.options import StageBOptions
 from emoface_training.stages import losses
+from emoface_training.stages.closure import closure, lip_gap, lip_pairs
 from emoface_training.stages.decoder_rows import DecoderRows
 from emoface_training.stages.features import ClipFeatures
 from emoface_training.stages.losses import LossWeights
@@ -51,10 +52,15 @@ class StageB:
         self._check_data(train)
         self.targets = motion_targets(rig, train, model.motion.basis, self.device)
         self.weights = LossWeights(
-            options.loss_self, options.loss_cross, options.loss_velocity, options.loss_classification
+            options.loss_self,
+            options.loss_cross,
+            options.loss_velocity,
+            options.loss_classification,
+            options.loss_closure,
         )
         vertices = model.config.vertices
         self.vertex_weights = losses.region_weights(vertices, rig.masks, options.loss_regions)
+        self.lips = lip_pairs(rig).flatten().to(self.device) if options.loss_closure else None
         self.buckets = None
         if options.length_buckets > 1:
             self.buckets = LengthBuckets([clip.frames for clip in train.clips], options.length_buckets)
@@ -155,6 +161,9 @@ class StageB:
         if self.dropout_rows is not None:
             self.dropout_rows.index, self.dropout_rows.total = rows.index, rows.total
         vertices = self._vertices(generator)
+        sampled = None if vertices is None else len(vertices)
+        if vertices is not None and self.lips is not None:
+            vertices = torch.cat([vertices, self.lips])
         target = self.targets.offsets(rows.motion, vertices)
         truth = target.flatten(2) if self.targets.to_basis is None else rows.motion @ self.targets.to_basis
         scheme = self.options.scheme
@@ -172,7 +181,10 @@ class StageB:
             outputs = self.model.motion.given(inputs, fed, vertices)
         weighted = vertices is None and self.options.loss_regions
         weights = self.vertex_weights.to(self.device) if weighted else None
-        terms, parts = self._terms(outputs, target, rows, weights)
+        price = self._closure(outputs.fused, target, rows, sampled)
+        outputs = MotionOutputs(*(None if part is None else part[:, :, :sampled] for part in outputs))
+        terms, parts = self._terms(outputs, target[:, :, :sampled], rows, weights)
+        terms |= price
         total = losses.total(terms, self.weights)
         return total, parts | terms | {"ground_truth": probability}
 
@@ -191,6 +203,17 @@ class StageB:
         if rollout:
             return motion.rollout_codes(inputs, vertices)
         return motion.motion_code(motion.given(inputs, truth, vertices).fused, vertices)
+
+    def _closure(self, fused: Tensor, target: Tensor, rows: DecoderRows, sampled: int | None) -> dict[str, Tensor]:
+        """The prices of `stages.closure` for offsets [B, T, S, 3] whose vertices behind `sampled` are the lips'."""
+        if self.lips is None:
+            return {}
+        of_lips = self.lips if sampled is None else slice(sampled, None)
+        gap, wanted = (lip_gap(offsets[:, :, of_lips]) for offsets in (fused, target))
+        total = None
+        if rows.totals is not None:  # every frame but the first of a row is one change
+            total = sum(changes for _, changes in rows.totals.values()) + rows.total
+        return closure(gap, wanted, rows.mask, total)
 
     def _terms(
         self, outputs: MotionOutputs, target: Tensor, rows: DecoderRows, weights: Tensor | None
