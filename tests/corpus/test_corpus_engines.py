@@ -12,7 +12,7 @@ from needs import lacking
 
 from emoface.cli.main import main
 from emoface_training.data.corpus import frame_count
-from emoface_training.data.synthetic import generate, speech_espeak, speech_festival, speech_flite
+from emoface_training.data.synthetic import clips, generate, recording, speech_espeak, speech_festival, speech_flite
 from emoface_training.data.synthetic.clips import (
     LONGEST,
     SHORTEST,
@@ -106,6 +106,28 @@ def test_a_missing_engine_names_its_debian_package(tmp_path: Path, monkeypatch: 
     assert main(["data", "synth", "--out", str(tmp_path / "c"), "--hours", "0.01"]) == 5
     assert "apt-get install flite" in capsys.readouterr().err
     assert not (tmp_path / "c").exists()
+
+
+def test_most_of_what_a_person_says_has_one_microphone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise loudness would tell the microphone's level and nothing of the voice's effort."""
+    seen: list[recording.Situation | None] = []
+
+    def speak(actor, lines, *_):
+        return [Speech(tone(1.0), [Segment("AA", 0.0, 1.0)]) for _ in lines]
+
+    def record(speech, rng, *, nearby, gain_db, situation=None):
+        seen.append(situation)
+        return np.zeros(len(speech.audio), np.int16)
+
+    monkeypatch.setattr(clips, "_speak", speak)
+    monkeypatch.setattr(clips.recording, "record", record)
+    actor = next(a for a in ACTORS if a.name == "slt")
+    lines = [Line(TEXT, "neutral", 0, rough=i % 2 == 0, newcomer=i >= 40) for i in range(60)] + [Line("", "neutral", 0)]
+    make_clips(actor, lines, np.random.default_rng(0))
+    own, others = seen[:40], seen[40:]
+    counts = sorted((own.count(s) for s in {s for s in own if s is not None}), reverse=True)
+    assert counts[:2] and all(8 <= count <= 18 for count in counts[:2]) and max(counts[2:]) == 1
+    assert not set(others) & {s for s in own if s is not None} and others[-1] is None
 
 
 @pytest.mark.parametrize("name", ["slt_low", "us_f2", "ked", "heart"])

@@ -17,6 +17,7 @@ from .speech_engines import engine
 from .voice_actors import Actor
 
 SHORTEST, LONGEST = 2.0, 8.0  # seconds
+_ANOTHER_MICROPHONE = 0.4  # share of clips
 
 
 class Line(NamedTuple):
@@ -167,6 +168,8 @@ def make_clips(
     said = [i for i, line in enumerate(lines) if line.text]
     wanted = [_of_the_body(drawn[i][0], actor, lines[i]) for i in said]
     spoken = dict(zip(said, _speak(actor, [lines[i] for i in said], wanted, rng, voices), strict=True))
+    # One microphone for most of what a person says: only then is loudness a sign of effort
+    usual = {True: recording.drawn(rng, len(said) > 1), False: recording.nearly_clean(rng)}
     clips = []
     for i, (line, (how, way)) in enumerate(zip(lines, drawn, strict=True)):
         if line.text:
@@ -182,12 +185,13 @@ def make_clips(
         segments, seed = stored(speech.segments), int(rng.integers(1 << 62))
         others = [speech.audio for j, speech in spoken.items() if j != i]
         rough = line.rough or not line.text
+        another = line.newcomer or not line.text or rng.random() < _ANOTHER_MICROPHONE
         audio = recording.record(
             recording.rest_sounds(speech, rng) if rough else speech,
             rng,
             nearby=others,
             gain_db=how.effort,
-            situation=None if rough else recording.nearly_clean(rng),
+            situation=usual[rough] if not another else None if rough else recording.nearly_clean(rng),
         )
         emotion = EMOTIONS.index(line.emotion)
         clips.append(

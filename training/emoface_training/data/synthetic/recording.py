@@ -52,7 +52,8 @@ class Situation(NamedTuple):
 
 def nearly_clean(rng: np.random.Generator) -> Situation:
     """A careful recording: a good level, a little hiss or none."""
-    return Situation(level=rng.uniform(-12, 4), floor=_drawn_floor(rng, -12))
+    level = rng.uniform(-18, 2)
+    return Situation(level=level, floor=_drawn_floor(rng, level))
 
 
 def drawn(rng: np.random.Generator, nearby: bool) -> Situation:
