@@ -23,7 +23,7 @@ from emoface_training.data.corpus import FPS, Corpus
 from emoface_training.data.synthetic import expression
 from emoface_training.data.synthetic.phonemes import Segment
 from emoface_training.data.synthetic.rig import Rig
-from emoface_training.measures.speech import correlation
+from emoface_training.measures.tracks import correlation
 from emoface_training.vocabulary import EMOTIONS
 
 BETWEEN_ALL = expression.Style(*[1.0] * len(expression.Style._fields))

@@ -94,8 +94,12 @@ COLUMNS = (
     ("eve_rms_mm", "EVE, mm", 1),
     ("jaw_correlation", "jaw correlation", 1),
     ("closures", "p b m closed, %", 100),
-    ("false_closures", "open vowels falsely closed, %", 100),
+    ("free_closed", "free consonants closed, %", 100),
     ("tucks", "f v tucked, %", 100),
+    ("closure_precision", "closures in speech on p b m, %", 100),
+    ("aperture", "aperture, % of the rules'", 100),
+    ("rounding", "rounding, % of the rules'", 100),
+    ("flutter", "flutter, %", 100),
     ("silence_closed", "lips touch in silence, %", 100),
     ("expression_r2", "expression R2", 1),
 )

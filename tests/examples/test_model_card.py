@@ -36,12 +36,16 @@ def _report(split: str, emotion: str, seconds: float = 0.0, **row: float) -> dic
 
 
 SPEECH_ROW = {
-    "jaw_correlation": 0.7512, "closures": 0.75, "bilabials": 8, "false_closures": 0.125, "open_vowels": 16,
-    "jaw_correlation_loud": 0.81,
+    "jaw_correlation": 0.7512, "closures": 0.75, "bilabials": 8, "free_closed": 0.125, "free": 16,
+    "false_closures_per_10_s": 1.96, "flutter": 0.0123, "jaw_correlation_loud": 0.81,
 }  # fmt: skip
 SPEECH = {
     "recordings": [{"seconds": 4.0, "recognised": False}, {"seconds": 3.0, "recognised": True}],
     "emotion": "auto",
+    "disturbed": {
+        "offset of 5 %": {"gap_correlation": 0.9712, "pauses_closed": 0.5},
+        "babble 10 dB below": {"gap_correlation": 0.41, "pauses_closed": 0.61},
+    },
     "energy_correlation": 0.6,
     "energy_correlation_loud": 0.7,
     "rows": {"model": SPEECH_ROW, "rules": SPEECH_ROW},
@@ -52,10 +56,10 @@ def test_the_card_is_filled_and_misses_are_stated(tmp_path: Path) -> None:
     document = tmp_path / "model-card.md"
     document.write_text("before\n<!-- card:begin -->\nold\n<!-- card:end -->\nafter\n")
     reports = [
-        _report("test_voice", "given", jaw_correlation=0.9312, closures=0.941, false_closures=0.034),
+        _report("test_voice", "given", jaw_correlation=0.9312, closures=0.941, free_closed=0.0541),
         _report("test_words", "given", jaw_correlation=0.9499),
         _report("test_voice", "auto", expression_r2=0.61),
-        _report("test_voice", "auto", seconds=10.0, expression_r2=0.71),
+        _report("test_voice", "auto", seconds=10.0, expression_r2=0.71, shown_emotion=0.5, switches_per_10_s=0.9),
     ]
     lines = tmp_path / "lines.jsonl"
     lines.write_text("noise\n" + "\n".join(map(json.dumps, [*reports, SPEECH])))
@@ -66,15 +70,21 @@ def test_the_card_is_filled_and_misses_are_stated(tmp_path: Path) -> None:
     rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("| ")}
     assert "| jaw correlation | 0.931 | >= 0.93, met | 0.500 |" in text
     assert "| p b m closed, % | 94.1 | >= 95, missed by 0.9 | 50.0 |" in text
-    assert "| open vowels falsely closed, % | 3.4 | <= 3, missed by 0.4 | 50.0 |" in text
+    assert "| free consonants closed, % | 5.4 | <= 5, missed by 0.4 | 50.0 |" in text
     assert "| 0.950 | >= 0.95, met |" in text  # what is shown decides
     assert text.index("test_words") < text.index("test_voice")  # easiest first
     assert "46.2 (80 clips) | >= 45, met" in text
     assert "59.1 (70 clips) | >= 60, missed by 0.9" in text
     assert "| calibrated on 10 s | expression R2 | 0.710 |" in text
     assert "2 recordings, 7 s, 1 of the texts recognised" in text
-    assert "| 6 of 8 (75.0 %) | >= 75, met | 6 of 8 (75.0 %) |" in rows["p b m closed"]
-    assert "| 2 of 16 (12.5 %) | <= 10, missed by 2.5 |" in rows["open vowels falsely closed"]
+    assert "| calibrated on 10 s | face nearest to its own class, % of clips | 50.0 | >= 60, missed by 10.0 |" in text
+    assert "| switches of the shown class in 10 s | 0.90 | <= 1, met |" in text
+    assert "| 6 of 8 (75.0 %) | >= 92, missed by 17.0 | 6 of 8 (75.0 %) |" in rows["p b m closed"]
+    assert "| 2 of 16 (12.5 %) | <= 8, missed by 4.5 |" in rows["free consonants closed"]
+    assert "| 2.0 | <= 2, met | 2.0 |" in rows["false closures in 10 s of speech"]
+    assert "| 1.23 | <= 1, missed by 0.23 |" in rows["flutter, %"]
+    assert "| 0.971 | >= 0.98, missed by 0.009 | 50 |  |" in rows["offset of 5 %"]
+    assert "| 0.410 |  | 61 | >= 60, met |" in rows["babble 10 dB below"]
     assert "0.60, and by 0.70" in text
 
 

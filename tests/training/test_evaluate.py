@@ -1,4 +1,4 @@
-"""Speech measures and baselines on the tiny rig, and the whole evaluation of an untrained model."""
+"""Baselines on the tiny rig, and the whole evaluation of an untrained model."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,7 @@ import torch
 from synthetic_corpus import TinyRig, ToneCorpus
 from tiny_run import tiny_options
 
-from emoface_training.clips.store import ClipStore, StoredClip
+from emoface_training.clips.store import ClipStore
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.errors import OptionsError
 from emoface_training.evaluation import on_dataset
@@ -14,49 +14,11 @@ from emoface_training.evaluation.baselines import EnergyBaseline, MeanBaseline
 from emoface_training.evaluation.measured_models import CheckpointModel
 from emoface_training.evaluation.on_dataset import Request
 from emoface_training.evaluation.tables import table
-from emoface_training.measures.speech import MouthGauge, SpeechMeasures
 from emoface_training.motion.basis import motion_basis
 from emoface_training.motion.targets import RigTargets
 from emoface_training.runs import training_run
 
 RIG = TinyRig()
-
-
-def motion(**values: list[float]) -> np.ndarray:
-    """Rig parameters [T, P] with the named columns set."""
-    parameters = np.zeros((len(next(iter(values.values()))), len(RIG_PARAMETERS)), np.float32)
-    for name, column in values.items():
-        parameters[:, RIG_PARAMETERS.index(name)] = column
-    return parameters
-
-
-def clip(parameters: np.ndarray, phonemes: list) -> StoredClip:
-    return StoredClip(np.zeros(len(parameters) * 534, np.int16), parameters, phonemes, 0, 0, "a", 0, -1)
-
-
-def test_gauge_measures_the_rigs_own_millimetres() -> None:
-    gauge = MouthGauge(RIG)
-    offsets = RIG.offsets(motion(jaw_open=[0.0, 0.5, 1.0]))
-    np.testing.assert_allclose(gauge.jaw_drop(offsets), [0.0, 0.01, 0.02], atol=1e-7)
-    np.testing.assert_allclose(gauge.gap(offsets), [0.01, 0.02, 0.03], atol=1e-7)
-    # closed lips touch (gap 0), the half-open jaw gapes by 20 mm: 15 % of that
-    assert gauge.closed_below == pytest.approx(0.003, abs=1e-7)
-
-
-def test_closures_false_closures_and_the_jaw_are_counted_per_phoneme() -> None:
-    phonemes = [("P", 0.0, 0.1), ("AA", 0.1, 0.3), ("M", 0.3, 0.4), ("AE", 0.4, 0.6)]
-    target = motion(jaw_open=list(np.linspace(0, 1, 20)), lips_close=[1.0] * 3 + [0.0] * 17)
-    predicted = motion(jaw_open=[0.0] * 20, lips_close=[1.0] * 4 + [0.0] * 8 + [1.0] * 8)
-    measures = SpeechMeasures(MouthGauge(RIG), 30)
-    measures.add(clip(target, phonemes), RIG.offsets(predicted), RIG.offsets(target))
-    figures = measures.figures()
-    assert (figures["bilabials"], figures["open_vowels"]) == (2, 2)
-    assert figures["closures"] == 1.0  # P at once, M in the last frame of its interval
-    assert figures["false_closures"] == 0.5  # AE's middle frame is closed, AA's is not
-    assert figures["jaw_correlation"] == 0.0  # a jaw that never moves
-    exact = SpeechMeasures(MouthGauge(RIG), 30)
-    exact.add(clip(target, phonemes), RIG.offsets(target), RIG.offsets(target))
-    assert exact.figures()["jaw_correlation"] == pytest.approx(1.0)
 
 
 def test_baselines_know_the_mean_and_the_energy() -> None:
@@ -80,8 +42,18 @@ def test_evaluation_reports_model_baselines_and_ground_truth() -> None:
     assert report["rows"]["ground_truth"]["lve_m2"] == 0.0
     assert report["rows"]["ground_truth"]["jaw_correlation"] == pytest.approx(1.0)
     assert report["rows"]["model"]["lve_m2"] > 0.0
+    truth = report["rows"]["ground_truth"]
+    assert (truth["gap_correlation"], truth["aperture"], truth["lag_ms"]) == (
+        pytest.approx(1.0),
+        1.0,
+        pytest.approx(0.0, abs=1e-9),
+    )
+    assert report["closed_below_mm"] <= 1.0 < report["tucked_below_mm"]
+    assert report["classes"]["ground_truth"]["p b m"]["count"] == truth["bilabials"] == 2
+    assert sum(map(sum, report["shown"]["model"])) == 2
+    assert report["disturbed"] == report["told"] == {}
     text = table(report)
-    assert "energy" in text and "LVE m2" in text
+    assert "energy" in text and "LVE m2" in text and "model by class of phoneme" in text
     small = TinyRig(20)
     with pytest.raises(OptionsError, match=r"20 vertices.*24"):
         on_dataset.evaluate([CheckpointModel(model)], corpus, small)

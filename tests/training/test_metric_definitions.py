@@ -14,7 +14,9 @@ from synthetic_corpus import TinyRig
 from emoface_training.clips.store import StoredClip
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.measures.expression import ExpressionMeasures, ExpressionReference
-from emoface_training.measures.speech import MouthGauge, SpeechMeasures, correlation, silent_frames
+from emoface_training.measures.mouth import MouthGauge
+from emoface_training.measures.speech import SpeechMeasures
+from emoface_training.measures.tracks import correlation
 from emoface_training.measures.vertices import VertexMetrics, face_dynamics_deviation, region_error
 
 EXACT = 1e-12
@@ -135,7 +137,7 @@ def mouth_motion(generator: np.random.Generator, frames: int) -> np.ndarray:
 
 
 def random_phonemes(generator: np.random.Generator, seconds: float) -> list[tuple[str, float, float]]:
-    names = generator.choice(["P", "B", "M", "F", "V", "AA", "AE", "IY", "SIL", "S"], generator.integers(1, 9))
+    names = generator.choice(["P", "B", "M", "F", "V", "AA", "UW", "IY", "SIL", "S", "S"], generator.integers(1, 9))
     edges = np.sort(generator.uniform(0, seconds, len(names) + 1))
     return [(str(name), float(a), float(b)) for name, a, b in zip(names, edges[:-1], edges[1:], strict=True)]
 
@@ -144,24 +146,49 @@ def place(offsets, frame: int, vertex: int, axis: int) -> float:
     return float(RIG.template[vertex][axis]) + float(offsets[frame][vertex][axis])
 
 
-def middle(ring) -> list[int]:
-    centre = len(ring) // 2
-    return [int(v) for v in ring[max(0, centre - 1) : centre + 2]]
+# The middle third of the tiny rig's lips: both rings have these places across, one above the other
+UPPER, LOWER = RIG.masks["upper_lip_inner"][1:3].tolist(), RIG.masks["lower_lip_inner"][1:3].tolist()
 
 
 def lip_gap(offsets, frame: int) -> float:
-    upper, lower = middle(RIG.masks["upper_lip_inner"]), middle(RIG.masks["lower_lip_inner"])
-    return mean(place(offsets, frame, v, 1) for v in upper) - mean(place(offsets, frame, v, 1) for v in lower)
+    return mean(place(offsets, frame, a, 1) - place(offsets, frame, b, 1) for a, b in zip(UPPER, LOWER, strict=True))
 
 
 def lip_to_teeth(offsets, frame: int) -> float:
-    lip = [mean(place(offsets, frame, v, axis) for v in middle(RIG.masks["lower_lip_inner"])) for axis in range(3)]
+    lip = [mean(place(offsets, frame, v, axis) for v in LOWER) for axis in range(3)]
     teeth = ([place(offsets, frame, v, axis) for axis in range(3)] for v in RIG.masks["teeth_upper"])
     return min(math.sqrt(squared(tooth, lip)) for tooth in teeth)
 
 
+def lip_width(offsets, frame: int) -> float:
+    across = {int(v): float(RIG.template[v][0]) for v in RIG.masks["lips"]}
+    return place(offsets, frame, max(across, key=across.get), 0) - place(offsets, frame, min(across, key=across.get), 0)
+
+
 def jaw_drop(offsets, frame: int) -> float:
     return -mean(float(offsets[frame][v][1]) for v in RIG.masks["teeth_lower"])
+
+
+def percentile(values: list[float], percent: float) -> float:
+    """Linear between order statistics."""
+    ordered, at = sorted(values), percent / 100 * (len(values) - 1)
+    low = math.floor(at)
+    return ordered[low] + (at - low) * (ordered[min(low + 1, len(ordered) - 1)] - ordered[low])
+
+
+def energies(track: list[float], fps: int) -> tuple[float, float]:
+    """Over 8 Hz and in all: one Hann window over a track of at most 2 s without its mean."""
+    count, centre = len(track), mean(track)
+    windowed = [(x - centre) * (0.5 - 0.5 * math.cos(2 * math.pi * n / count)) for n, x in enumerate(track)]
+    norm = math.fsum((0.5 - 0.5 * math.cos(2 * math.pi * n / count)) ** 2 for n in range(count))
+    fast = whole = 0.0
+    for k in range(count // 2 + 1):
+        real = math.fsum(x * math.cos(2 * math.pi * k * n / count) for n, x in enumerate(windowed))
+        imaginary = math.fsum(x * math.sin(2 * math.pi * k * n / count) for n, x in enumerate(windowed))
+        power = (real**2 + imaginary**2) / norm * (1 if k in (0, count / 2) else 2)
+        whole += power
+        fast += power if k * fps / count > 8 else 0.0
+    return fast, whole
 
 
 def pearson(one: list[float], other: list[float]) -> float:
@@ -172,10 +199,10 @@ def pearson(one: list[float], other: list[float]) -> float:
 @FEW
 @given(SEEDS, st.integers(1, 3), st.integers(4, 40))
 def test_speech_measures_are_their_definitions(seed: int, clips: int, frames: int) -> None:
-    generator, fps = np.random.default_rng(seed), 30
+    generator, fps, tucked = np.random.default_rng(seed), 30, 0.014
     gauge = MouthGauge(RIG)
-    measures = SpeechMeasures(gauge, fps)
-    hits: dict[str, list[bool]] = {"closures": [], "false_closures": [], "tucks": [], "silence_closed": []}
+    measures = SpeechMeasures(gauge, fps, tucked)
+    said, shown, rules, teeth, wide, wide_rules = [], [], [], [], [], []
     jaws: tuple[list[float], list[float]] = ([], [])
     for _ in range(clips):
         predicted, target = mouth_motion(generator, frames), mouth_motion(generator, frames)
@@ -185,43 +212,79 @@ def test_speech_measures_are_their_definitions(seed: int, clips: int, frames: in
             predicted,
             target,
         )
-        gap = [lip_gap(predicted, f) for f in range(frames)]
-        np.testing.assert_allclose(gauge.gap(predicted), gap, rtol=0, atol=EXACT)
-        tuck = [lip_to_teeth(predicted, f) for f in range(frames)]
-        np.testing.assert_allclose(gauge.teeth_distance(predicted), tuck, rtol=0, atol=EXACT)
+        said.append(phonemes)
+        shown.append([lip_gap(predicted, f) for f in range(frames)])
+        rules.append([lip_gap(target, f) for f in range(frames)])
+        teeth.append([lip_to_teeth(predicted, f) for f in range(frames)])
+        wide.append([lip_width(predicted, f) for f in range(frames)])
+        wide_rules.append([lip_width(target, f) for f in range(frames)])
         jaws[0].extend(jaw_drop(predicted, f) for f in range(frames))
         jaws[1].extend(jaw_drop(target, f) for f in range(frames))
+        np.testing.assert_allclose(gauge.gap(predicted), shown[-1], rtol=0, atol=EXACT)
+        np.testing.assert_allclose(gauge.teeth_distance(predicted), teeth[-1], rtol=0, atol=EXACT)
+        np.testing.assert_allclose(gauge.width(predicted), wide[-1], rtol=0, atol=EXACT)
+    reach, reach_rules = (percentile([x for track in tracks for x in track], 95) for tracks in (shown, rules))
+    closed = min(0.001, 0.1 * reach_rules)
+    assert measures.closed_below == pytest.approx(closed, rel=EXACT)
+    hits: dict[str, list[bool]] = {
+        name: [] for name in ("closures", "free_closed", "tucks", "false_tucks", "silence_closed", "pauses_closed")
+    }
+    widths: dict[str, list[tuple[float, float]]] = {"UW": [], "IY": []}
+    right = wrong = 0
+    seconds = 0.0
+    for phonemes, gaps, tuck, *width in zip(said, shown, teeth, wide, wide_rules, strict=True):
+        paused, labial = set(), set()
         for name, start, end in phonemes:
-            during = [f for f in range(frames) if math.floor(start * fps) <= f <= math.ceil(end * fps)]
-            nearest = round((start + end) / 2 * fps)
-            if name in ("P", "B", "M") and during:
-                hits["closures"].append(any(gap[f] <= gauge.closed_below for f in during))
-            if name in ("F", "V") and during:
-                hits["tucks"].append(any(tuck[f] <= gauge.tucked_below for f in during))
-            if name in ("AA", "AE") and nearest < frames:
-                hits["false_closures"].append(gap[nearest] <= gauge.closed_below)
+            near = [f for f in range(frames) if math.floor(start * fps) <= f <= math.ceil(end * fps)]
+            within = [f for f in range(frames) if start * fps <= f <= end * fps]
+            if not math.ceil(start * fps) <= math.floor(end * fps):
+                within = [f for f in [round((start + end) / 2 * fps)] if f < frames]
+            free = name == "S" and not any(
+                other in ("P", "B", "M", "F", "V", "SIL") and a < end + 0.12 and b > start - 0.12
+                for other, a, b in phonemes
+            )
+            seconds += 0.0 if name == "SIL" else end - start
+            if name in ("P", "B", "M"):
+                labial |= set(near)
+                hits["closures"].append(any(gaps[f] < closed for f in near))
+            if name in ("F", "V"):
+                hits["tucks"].append(any(tuck[f] < tucked for f in near))
+            if free and within:
+                hits["free_closed"].append(any(gaps[f] < closed for f in within))
+                hits["false_tucks"].append(any(tuck[f] < tucked for f in within))
+            if name in widths and within:
+                widths[name].append(tuple(mean(track[f] for f in within) for track in width))
             if name == "SIL":
+                paused |= set(near)
                 still = [f for f in range(frames) if start + 0.2 <= f / fps <= end - 0.08]
-                hits["silence_closed"].extend(gap[f] <= gauge.closed_below for f in still)
+                hits["silence_closed"].extend(gaps[f] < closed for f in still)
+                if still:
+                    hits["pauses_closed"].append(2 * sum(gaps[f] < closed for f in still) >= len(still))
+        run: set[int] = set()
+        for f in range(frames + 1):
+            if f < frames and gaps[f] < closed:
+                run.add(f)
+                continue
+            if run and not run & paused:
+                right, wrong = right + bool(run & labial), wrong + (not run & labial)
+            run = set()
     figures = measures.figures()
     for name, found in hits.items():
         assert figures[name] == (sum(found) / len(found) if found else 0.0), name
-    counts = [len(hits[name]) for name in ("closures", "false_closures", "tucks", "silence_closed")]
-    assert [figures[n] for n in ("bilabials", "open_vowels", "labiodentals", "silent_frames")] == counts
+    counts = [len(hits[name]) for name in ("closures", "free_closed", "tucks", "silence_closed", "pauses_closed")]
+    assert [figures[n] for n in ("bilabials", "free", "labiodentals", "silent_frames", "pauses")] == counts
+    assert figures["closure_precision"] == (right / (right + wrong) if right + wrong else 0.0)
+    assert figures["false_closures_per_10_s"] == pytest.approx(10 * wrong / seconds if wrong else 0.0, rel=1e-9)
+    assert figures["aperture"] == pytest.approx(reach / reach_rules, rel=EXACT)
+    if widths["UW"] and widths["IY"]:
+        apart = [mean(w[k] for w in widths["IY"]) - mean(w[k] for w in widths["UW"]) for k in (0, 1)]
+        assert figures["rounding_mm"] == pytest.approx(1000 * apart[0], abs=1e-9)
+        assert figures["rounding"] == pytest.approx(apart[0] / apart[1], rel=1e-6)
+    fast, whole = (math.fsum(e) for e in zip(*(energies(gaps, fps) for gaps in shown), strict=True))
+    assert figures["flutter"] == pytest.approx(fast / whole, rel=1e-9)
+    gaps, ruled = ([x for track in tracks for x in track] for tracks in (shown, rules))
+    assert figures["gap_correlation"] == pytest.approx(pearson(gaps, ruled), abs=EXACT)
     assert figures["jaw_correlation"] == pytest.approx(pearson(*jaws), abs=EXACT)
-
-
-def test_thresholds_are_shares_of_the_rigs_own_way() -> None:
-    gauge = MouthGauge(RIG)
-    # half-open: 20 mm; closed: 0. Loose at jaw .15: 13 mm from the teeth; tucked: 10 mm back besides
-    assert gauge.closed_below == pytest.approx(0.15 * 0.020, abs=1e-9)
-    loose, tucked = 0.013, math.hypot(0.013, 0.010)
-    assert gauge.tucked_below == pytest.approx(loose + 0.40 * (tucked - loose), abs=1e-8)
-
-
-def test_silence_settles_for_200_ms_and_ends_80_ms_early() -> None:
-    silent = silent_frames([("SIL", 0.0, 0.5), ("AA", 0.5, 1.0), ("SIL", 1.0, 1.25)], 40, 20)
-    assert np.flatnonzero(silent).tolist() == [4, 5, 6, 7, 8]  # .2 to .42 s; the second one ends before it has settled
 
 
 def test_a_track_that_stands_still_correlates_with_nothing() -> None:
@@ -248,7 +311,7 @@ def test_expression_measures_are_their_definitions(seed: int, clips: int, traine
     region = RIG.masks["eyes_forehead"]
     reference = ExpressionReference.of(RIG, train)
     assert reference is not None
-    measures = ExpressionMeasures(reference)
+    measures = ExpressionMeasures(reference, 30)
 
     def average(frames) -> list[list[float]]:
         return [[mean(float(frame[v][axis]) for frame in frames) for axis in range(3)] for v in region]
@@ -257,8 +320,8 @@ def test_expression_measures_are_their_definitions(seed: int, clips: int, traine
     everything = average([frame for frames in offsets for frame in frames])
     # the face's float32 fields bound how well two ways to a mean agree; the measure itself is exact in its reference
     np.testing.assert_allclose(reference.mean, everything, rtol=0, atol=1e-7)
-    error = around = 0.0
-    right = judged = 0
+    error = around = squares = 0.0
+    right = judged = frames_seen = 0
     for _ in range(clips):
         clip = some_clip()
         target = RIG.offsets(clip.parameters)
@@ -267,6 +330,8 @@ def test_expression_measures_are_their_definitions(seed: int, clips: int, traine
         for p, t in zip(predicted, target, strict=True):
             error += math.fsum(squared(p[v], t[v]) for v in region)
             around += math.fsum(squared(t[v], reference.mean[row]) for row, v in enumerate(region))
+            squares += mean(squared(p[v], (0.0, 0.0, 0.0)) for v in region)
+            frames_seen += 1
         shown = average(predicted)
         known = sorted({each.emotion for each in train if each.level == clip.level})
         if known:
@@ -276,13 +341,14 @@ def test_expression_measures_are_their_definitions(seed: int, clips: int, traine
     figures = measures.figures()
     assert figures["expression_r2"] == pytest.approx(1 - error / around, abs=EXACT * max(1.0, error / around))
     assert figures.get("shown_emotion") == (right / judged if judged else None)
+    assert figures["upper_face_mm"] == pytest.approx(1000 * math.sqrt(squares / frames_seen), rel=EXACT)
 
 
 def test_the_mean_face_explains_nothing_and_the_truth_everything() -> None:
     generator = np.random.default_rng(3)
     train = [labelled(generator.uniform(0, 1, (6, len(RIG_PARAMETERS))), emotion, 0) for emotion in range(8)]
     reference = ExpressionReference.of(RIG, train)
-    constant, exact = ExpressionMeasures(reference), ExpressionMeasures(reference)
+    constant, exact = ExpressionMeasures(reference, 30), ExpressionMeasures(reference, 30)
     for clip in train:
         target = RIG.offsets(clip.parameters)
         average = np.zeros_like(target, dtype=np.float64)
@@ -290,5 +356,7 @@ def test_the_mean_face_explains_nothing_and_the_truth_everything() -> None:
         constant.add(clip, average, target)
         exact.add(clip, target, target)
     assert constant.figures()["expression_r2"] == 0.0
-    assert exact.figures() == {"expression_r2": 1.0, "shown_emotion": 1.0}
+    everything = exact.figures()
+    assert (everything["expression_r2"], everything["shown_emotion"], everything["arousal_sign"]) == (1.0, 1.0, 1.0)
+    assert (everything["shown_clips"], everything["aroused_clips"], everything["neutral_frames"]) == (8, 6, 6)
     assert constant.figures()["shown_emotion"] <= 1 / 8  # one class at most is nearest to one face

@@ -42,6 +42,20 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         help="unseen subjects: the mean of the training styles alone, or every one besides, with mean and spread "
         "(default: every for recorded datasets, mean for the synthetic corpus)",
     )
+    parser.add_argument(
+        "--disturbed",
+        type=int,
+        default=0,
+        metavar="N",
+        help="animate N of the clips again with an offset, at a low level, with babble and with music behind",
+    )
+    parser.add_argument(
+        "--told",
+        type=int,
+        default=0,
+        metavar="N",
+        help="animate N of the clips under each class: how far apart are they",
+    )
     parser.add_argument("--report", metavar="FOLDER", help="write a page with pictures, curves and a video there")
     parser.add_argument("--overwrite", action="store_true", help="replace an existing report in FOLDER")
     parser.add_argument("--report-clips", type=int, default=3, metavar="N", help="clips in its curves and pictures")
@@ -64,7 +78,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     dataset, face = open_for_training(args.corpus, args.kind, args.masks, args.partial)
     split = args.split or ("test_unseen" if "test_unseen" in getattr(dataset, "splits", ()) else "test_voice")
     styles = args.styles or ("every" if isinstance(face, DatasetFace) else "mean")
-    request = on_dataset.Request(split, args.emotion, args.clips, styles, args.calibrate)
+    request = on_dataset.Request(split, args.emotion, args.clips, styles, args.calibrate, args.disturbed, args.told)
     report = on_dataset.evaluate(models, dataset, face, request, watcher, progress)
     if watcher is not None:
         watcher.write(report, face, not args.no_video, progress)

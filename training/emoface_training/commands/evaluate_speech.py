@@ -16,8 +16,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
         "eval-speech",
         help="measure a model on recorded speech",
         description="Align recordings with PocketSphinx, animate them, and print how the mouth follows the aligned "
-        "phonemes: jaw, closed lips, tucked lip, silence. The transcript is FILE.txt beside FILE.wav, or --text; "
-        "without one the recogniser decides what is said.",
+        "phonemes: closed and falsely closed lips, tucked lip, pauses, flutter, timing. The transcript is FILE.txt "
+        "beside FILE.wav, or --text; without one the recogniser decides what is said. --alignment gives the phonemes' "
+        "times instead.",
     )
     parser.add_argument("model", metavar="PACKAGE|CHECKPOINT", help='such as "default" or RUN/stage_b')
     parser.add_argument("sounds", nargs="+", metavar="WAV")
@@ -25,9 +26,17 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     parser.add_argument(
         "--pronounce", action="append", default=[], metavar="WORD=SOUNDS", help="for example 'malia=M AH L IY AH'"
     )
+    parser.add_argument(
+        "--alignment", metavar="FILE.json", help="texts and phonemes' times by name of the sound: see docs/measures.md"
+    )
     parser.add_argument("--emotion", default="auto", help="auto (default), or the class that the model is told")
     parser.add_argument("--level", choices=("normal", "strong"), default="normal")
     parser.add_argument("--corpus", metavar="DIR", help="synthetic corpus to fit the energy baseline on")
+    parser.add_argument(
+        "--disturbed",
+        action="store_true",
+        help="also with an offset, at a low level, with babble and with music behind",
+    )
     parser.add_argument("--events", action="store_true", help="list every judged phoneme")
     add_threads(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object to stdout")
@@ -40,6 +49,7 @@ def _run(args: argparse.Namespace) -> int:
     from emoface_training.data.synthetic.rig import Rig
     from emoface_training.errors import OptionsError
     from emoface_training.evaluation import on_recordings
+    from emoface_training.evaluation.given_alignment import read_alignments
     from emoface_training.evaluation.measured_models import open_model
     from emoface_training.loop.processes import use_threads
     from emoface_training.vocabulary import EMOTIONS
@@ -48,6 +58,10 @@ def _run(args: argparse.Namespace) -> int:
         raise OptionsError(
             f"--text with {len(args.sounds)} sounds", "one", "Put each text into a .txt beside its sound."
         )
+    if args.alignment and (args.text is not None or args.pronounce):
+        raise OptionsError(
+            "--alignment with --text or --pronounce", "one of them", "An alignment holds texts and phonemes."
+        )
     if args.emotion not in ("auto", *EMOTIONS):
         raise OptionsError(
             f"--emotion {args.emotion!r}", f"auto or one of {', '.join(EMOTIONS)}", "Choose one of them."
@@ -55,13 +69,14 @@ def _run(args: argparse.Namespace) -> int:
     use_threads(args.threads)
     model = open_model(args.model)
     said = dict(_pronunciation(item) for item in args.pronounce)
-    recordings = [on_recordings.read_recording(sound, args.text, said) for sound in args.sounds]
+    given = read_alignments(args.alignment) if args.alignment else None
+    recordings = [on_recordings.read_recording(sound, args.text, said, given) for sound in args.sounds]
     train = []
     if args.corpus:
         references = Corpus.open(args.corpus).clips("train")
         some = references[:: max(1, len(references) // ENERGY_CLIPS)]
         train = ClipStore.load(some, model.fps, len(model.styles)).clips
-    report = on_recordings.evaluate(model, Rig.load(), recordings, args.emotion, args.level, train)
+    report = on_recordings.evaluate(model, Rig.load(), recordings, args.emotion, args.level, train, args.disturbed)
     print(json.dumps(report) if args.json else on_recordings.table(report, args.events))
     return 0
 

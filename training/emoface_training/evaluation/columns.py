@@ -26,9 +26,18 @@ KNOWN = (
     Column("fdd_m2", "FDD m2", "{:+.2e}"),
     Column("face_rms_mm", "face mm", "{:.2f}", True),
     Column("jaw_correlation", "jaw r", "{:.3f}", False),
+    Column("gap_correlation", "lip gap r", "{:.3f}", False),
     Column("closures", "p b m closed", "{:.3f}", False),
-    Column("false_closures", "false closed", "{:.3f}", True),
+    Column("closure_precision", "precision", "{:.3f}", False),
+    Column("free_closed", "free closed", "{:.3f}", True),
+    Column("false_closures_per_10_s", "false / 10 s", "{:.2f}", True),
     Column("tucks", "f v tucked", "{:.3f}", False),
+    Column("false_tucks", "free tucked", "{:.3f}", True),
+    Column("pauses_closed", "pauses shut", "{:.3f}", False),
+    Column("aperture", "aperture", "{:.3f}"),
+    Column("rounding", "rounding", "{:.3f}"),
+    Column("flutter", "flutter", "{:.4f}", True),
+    Column("lag_ms", "lag ms", "{:+.0f}"),
 )
 
 

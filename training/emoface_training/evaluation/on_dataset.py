@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -18,7 +18,9 @@ from emoface_training.data.corpus import FPS
 from emoface_training.data.sample import DatasetFace
 from emoface_training.errors import CheckpointError, OptionsError
 from emoface_training.evaluation.baselines import EnergyBaseline, MeanBaseline
+from emoface_training.evaluation.disturbances import under_disturbances
 from emoface_training.evaluation.emotion_recognition import calibration, learn_voices, listener, recognition
+from emoface_training.evaluation.explicit_classes import class_distances
 from emoface_training.evaluation.measured_models import (
     Emotion,
     EvaluatedModel,
@@ -26,12 +28,13 @@ from emoface_training.evaluation.measured_models import (
     in_styles,
 )
 from emoface_training.measures.expression import ExpressionMeasures, ExpressionReference
-from emoface_training.measures.speech import MouthGauge, SpeechMeasures
+from emoface_training.measures.mouth import MouthGauge, tucked_below
+from emoface_training.measures.speech import SpeechMeasures
 from emoface_training.measures.vertices import VertexMetrics, mask_hash
 from emoface_training.motion.targets import Face, clip_offsets, codes_to_offsets
 from emoface_training.vocabulary import EMOTION_NAMES, LEVELS
 
-SCHEMA = 2
+SCHEMA = 3
 BASELINE_CLIPS = 300
 BASELINES = ("mean", "energy")
 TRUTH = "ground_truth"
@@ -56,14 +59,21 @@ class Watcher(Protocol):
         ...
 
 
-class _Row:
-    """All measures of one predictor over some clips; speech measures need a rig's gauge, expression ones a mask."""
+class _Mouth(NamedTuple):
+    """How a rig's mouth is read."""
 
-    def __init__(self, face: Face, gauge: MouthGauge | None, fps: int, expression: ExpressionReference | None) -> None:
+    gauge: MouthGauge
+    tucked_below: float
+
+
+class _Row:
+    """All measures of one predictor over some clips; speech measures need a rig's mouth, expression ones a mask."""
+
+    def __init__(self, face: Face, mouth: _Mouth | None, fps: int, expression: ExpressionReference | None) -> None:
         self.clips = 0
         self.vertices = VertexMetrics.of(face)
-        self.speech = None if gauge is None else SpeechMeasures(gauge, fps)
-        self.expression = None if expression is None else ExpressionMeasures(expression)
+        self.speech = None if mouth is None else SpeechMeasures(mouth.gauge, fps, mouth.tucked_below)
+        self.expression = None if expression is None else ExpressionMeasures(expression, fps)
 
     def add(self, clip: StoredClip, offsets: np.ndarray, target: np.ndarray) -> None:
         self.clips += 1
@@ -103,7 +113,8 @@ class Request:
 
     emotion: told to the models as it is labelled ("given"), or not. clips: at most that many, evenly spread over the
     split. styles: "every" also drives the clips of unseen subjects with each training style in turn. calibrate:
-    seconds of neutral speech that each voice is first calibrated on, from clips that are then left out.
+    seconds of neutral speech that each voice is first calibrated on, from clips that are then left out. disturbed and
+    told: how many of the clips are animated again under every disturbance, and told each class in turn.
     """
 
     split: str = "test_voice"
@@ -111,6 +122,14 @@ class Request:
     clips: int | None = None
     styles: Styles = "mean"
     calibrate: float = 0.0
+    disturbed: int = 0
+    told: int = 0
+
+    def __post_init__(self) -> None:
+        wrong = [(name, n) for name in ("disturbed", "told") if (n := getattr(self, name)) < 0]
+        if wrong:
+            name, count = wrong[0]
+            raise OptionsError(f"--{name} {count}", "a number of clips, or 0 for none", f"Correct --{name}.")
 
 
 def evaluate(
@@ -153,11 +172,11 @@ def evaluate(
     store = ClipStore(left, fps, len(first.styles))
     chosen = store.clips if request.clips is None else store.spread(request.clips)
     train = _training_clips(corpus, fps, progress)
-    gauge = None if isinstance(rig, DatasetFace) else MouthGauge(rig)
+    mouth = _mouth(rig)
     expression = ExpressionReference.of(rig, train)
 
     def new_row() -> _Row:
-        return _Row(rig, gauge, fps, expression)
+        return _Row(rig, mouth, fps, expression)
 
     rows = {name: _Breakdown(new_row) for name in (*models, *BASELINES, TRUTH)}
     heard = {name: each for name, one in models.items() if (each := listener(one)) is not None}
@@ -177,14 +196,11 @@ def evaluate(
         rows[name].add(chosen[index], offsets, target)
         if watcher is not None and name in BASELINES:
             watcher.see(name, index, offsets, target)
-    limits = {}
-    if gauge is not None:
-        limits = {"closed_below_mm": 1000.0 * gauge.closed_below, "tucked_below_mm": 1000.0 * gauge.tucked_below}
     return {
         "split": split,
         "emotion": emotion,
         "clips": len(chosen),
-        **limits,
+        **_limits(rows[TRUTH].whole, mouth),
         "rows": {name: row.whole.figures() for name, row in rows.items()},
         "schema": SCHEMA,
         "dataset": _dataset_facts(corpus, rig),
@@ -192,10 +208,63 @@ def evaluate(
         "calibrated_seconds": calibrate,
         "emotion_recognition": {name: recognition(each, chosen, voices.get(name)) for name, each in heard.items()},
         **{kind: _groups(rows, kind) for kind in ("emotions", "levels")},
+        "classes": {name: row.whole.speech.classes() for name, row in rows.items() if row.whole.speech is not None},
+        "shown": {
+            name: row.whole.expression.confusion.tolist()
+            for name, row in rows.items()
+            if row.whole.expression is not None
+        },
+        "disturbed": _disturbed(models, chosen, rig, mouth, request),
+        "told": {
+            name: class_distances(one, rig, _spread(in_own_style(chosen, one.styles), request.told), progress)
+            for name, one in models.items()
+            if request.told
+        },
         "styles": {
             name: _style_figures(one, chosen, voices.get(name), rig, new_row, request, progress)
             for name, one in models.items()
         },
+    }
+
+
+def _mouth(face: Face) -> _Mouth | None:
+    """None for a recorded face: its phonemes are not known."""
+    if isinstance(face, DatasetFace):
+        return None
+    gauge = MouthGauge(face)
+    return _Mouth(gauge, tucked_below(gauge, face))
+
+
+def _limits(truth: _Row, mouth: _Mouth | None) -> dict[str, float]:
+    if mouth is None or truth.speech is None:
+        return {}
+    return {"closed_below_mm": 1000.0 * truth.speech.closed_below, "tucked_below_mm": 1000.0 * mouth.tucked_below}
+
+
+def _spread(clips: list[StoredClip], count: int) -> list[StoredClip]:
+    """At most `count` clips, evenly spread."""
+    return [clips[i] for i in np.linspace(0, len(clips) - 1, min(count, len(clips))).round().astype(int)]
+
+
+def _disturbed(
+    models: dict[str, EvaluatedModel], clips: list[StoredClip], rig: Face, mouth: _Mouth | None, request: Request
+) -> dict[str, Any]:
+    """Each model under every disturbance; nothing unless it was asked for."""
+    if not request.disturbed:
+        return {}
+    if mouth is None:
+        raise OptionsError(
+            "--disturbed with a dataset without phonemes", "the synthetic corpus", "Use `emoface eval-speech`."
+        )
+    return {
+        name: under_disturbances(
+            one,
+            _spread(in_own_style(clips, one.styles), request.disturbed),
+            request.emotion,
+            *mouth,
+            lambda clip: clip_offsets(rig, clip),
+        )
+        for name, one in models.items()
     }
 
 

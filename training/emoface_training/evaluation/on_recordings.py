@@ -32,16 +32,21 @@ from emoface_training.data.synthetic.visemes import FPS, speech_parameters
 from emoface_training.errors import AlignmentError, OptionsError
 from emoface_training.evaluation import speech_alignment
 from emoface_training.evaluation.baselines import EnergyBaseline, log_energy
-from emoface_training.evaluation.measured_models import EvaluatedModel, PackageModel
-from emoface_training.measures.speech import MouthGauge, SpeechMeasures, correlation
+from emoface_training.evaluation.disturbances import lines as disturbance_lines
+from emoface_training.evaluation.disturbances import under_disturbances
+from emoface_training.evaluation.given_alignment import GivenAlignment, alignment_of
+from emoface_training.evaluation.measured_models import Emotion, EvaluatedModel, PackageModel
+from emoface_training.evaluation.tables import class_lines
+from emoface_training.measures.mouth import MouthGauge, tucked_below
+from emoface_training.measures.speech import Event, SpeechMeasures
+from emoface_training.measures.tracks import correlation
 from emoface_training.motion.basis import MotionRig
 from emoface_training.motion.targets import clip_offsets, codes_to_offsets
 from emoface_training.vocabulary import EMOTIONS, LEVELS, SAMPLE_RATE
 
 BETWEEN_ALL = expression.Style(*[1.0] * len(expression.Style._fields))
-LARGEST_LAG = 4  # frames to each side in which the best lag is sought
 SAME_TEMPLATE_M = 1e-5
-KINDS = {"bilabials": "p b m", "labiodentals": "f v", "open_vowels": "open vowel"}
+KINDS = {"bilabials": "p b m", "labiodentals": "f v", "free": "free"}
 
 
 @dataclass(frozen=True)
@@ -55,19 +60,26 @@ class Recording:
 
 
 def read_recording(
-    path: str | Path, text: str | None = None, pronunciations: Mapping[str, str] | None = None
+    path: str | Path,
+    text: str | None = None,
+    pronunciations: Mapping[str, str] | None = None,
+    given: Mapping[str, GivenAlignment] | None = None,
 ) -> Recording:
-    """A sound file with its transcript: `text`, else the .txt of the same stem beside it, else what is recognised.
+    """A sound file with its alignment among the `given` ones by name; without those it is aligned with its transcript:
+    `text`, else the .txt of the same stem beside it, else what is recognised.
 
-    Raises the SDK's AudioFileError for the sound, AlignmentError for a transcript that does not fit it.
+    Raises the SDK's AudioFileError for the sound, AlignmentError for a transcript or an alignment that does not fit it.
     """
     path = Path(path)
     sound = read_sound(path)
     beside = path.with_suffix(".txt")
     try:
-        if text is None and beside.is_file():
-            text = _transcript(beside)
-        alignment = speech_alignment.align(sound.samples, sound.rate, text, pronunciations)
+        if given is not None:
+            alignment = alignment_of(given, path.stem, sound.seconds)
+        else:
+            if text is None and beside.is_file():
+                text = _transcript(beside)
+            alignment = speech_alignment.align(sound.samples, sound.rate, text, pronunciations)
     except AlignmentError as error:
         raise AlignmentError(f"{path}: {error.got}", error.expected, error.remedy) from error
     mono = at_sample_rate(sound.samples.mean(1, dtype=np.float64), sound.rate)
@@ -95,43 +107,50 @@ def evaluate(
     emotion: str = "auto",
     level: str = "normal",
     train: Sequence[StoredClip] = (),
+    disturbed: bool = False,
 ) -> dict[str, Any]:
     """Figures by predictor, by recording, and every judged event of the model.
 
-    emotion: "auto" or a class that the model is told. train: clips that the energy baseline is fitted on.
+    emotion: "auto" or a class that the model is told. train: clips that the energy baseline is fitted on. disturbed:
+    animate the recordings again under every disturbance.
     Raises OptionsError when the model animates another face or at another rate than the rig's.
     """
     _check_face(model, rig)
     gauge = MouthGauge(rig)
+    tucked = tucked_below(gauge, rig)
     told = EMOTIONS.index(emotion) if emotion != "auto" else len(EMOTIONS)
     clips = [replace(recording.clip, emotion=told, level=LEVELS.index(level)) for recording in recordings]
     energy = EnergyBaseline(rig, list(train), FPS) if train else None
     parts: list[dict[str, SpeechMeasures]] = [{} for _ in clips]
-    for index, offsets in model.animate(clips, "auto" if emotion == "auto" else "given"):
+    how: Emotion = "auto" if emotion == "auto" else "given"
+    for index, offsets in model.animate(clips, how):
         target = clip_offsets(rig, clips[index])
         shown = {"model": offsets, "rules": target}
         if energy is not None:
             shown["energy"] = codes_to_offsets(rig, energy.predict(clips[index]))
         for name, motion in shown.items():
-            parts[index][name] = SpeechMeasures(gauge, FPS)
+            parts[index][name] = SpeechMeasures(gauge, FPS, tucked)
             parts[index][name].add(clips[index], motion, target)
     rows = {name: SpeechMeasures.joined([part[name] for part in parts]) for name in parts[0]}
     levels = np.concatenate([log_energy(clip, FPS) for clip in clips])
-    jaw, reference = rows["model"].jaws()
+    reference = rows["model"].tracks("jaw")[1]
     loud = np.concatenate([gauge.jaw_drop(rig.offsets(_with_loudness(clip))) for clip in clips])
     return {
-        "recordings": [_recording(recording, part) for recording, part in zip(recordings, parts, strict=True)],
+        "recordings": _recordings(recordings, parts, rows["model"].events()),
         "emotion": emotion,
         "level": level,
-        "closed_below_mm": 1000.0 * gauge.closed_below,
-        "tucked_below_mm": 1000.0 * gauge.tucked_below,
+        "closed_below_mm": 1000.0 * rows["rules"].closed_below,
+        "tucked_below_mm": 1000.0 * tucked,
         "energy_correlation": correlation(levels, reference),
         "energy_correlation_loud": correlation(levels, loud),
-        "best_lag_frames": best_lag(jaw, reference),
         "rows": {
-            name: row.figures() | {"jaw_correlation_loud": correlation(row.jaws()[0], loud)}
+            name: row.figures() | {"jaw_correlation_loud": correlation(row.tracks("jaw")[0], loud)}
             for name, row in rows.items()
         },
+        "classes": rows["model"].classes(),
+        "disturbed": under_disturbances(model, clips, how, gauge, tucked, lambda clip: clip_offsets(rig, clip))
+        if disturbed
+        else {},
         "model": model.facts(),
     }
 
@@ -142,26 +161,25 @@ def _with_loudness(clip: StoredClip) -> np.ndarray:
     return expression.motion(clip.phonemes, energy, "neutral", 0, BETWEEN_ALL, np.random.default_rng(0))
 
 
-def _recording(recording: Recording, part: dict[str, SpeechMeasures]) -> dict[str, Any]:
-    return {
-        "name": recording.name,
-        "seconds": len(recording.clip.audio) / SAMPLE_RATE,
-        "text": recording.text,
-        "recognised": recording.recognised,
-        "rows": {name: measures.figures() for name, measures in part.items()},
-        "events": [asdict(event) for event in part["model"].events],
-    }
-
-
-def best_lag(jaw: np.ndarray, reference: np.ndarray) -> int:
-    """Frames by which the jaw [T] is behind its reference [T] where they agree best; negative: ahead."""
-    frames = len(jaw)
-    lags = [lag for lag in range(-LARGEST_LAG, LARGEST_LAG + 1) if abs(lag) < frames - 1]
-    agreement = [
-        correlation(jaw[max(0, lag) : frames + min(0, lag)], reference[max(0, -lag) : frames - max(0, lag)])
-        for lag in lags
-    ]
-    return lags[int(np.argmax(agreement))] if lags else 0
+def _recordings(
+    recordings: Sequence[Recording], parts: Sequence[dict[str, SpeechMeasures]], events: Sequence[Event]
+) -> list[dict[str, Any]]:
+    """One entry each; the events of all are judged by one limit and come in the order of the recordings."""
+    found, place = [], 0
+    for recording, part in zip(recordings, parts, strict=True):
+        count = len(part["model"].events())
+        found.append(
+            {
+                "name": recording.name,
+                "seconds": len(recording.clip.audio) / SAMPLE_RATE,
+                "text": recording.text,
+                "recognised": recording.recognised,
+                "rows": {name: measures.figures() for name, measures in part.items()},
+                "events": [asdict(event) for event in events[place : place + count]],
+            }
+        )
+        place += count
+    return found
 
 
 def _check_face(model: EvaluatedModel, rig: MotionRig) -> None:
@@ -187,14 +205,15 @@ def table(report: dict[str, Any], events: bool = False) -> str:
             lines += [_event(event) for event in part["events"]]
     lines.append(f"all recordings, emotion {report['emotion']}, level {report['level']}:")
     lines += [_row(name, figures) for name, figures in report["rows"].items()]
+    lines += class_lines("model", report["classes"])
     louder = "; ".join(f"{name} {figures['jaw_correlation_loud']:.2f}" for name, figures in report["rows"].items())
     lines.append(f"against the jaw of the rules with loudness: {louder}")
     lines.append(
         f"log energy alone: jaw r {report['energy_correlation']:.2f} (with loudness "
-        f"{report['energy_correlation_loud']:.2f}); the model agrees best "
-        f"{report['best_lag_frames']:+d} frames late; closed below {report['closed_below_mm']:.2f} mm, tucked below "
+        f"{report['energy_correlation_loud']:.2f}); closed below {report['closed_below_mm']:.2f} mm, tucked below "
         f"{report['tucked_below_mm']:.2f} mm"
     )
+    lines += disturbance_lines(report["disturbed"])
     return "\n".join(lines)
 
 
@@ -203,15 +222,19 @@ def _row(name: str, figures: dict[str, Any]) -> str:
         return f"{round(figures[rate] * figures[count])} of {figures[count]}"
 
     return (
-        f"  {name:>6}: jaw r {figures['jaw_correlation']:.2f}; p b m closed {of('closures', 'bilabials')}; open vowels "
-        f"falsely closed {of('false_closures', 'open_vowels')}; f v tucked {of('tucks', 'labiodentals')}; closed in "
-        f"silence {of('silence_closed', 'silent_frames')} frames"
+        f"  {name:>6}: p b m closed {of('closures', 'bilabials')}; free consonants closed {of('free_closed', 'free')}; "
+        f"closures in speech on p b m {of('closure_precision', 'closures_in_speech')}, "
+        f"{figures['false_closures_per_10_s']:.1f} false in 10 s; f v tucked {of('tucks', 'labiodentals')}, free "
+        f"consonants tucked {of('false_tucks', 'free')}; lips touch in {of('pauses_closed', 'pauses')} pauses; flutter "
+        f"{100 * figures['flutter']:.2f} %; aperture {100 * figures['aperture']:.0f} % and rounding "
+        f"{100 * figures['rounding']:.0f} % of the rules'; {figures['lag_ms']:+.0f} ms late; lip gap r "
+        f"{figures['gap_correlation']:.2f}, jaw r {figures['jaw_correlation']:.2f}"
     )
 
 
 def _event(event: dict[str, Any]) -> str:
-    wrong = event["hit"] == (event["kind"] == "open_vowels")
+    wrong = event["hit"] == (event["kind"] == "free")
     return (
-        f"    {'MISS' if wrong else 'ok':>4} {event['start']:7.2f}-{event['end']:.2f} s {event['phoneme']:>2} "
-        f"({KINDS[event['kind']]}) {1000 * event['measured']:.2f} mm"
+        f"    {'MISS' if wrong else '    '} {event['start']:7.3f} {event['phoneme']:>2} "
+        f"({KINDS[event['kind']]}) {1000.0 * event['measured']:.1f} mm"
     )

@@ -24,8 +24,9 @@ PEAK = 20000  # of int16: the acoustic model wants a healthy level
 # A transcript does not tell pauses: with the default of .005 short ones went to the words around them
 SILENCE_PROBABILITY = 0.5
 GIVEN = 99  # the dictionary's own alternatives are word(2), word(3), ...
-# The recogniser's default beams lose the path through long or noisy sentences. Each try: beam, silence added (s).
-TRIES = ((1e-80, 0.1), (1e-120, 0.25), (1e-48, 0.1), (1e-160, 0.4))
+# The recogniser's default beams lose the path through long or noisy sentences; the widest lose more sentences of one
+# breath than narrow ones. Each try: beam, silence added (s).
+TRIES = ((1e-48, 0.1), (1e-80, 0.1), (1e-120, 0.25), (1e-160, 0.4))
 
 
 @dataclass(frozen=True)

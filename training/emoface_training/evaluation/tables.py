@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from emoface_training.evaluation import disturbances, explicit_classes
 from emoface_training.evaluation.columns import Column, columns, published_scale
 
 WIDTH = 13
@@ -17,7 +18,8 @@ def table(report: dict[str, Any]) -> str:
     lines = [
         f"{report['split']}: {report['clips']} clips, {model['frames']} frames, emotion {report['emotion']}"
         + (
-            f"; {model['bilabials']} p b m, {model['open_vowels']} open vowels, {model['labiodentals']} f v"
+            f"; {model['bilabials']} p b m, {model['free']} free consonants, {model['labiodentals']} f v, "
+            f"{model['pauses']} pauses, {model['speech_s']:.0f} s of speech"
             if "bilabials" in model
             else ""
         ),
@@ -35,6 +37,13 @@ def table(report: dict[str, Any]) -> str:
         *_rows("", columns(model), report["rows"].items()),
     ]
     lines += [_heard(name, heard) for name, heard in report.get("emotion_recognition", {}).items() if heard["clips"]]
+    for name, classes in report.get("classes", {}).items():
+        if name in report["models"]:
+            lines += ["", *class_lines(name, classes)]
+    for name, found in report.get("disturbed", {}).items():
+        lines += ["", f"{name} under disturbances:", *disturbances.lines(found)]
+    for name, found in report.get("told", {}).items():
+        lines += ["", *explicit_classes.lines(name, found)]
     brief = [column for column in columns(model) if column.key in BRIEF]
     for kind in ("emotions", "levels"):
         groups = report.get(kind, {})
@@ -53,6 +62,17 @@ def _rows(corner: str, shown: list[Column], rows: Iterable[tuple[str, dict[str, 
     cells += [[name, *(column.cell(row) for column in shown)] for name, row in rows]
     first = max(WIDTH, *(len(line[0]) for line in cells))
     return [" ".join([f"{line[0]:>{first}}", *(f"{cell:>{WIDTH}}" for cell in line[1:])]) for line in cells]
+
+
+def class_lines(name: str, classes: dict[str, dict[str, Any]]) -> list[str]:
+    """Smallest gaps and closures by class of phoneme, the rules' own beside."""
+    lines = [f"{name} by class of phoneme: share with closed lips (rules), median of the smallest gaps, mm (rules)"]
+    for title, row in classes.items():
+        lines.append(
+            f"{title:>18}: {100 * row['closed']:5.1f} % ({100 * row['closed_rules']:.1f}) of {row['count']}, "
+            f"{row['gap_mm']:.1f} ({row['gap_rules_mm']:.1f})"
+        )
+    return lines
 
 
 def _heard(name: str, heard: dict[str, Any]) -> str:

@@ -1,18 +1,8 @@
-"""What a viewer checks first, on predicted vertices: the jaw's timing, closed lips, the tuck of /f v/, silence.
+"""What a viewer checks first, on predicted vertices: closed lips and falsely closed ones, the tuck of /f v/, silence,
+how far apart the mouth's shapes are, and their timing. Definitions are in docs/measures.md.
 
-Thresholds, fixed before any model was measured, on the rig's own scale:
-
-- closed: the gap between the middles of the inner lips is at most 15 % of the way from the rig's closed lips to its
-  half-open jaw (jaw_open = 0.5). A bilabial /p b m/ counts as closed when one frame is closed, from the last at or
-  before the start of its interval to the first at or after its end.
-- false closure: the frame nearest to the middle of an open vowel (AA AE AO EH AY AW) is closed.
-- tuck: the middle of the lower lip has come at least 40 % of the way towards the upper teeth that the rig's own full
-  tuck goes (jaw_open = 0.15). An /f v/ counts when one of these frames is tucked.
-- silence: share of the frames with closed lips among those from 200 ms after the start of a silence (phoneme SIL) until
-  80 ms before its end, over all silences of the split.
-- jaw: correlation over all frames of the split of the lower teeth's drop with the ground truth's.
-
-The same measures run on the ground truth, which shows what they can reach.
+Each rate stands beside the opposite error: a mouth that shuts on everything closes every /p b m/. The same measures run
+on the reference motion (the rules), which shows what they can reach.
 """
 
 from __future__ import annotations
@@ -23,61 +13,64 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from emoface_training.clips.store import StoredClip
-from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
-from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS, OPEN_VOWELS, SIL
-from emoface_training.motion.basis import MotionRig
+from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS, OPEN_VOWELS, SIL, VOWELS
+from emoface_training.measures.mouth import CLOSED_M, CLOSED_SHARE, MouthGauge
+from emoface_training.measures.tracks import correlation, flutter, lag_ms, runs, settled_pauses
 
-CLOSED_SHARE = 0.15
-TUCKED_SHARE = 0.40
-HALF_OPEN, TUCK_JAW = 0.5, 0.15
-SILENCE_SETTLED_S, SILENCE_ENDS_S = 0.2, 0.08
+FREE_S = 0.12  # a free consonant has no labial and no pause so near
+LABIALS = BILABIALS | LABIODENTALS
+ROUNDED, SPREAD = frozenset({"UW", "UH", "OW"}), frozenset({"IY", "IH", "EY"})
+# Every phoneme belongs to one of these, the rest to "other vowels" or "other consonants"
+CLASSES = {
+    "p b m": BILABIALS,
+    "f v": LABIODENTALS,
+    "t d n l": frozenset({"T", "D", "N", "L"}),
+    "k g ng": frozenset({"K", "G", "NG"}),
+    "th dh": frozenset({"TH", "DH"}),
+    "s z": frozenset({"S", "Z"}),
+    "sh zh ch jh": frozenset({"SH", "ZH", "CH", "JH"}),
+    "open vowels": OPEN_VOWELS,
+}
+OTHERS = ("other consonants", "other vowels")
+# Share of a pause's frames in which the lips must touch for the pause to count as shut
+PAUSE_SHARE = 0.5
+
+Phoneme = tuple[str, float, float]
 
 
-def _pose(**values: float) -> np.ndarray:
-    return np.array([[values.get(name, 0.0) for name in RIG_PARAMETERS]], np.float32)
+def class_of(phoneme: str) -> str:
+    """The class of a phoneme in the table by classes."""
+    return next((name for name, some in CLASSES.items() if phoneme in some), OTHERS[phoneme in VOWELS])
 
 
-class MouthGauge:
-    """Gap, tuck and jaw drop of a rig's mouth, in metres; offsets are [T, V, 3] relative to the template."""
+def around(phoneme: Phoneme, fps: int) -> slice:
+    """Frames from the last one at or before the start to the first one at or after the end."""
+    return slice(int(phoneme[1] * fps), int(np.ceil(phoneme[2] * fps)) + 1)
 
-    def __init__(self, rig: MotionRig) -> None:
-        self.template = rig.template.astype(np.float64)
-        self.upper = self._middle(rig.masks["upper_lip_inner"])
-        self.lower = self._middle(rig.masks["lower_lip_inner"])
-        self.upper_teeth, self.lower_teeth = rig.masks["teeth_upper"], rig.masks["teeth_lower"]
-        closed = self.gap(rig.offsets(_pose(lips_close=1.0)))[0]
-        opened = self.gap(rig.offsets(_pose(jaw_open=HALF_OPEN)))[0]
-        self.closed_below = closed + CLOSED_SHARE * (opened - closed)
-        loose = self.teeth_distance(rig.offsets(_pose(jaw_open=TUCK_JAW)))[0]
-        tucked = self.teeth_distance(rig.offsets(_pose(jaw_open=TUCK_JAW, lip_tuck=1.0)))[0]
-        self.tucked_below = loose + TUCKED_SHARE * (tucked - loose)
 
-    @staticmethod
-    def _middle(ring: np.ndarray) -> np.ndarray:
-        centre = len(ring) // 2
-        return ring[max(0, centre - 1) : centre + 2]
+def inside(phoneme: Phoneme, fps: int) -> slice:
+    """Frames within the interval; where there is none, the one nearest to its middle."""
+    first, last = int(np.ceil(phoneme[1] * fps)), int(phoneme[2] * fps)
+    if last < first:
+        first = last = round((phoneme[1] + phoneme[2]) / 2 * fps)
+    return slice(first, last + 1)
 
-    def _place(self, offsets: np.ndarray, indices: np.ndarray) -> np.ndarray:
-        return offsets[:, indices].astype(np.float64) + self.template[indices]
 
-    def gap(self, offsets: np.ndarray) -> np.ndarray:
-        """Vertical distance [T] between the middles of the inner lips."""
-        return self._place(offsets, self.upper)[..., 1].mean(1) - self._place(offsets, self.lower)[..., 1].mean(1)
-
-    def teeth_distance(self, offsets: np.ndarray) -> np.ndarray:
-        """Distance [T] from the middle of the lower lip to the nearest vertex of the upper teeth."""
-        lip = self._place(offsets, self.lower).mean(1, keepdims=True)
-        return np.linalg.norm(self._place(offsets, self.upper_teeth) - lip, axis=-1).min(1)
-
-    def jaw_drop(self, offsets: np.ndarray) -> np.ndarray:
-        """Mean downward displacement [T] of the lower teeth."""
-        return -offsets[:, self.lower_teeth, 1].astype(np.float64).mean(1)
+def is_free(phoneme: Phoneme, phonemes: Iterable[Phoneme]) -> bool:
+    """Whether it is a consonant other than p b m f v with no such one and no pause within 120 ms."""
+    name, start, end = phoneme
+    if name == SIL or name in VOWELS or name in LABIALS:
+        return False
+    return not any(
+        (other in LABIALS or other == SIL) and first < end + FREE_S and last > start - FREE_S
+        for other, first, last in phonemes
+    )
 
 
 @dataclass(frozen=True)
 class Event:
-    """One phoneme that was judged. `measured` in metres: the gap (closures, false closures) or the distance from lower
-    lip to upper teeth (tucks), the smallest of the interval or that of the judged frame."""
+    """One phoneme that was judged. kind: "bilabials", "labiodentals" or "free"; hit: closed (free: falsely closed) or
+    tucked; measured, in metres: its smallest gap, or distance from lower lip to upper teeth."""
 
     kind: str
     phoneme: str
@@ -87,80 +80,189 @@ class Event:
     measured: float
 
 
-RATES = {"closures": "bilabials", "false_closures": "open_vowels", "tucks": "labiodentals"}
+@dataclass(frozen=True)
+class _Mouth:
+    """Tracks [T] in metres of one clip."""
+
+    gap: np.ndarray
+    width: np.ndarray
+    teeth: np.ndarray
+    jaw: np.ndarray
+
+    @classmethod
+    def of(cls, gauge: MouthGauge, offsets: np.ndarray) -> _Mouth:
+        return cls(*(track(offsets) for track in (gauge.gap, gauge.width, gauge.teeth_distance, gauge.jaw_drop)))
 
 
 @dataclass
 class SpeechMeasures:
-    """Accumulates clips of one split."""
+    """Accumulates clips. tucked_below: metres from lower lip to upper teeth (`mouth.tucked_below`)."""
 
     gauge: MouthGauge
     fps: int
-    events: list[Event] = field(default_factory=list)
-    _jaw: list[np.ndarray] = field(default_factory=list)
-    _jaw_target: list[np.ndarray] = field(default_factory=list)
-    _silent: list[np.ndarray] = field(default_factory=list)
+    tucked_below: float
+    _clips: list[tuple[list[Phoneme], _Mouth, _Mouth]] = field(default_factory=list)
 
     def add(self, clip: StoredClip, offsets: np.ndarray, target: np.ndarray) -> None:
-        """offsets, target [T, V, 3] in metres; phonemes come from the clip."""
-        gauge = self.gauge
-        self._jaw.append(gauge.jaw_drop(offsets))
-        self._jaw_target.append(gauge.jaw_drop(target))
-        gap, teeth = gauge.gap(offsets), gauge.teeth_distance(offsets)
-        self._silent.append(gap[silent_frames(clip.phonemes, len(gap), self.fps)] <= gauge.closed_below)
-        for name, start, end in clip.phonemes:
-            span = slice(int(start * self.fps), int(np.ceil(end * self.fps)) + 1)
-            middle = round((start + end) / 2 * self.fps)
-            if name in BILABIALS and len(gap[span]):
-                self._judge("bilabials", (name, start, end), gap[span].min(), gauge.closed_below)
-            elif name in LABIODENTALS and len(teeth[span]):
-                self._judge("labiodentals", (name, start, end), teeth[span].min(), gauge.tucked_below)
-            elif name in OPEN_VOWELS and middle < len(gap):
-                self._judge("open_vowels", (name, start, end), gap[middle], gauge.closed_below)
-
-    def _judge(self, kind: str, phoneme: tuple[str, float, float], measured: float, below: float) -> None:
-        self.events.append(Event(kind, *phoneme, hit=bool(measured <= below), measured=float(measured)))
+        """offsets, target [T, V, 3] in the face's unit; phonemes come from the clip."""
+        phonemes = [tuple(phoneme) for phoneme in clip.phonemes]
+        self._clips.append((phonemes, _Mouth.of(self.gauge, offsets), _Mouth.of(self.gauge, target)))
 
     @classmethod
     def joined(cls, parts: Sequence[SpeechMeasures]) -> SpeechMeasures:
-        """The measures of all parts' clips together; parts of one rig and rate, at least one."""
-        whole = cls(parts[0].gauge, parts[0].fps)
-        for part in parts:
-            whole.events += part.events
-            whole._jaw += part._jaw
-            whole._jaw_target += part._jaw_target
-            whole._silent += part._silent
+        """The measures of all parts' clips together; parts of one face and rate, at least one."""
+        whole = cls(parts[0].gauge, parts[0].fps, parts[0].tucked_below)
+        whole._clips = [clip for part in parts for clip in part._clips]
         return whole
 
-    def jaws(self) -> tuple[np.ndarray, np.ndarray]:
-        """Jaw drop [T] in metres of all clips, predicted and ground truth."""
-        return np.concatenate(self._jaw), np.concatenate(self._jaw_target)
+    @property
+    def closed_below(self) -> float:
+        """Metres: lips nearer than 1 mm and than a tenth of the 95th percentile of the reference's gap are closed."""
+        return min(CLOSED_M, CLOSED_SHARE * _p95(target.gap for _, _, target in self._clips))
+
+    def tracks(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """gap, width, teeth or jaw [T] in metres of all clips one after the other, predicted and reference."""
+        pairs = [(getattr(shown, name), getattr(target, name)) for _, shown, target in self._clips]
+        return np.concatenate([one for one, _ in pairs]), np.concatenate([other for _, other in pairs])
+
+    def events(self) -> list[Event]:
+        """Every judged p b m, f v and free consonant in order of time, clip by clip."""
+        closed, found = self.closed_below, []
+        for phonemes, shown, _ in self._clips:
+            for phoneme in phonemes:
+                name = phoneme[0]
+                if name in BILABIALS:
+                    kind, values, limit = "bilabials", shown.gap[around(phoneme, self.fps)], closed
+                elif name in LABIODENTALS:
+                    kind, values, limit = "labiodentals", shown.teeth[around(phoneme, self.fps)], self.tucked_below
+                elif is_free(phoneme, phonemes):
+                    kind, values, limit = "free", shown.gap[inside(phoneme, self.fps)], closed
+                else:
+                    continue
+                if len(values):
+                    nearest = float(values.min())
+                    found.append(Event(kind, *phoneme, hit=nearest < limit, measured=nearest))
+        return found
 
     def figures(self) -> dict[str, float | int]:
-        """Rates in 0..1 with their counts; a correlation of a motionless jaw is 0."""
-        hits = {kind: [event.hit for event in self.events if event.kind == kind] for kind in RATES.values()}
-        silent = np.concatenate(self._silent)
+        """Shares in 0..1 with their counts, see docs/measures.md; a share of nothing is 0, and so is what stands
+        still."""
+        events = self.events()
+        hits = {kind: [e.hit for e in events if e.kind == kind] for kind in ("bilabials", "labiodentals", "free")}
+        gap, reference = self.tracks("gap")
+        lips = [shown.gap for _, shown, _ in self._clips], [target.gap for _, _, target in self._clips]
+        trembling, rules = flutter(lips[0], self.fps), flutter(lips[1], self.fps)
         return {
-            "jaw_correlation": correlation(*self.jaws()),
-            **{rate: sum(hits[kind]) / max(1, len(hits[kind])) for rate, kind in RATES.items()},
-            "silence_closed": float(silent.mean()) if len(silent) else 0.0,
+            "closures": _share(hits["bilabials"]),
+            **self._closures(),
+            "free_closed": _share(hits["free"]),
+            "tucks": _share(hits["labiodentals"]),
+            "false_tucks": _share(self._free_tucks()),
+            **self._pauses(),
+            "aperture": _p95(lips[0]) / reach if (reach := _p95(lips[1])) > 0.0 else 0.0,
+            **self._rounding(),
+            "flutter": trembling,
+            "flutter_to_rules": trembling / rules if rules > 0.0 else 0.0,
+            "lag_ms": lag_ms(*lips, self.fps),
+            "gap_correlation": correlation(gap, reference),
+            "jaw_correlation": correlation(*self.tracks("jaw")),
             **{kind: len(judged) for kind, judged in hits.items()},
-            "silent_frames": len(silent),
         }
 
+    def _closures(self) -> dict[str, float | int]:
+        """Runs of closed frames in speech: those that touch a pause are its own; p b m claim those that touch one."""
+        limit, right, wrong, speech = self.closed_below, 0, 0, 0.0
+        for phonemes, shown, _ in self._clips:
+            frames = len(shown.gap)
+            paused, labial = (np.zeros(frames, bool) for _ in range(2))
+            if not phonemes:
+                paused[:] = True  # nothing is said
+            for phoneme in phonemes:
+                if phoneme[0] == SIL:
+                    paused[around(phoneme, self.fps)] = True
+                else:
+                    speech += max(0.0, min(phoneme[2], frames / self.fps) - phoneme[1])
+                if phoneme[0] in BILABIALS:
+                    labial[around(phoneme, self.fps)] = True
+            for first, stop in runs(shown.gap < limit):
+                if paused[first:stop].any():
+                    continue
+                right, wrong = (right + 1, wrong) if labial[first:stop].any() else (right, wrong + 1)
+        return {
+            "closure_precision": right / (right + wrong) if right + wrong else 0.0,
+            "false_closures_per_10_s": 10.0 * wrong / speech if speech > 0.0 else 0.0,
+            "closures_in_speech": right + wrong,
+            "speech_s": speech,
+        }
 
-def silent_frames(phonemes: Iterable[tuple[str, float, float]], frames: int, fps: int) -> np.ndarray:
-    """bool [frames]: those whose time m / fps lies in a silence, 200 ms after its start to 80 ms before its end."""
-    time = np.arange(frames) / fps
-    silent = np.zeros(frames, bool)
-    for name, start, end in phonemes:
-        if name == SIL:
-            silent |= (time >= start + SILENCE_SETTLED_S) & (time <= end - SILENCE_ENDS_S)
-    return silent
+    def _free_tucks(self) -> list[bool]:
+        return [
+            bool(values.min() < self.tucked_below)
+            for phonemes, shown, _ in self._clips
+            for phoneme in phonemes
+            if is_free(phoneme, phonemes) and len(values := shown.teeth[inside(phoneme, self.fps)])
+        ]
+
+    def _pauses(self) -> dict[str, float | int]:
+        limit = self.closed_below
+        pauses = [
+            shown.gap[frames] < limit
+            for phonemes, shown, _ in self._clips
+            for frames in settled_pauses(phonemes, len(shown.gap), self.fps)
+        ]
+        return {
+            "silence_closed": _share(np.concatenate(pauses)) if pauses else 0.0,
+            "pauses_closed": _share([pause.mean() >= PAUSE_SHARE for pause in pauses]),
+            "silent_frames": sum(map(len, pauses)),
+            "pauses": len(pauses),
+        }
+
+    def _rounding(self) -> dict[str, float | int]:
+        """Mean width over the frames of rounded and of spread vowels."""
+        widths: dict[bool, list[tuple[float, float]]] = {True: [], False: []}
+        for phonemes, shown, target in self._clips:
+            for phoneme in phonemes:
+                span = inside(phoneme, self.fps)
+                if (phoneme[0] in ROUNDED or phoneme[0] in SPREAD) and len(shown.width[span]):
+                    widths[phoneme[0] in ROUNDED].append((shown.width[span].mean(), target.width[span].mean()))
+        found: dict[str, float | int] = {"rounded": len(widths[True]), "spread": len(widths[False])}
+        if not (widths[True] and widths[False]):
+            return {"rounding_mm": 0.0, "rounding": 0.0} | found
+        shown_apart, apart = np.mean(widths[False], 0) - np.mean(widths[True], 0)
+        rounding = float(shown_apart / apart) if abs(apart) > 1e-9 else 0.0
+        return {"rounding_mm": float(1000.0 * shown_apart), "rounding": rounding} | found
+
+    def classes(self) -> dict[str, dict[str, float | int]]:
+        """By class of phoneme: count, share with a closed frame, and the median of the smallest gaps in mm, beside the
+        reference's own two. p b m are judged as in `closures`, all others within their intervals."""
+        limit = self.closed_below
+        smallest: dict[str, list[tuple[float, float]]] = {name: [] for name in (*CLASSES, *OTHERS)}
+        for phonemes, shown, target in self._clips:
+            for phoneme in phonemes:
+                if phoneme[0] == SIL:
+                    continue
+                span = (around if phoneme[0] in BILABIALS else inside)(phoneme, self.fps)
+                if len(shown.gap[span]):
+                    smallest[class_of(phoneme[0])].append((shown.gap[span].min(), target.gap[span].min()))
+        table = {}
+        for name, values in smallest.items():
+            if values:
+                gaps = np.array(values)
+                closed, median = (gaps < limit).mean(0), 1000.0 * np.median(gaps, 0)
+                table[name] = {
+                    "count": len(gaps),
+                    "closed": float(closed[0]),
+                    "closed_rules": float(closed[1]),
+                    "gap_mm": float(median[0]),
+                    "gap_rules_mm": float(median[1]),
+                }
+        return table
 
 
-def correlation(one: np.ndarray, other: np.ndarray) -> float:
-    """Pearson's correlation of two tracks in metres; 0 where one does not move by a nanometre."""
-    if one.std() < 1e-9 or other.std() < 1e-9:
-        return 0.0
-    return float(np.corrcoef(one, other)[0, 1])
+def _share(hits: Sequence[bool] | np.ndarray) -> float:
+    return float(np.mean(hits)) if len(hits) else 0.0
+
+
+def _p95(gaps: Iterable[np.ndarray]) -> float:
+    gaps = list(gaps)
+    return float(np.percentile(np.concatenate(gaps), 95)) if gaps else 0.0

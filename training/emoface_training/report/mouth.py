@@ -11,7 +11,7 @@ from emoface_training.clips.store import StoredClip
 from emoface_training.data.sample import DatasetFace
 from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS, OPEN_VOWELS, SIL
 from emoface_training.evaluation.baselines import log_energy
-from emoface_training.measures.speech import MouthGauge
+from emoface_training.measures.mouth import MouthGauge
 from emoface_training.motion.targets import Face
 
 ROUNDED, WIDE = frozenset({"UW", "OW", "UH", "W", "SH", "CH"}), frozenset({"IY", "EY", "IH", "S", "Z"})

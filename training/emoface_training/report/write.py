@@ -15,7 +15,7 @@ from emoface.writers import progress_line
 from emoface_training.errors import OptionsError
 from emoface_training.evaluation.measured_models import Emotion
 from emoface_training.evaluation.on_dataset import Progress
-from emoface_training.measures.speech import MouthGauge
+from emoface_training.measures.mouth import CLOSED_M
 from emoface_training.motion.targets import Face
 from emoface_training.report.curves import branch_curves, clip_title, lip_curves
 from emoface_training.report.emotions import confusion, emotion_bars
@@ -113,7 +113,7 @@ class ReportWriter(Gathered):
         distance = lip_distance(face)
         if distance is None:
             return Section("lips", "Lips over time", ["Missing: the face has no mask of the lips (--masks)."])
-        closed = None if hasattr(face, "unit_in_metres") else 1000.0 * MouthGauge(face).closed_below
+        closed = None if hasattr(face, "unit_in_metres") else 1000.0 * CLOSED_M
         pictures = []
         for index, clip in self.clips.items():
             rows = {self._label(row): distance(self.rows[row][index]) for row in (*self.models, "mean")}
