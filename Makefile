@@ -53,7 +53,8 @@ RUNS := build/runs
 # $(1) configuration, $(2) folder of the run, $(3) stage
 train = $(BIN)/emoface train configs/$(1).yaml --data build/corpus --out $(RUNS)/$(2) --stage $(3) --resume
 model: $(VENV)/.dev
-	$(BIN)/emoface data synth --out build/corpus --hours 7.2 --seed 1 --workers 2
+	$(BIN)/emoface data voices
+	$(BIN)/emoface data synth --out build/corpus --hours 8 --seed 1 --workers 2
 	$(call train,default,default,a)
 	$(call train,default_emotion,emotion,a) --encoders $(RUNS)/default/stage_a
 	$(call train,default,default,b) --encoders $(RUNS)/emotion/stage_a
