@@ -254,6 +254,18 @@ def test_stage_a_leaves_one_front_end_in_both_encoders(tmp_path: Path) -> None:
         assert torch.equal(value, tensors[key.replace("content_encoder", "emotion_encoder")])
 
 
+def test_stage_a_hears_both_streams_at_one_level(tmp_path: Path) -> None:
+    chosen = tiny_options(2)
+    conditions = {"second_voice_probability": 1.0, "quiet_probability": 1.0}
+    chosen = dataclasses.replace(chosen, stage_a=dataclasses.replace(chosen.stage_a, **conditions))
+    levelled = {name: {**chosen.model[name], "level_decay": 1.5} for name in ("content_encoder", "emotion_encoder")}
+    with pytest.raises(OptionsError, match=r"level_decay 1\.5"):
+        one = chosen.model | {"content_encoder": levelled["content_encoder"]}
+        run(tmp_path / "one", dataclasses.replace(chosen, model=one), stage="a")
+    run(tmp_path / "both", dataclasses.replace(chosen, model=chosen.model | levelled), stage="a")
+    assert checkpoint.load(tmp_path / "both" / "stage_a")[1].emotion_encoder.level_decay == 1.5
+
+
 def test_stage_a_goes_on_from_an_earlier_one(tmp_path: Path) -> None:
     run(tmp_path / "first", tiny_options(3), stage="a")
     chosen = dataclasses.replace(tiny_options(1), seed=9)

@@ -99,6 +99,13 @@ class StageA:
                 "a corpus with rig parameters",
                 "Leave stage_a out and start from pretrained encoders, or from those of another run (--encoders).",
             )
+        decays = [encoder.config.level_decay for encoder in model.encoders.values()]
+        if len(set(decays)) > 1:
+            raise OptionsError(
+                f"stage_a with level_decay {decays[0]} (content) and {decays[1]} (emotion)",
+                "one of both encoders, whose front end is computed once",
+                "Correct the configuration.",
+            )
         mean, deviation = train.parameter_statistics()
         torch.manual_seed(seed)
         self.head = CoefficientHead(model.config.width, train.styles, mean, deviation).to(self.device)

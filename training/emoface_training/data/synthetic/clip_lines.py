@@ -12,7 +12,7 @@ from .voice_actors import ESPEAK_VARIANTS, NEURAL_VOICES, Actor
 
 CLIPS = 16
 _LONGEST = 4.5  # seconds of a text at the normal rate
-_ROUGH, _PAUSES, _NO_SPEECH, _PLAIN = 0.6, 0.6, 0.03, 0.4
+_PAUSES, _NO_SPEECH, _PLAIN = 0.6, 0.03, 0.4
 _SALAD, _PAIRS = 0.4, 0.25  # shares of what one voice says; the rest are sentences
 _RICH_PAIRS = 0.2
 _OTHER_VOICE = 0.6
@@ -24,7 +24,7 @@ def mirror(statement: int, rng: np.random.Generator) -> list[Line]:
     return [
         Line(
             text.STATEMENTS[statement], emotion, level, statement,
-            rough=bool(rng.random() < _ROUGH), pauses=bool(rng.random() < _PAUSES),
+            rough=True, pauses=bool(rng.random() < _PAUSES),
         )
         for emotion in EMOTIONS
         for level in range(len(LEVELS))
@@ -63,8 +63,7 @@ def of_one_voice(rng: np.random.Generator) -> list[Line]:
             words = text_lexicon.sentence(_LONGEST, rng)
         else:
             words = _pairs("train", rng) if kind < _SALAD + _PAIRS else _sentences("train", rng)
-        rough, pauses = rng.random() < _ROUGH, rng.random() < _PAUSES
-        lines.append(Line(words, emotion, int(rng.integers(2)), rough=bool(rough), pauses=bool(pauses)))
+        lines.append(Line(words, emotion, int(rng.integers(2)), rough=True, pauses=bool(rng.random() < _PAUSES)))
     return lines
 
 
@@ -89,7 +88,7 @@ def _lent(line: Line, actor: Actor, rng: np.random.Generator) -> Line:
         voice=other,
         pitch=1.0 if natural else float(np.exp(rng.normal(0, 0.1))),
         formants=1.0 if natural else float(rng.uniform(0.93, 1.07)),
-        rough=bool(rng.random() < _ROUGH),
+        rough=True,
         vocoder=not natural,
         newcomer=True,
     )

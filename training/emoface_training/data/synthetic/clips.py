@@ -30,7 +30,7 @@ class Line(NamedTuple):
     voice: str = ""  # another voice than the actor's own
     pitch: float = 1.0
     formants: float = 1.0
-    rough: bool = False
+    rough: bool = False  # recorded as people do it: 40 % nearly clean; else all are
     pauses: bool = False
     vocoder: bool = True
     newcomer: bool = False  # somebody else than in the shard's other clips
