@@ -1,5 +1,7 @@
 """Baselines on the tiny rig, and the whole evaluation of an untrained model."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -11,6 +13,7 @@ from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.errors import OptionsError
 from emoface_training.evaluation import on_dataset
 from emoface_training.evaluation.baselines import EnergyBaseline, MeanBaseline
+from emoface_training.evaluation.disturbances import DISTURBANCES
 from emoface_training.evaluation.measured_models import CheckpointModel
 from emoface_training.evaluation.on_dataset import Request
 from emoface_training.evaluation.tables import table
@@ -57,6 +60,27 @@ def test_evaluation_reports_model_baselines_and_ground_truth() -> None:
     small = TinyRig(20)
     with pytest.raises(OptionsError, match=r"20 vertices.*24"):
         on_dataset.evaluate([CheckpointModel(model)], corpus, small)
+
+
+def test_evaluation_disturbs_the_sound_and_tells_every_class() -> None:
+    torch.set_num_threads(1)
+    corpus = ToneCorpus(3)
+    store = ClipStore.load(corpus.clips("train"), 30, 2)
+    models = [CheckpointModel(training_run.new_model(tiny_options(), ("a", "b"), RIG, store).eval())]
+    report = on_dataset.evaluate(models, corpus, RIG, Request(clips=2, disturbed=2, told=1))
+    assert list(report["disturbed"]["model"]) == list(DISTURBANCES)
+    assert all(row["gap_correlation"] <= 1.0 for row in report["disturbed"]["model"].values())
+    told = report["told"]["model"]
+    assert told["clips"] == 1 and np.array(told["distances_mm"]).shape == (8, 8)
+    text = table(report)
+    assert "music 10 dB below: lip gap r" in text and "model told each class on 1 clips" in text
+    assert json.loads(json.dumps(report)) == report
+
+
+@pytest.mark.parametrize("name", ["disturbed", "told"])
+def test_a_negative_number_of_clips_is_named(name: str) -> None:
+    with pytest.raises(OptionsError, match=f"--{name} -1; expected a number of clips"):
+        Request(**{name: -1})
 
 
 def test_basis_is_orthogonal_and_exact_in_half_precision() -> None:

@@ -42,7 +42,8 @@ def test_both_stages_lower_their_loss_and_leave_a_loadable_model(tmp_path: Path)
     model, config = checkpoint.load(tmp_path / "run" / "stage_b")
     assert config.styles == ("a", "b")
     assert not model.training
-    assert summary["stage_b"]["validation"]["lve_m2"] > 0
+    figures = summary["stage_b"]["validation"]
+    assert figures["lve_m2"] > 0 and figures["bilabials"] > 0 and 0.0 <= figures["free_closed"] <= 1.0
     assert any((tmp_path / "run" / "tensorboard" / "stage_b").iterdir())
 
 

@@ -28,6 +28,11 @@ class MaskedTemplate(Protocol):
     masks: Mapping[str, np.ndarray]
 
 
+def lacking(face: MaskedTemplate) -> list[str]:
+    """The masks of a mouth that a face does not have."""
+    return [name for name in MASKS if not len(face.masks.get(name, ()))]
+
+
 class MouthGauge:
     """Tracks in metres of offsets [T, V, 3] from the template, in the face's unit.
 
@@ -35,8 +40,7 @@ class MouthGauge:
     """
 
     def __init__(self, face: MaskedTemplate) -> None:
-        missing = [name for name in MASKS if not len(face.masks.get(name, ()))]
-        if missing:
+        if missing := lacking(face):
             raise OptionsError(
                 f"a face without the masks {', '.join(missing)}",
                 f"{', '.join(MASKS)}",

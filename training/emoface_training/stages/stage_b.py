@@ -12,6 +12,8 @@ from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.errors import OptionsError
 from emoface_training.loop.split import BatchRows, share_dropout
 from emoface_training.loop.step_seeds import encoder_seed, seed_step, step_generator
+from emoface_training.measures.mouth import MouthGauge, lacking, tucked_below
+from emoface_training.measures.speech import SpeechMeasures
 from emoface_training.measures.vertices import VertexMetrics
 from emoface_training.models.families import family_of
 from emoface_training.models.rollout import Rollout, animate
@@ -244,12 +246,20 @@ class StageB:
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
-        """LVE, EVE and FDD of autoregressive inference on validation clips, emotion not given."""
-        metrics = VertexMetrics.of(self.rig)
+        """LVE, EVE and FDD of autoregressive inference on validation clips, emotion not given; on a rig with a mouth
+        the measures of speech too."""
+        vertices, speech = VertexMetrics.of(self.rig), None
+        if not (isinstance(self.rig, DatasetFace) or lacking(self.rig)):
+            gauge = MouthGauge(self.rig)
+            speech = SpeechMeasures(gauge, self.model.config.fps, tucked_below(gauge, self.rig))
         clips = self.validation.spread(self.options.validation_clips)
         for index, offsets in animate(self.model, self.validation, clips, Rollout(emotion="auto")):
-            metrics.add(offsets, clip_offsets(self.rig, clips[index]))
-        return {key: value for key, value in metrics.figures().items() if not isinstance(value, str)}
+            target = clip_offsets(self.rig, clips[index])
+            vertices.add(offsets, target)
+            if speech is not None:
+                speech.add(clips[index], offsets, target)
+        figures = vertices.figures() | ({} if speech is None else speech.figures())
+        return {key: value for key, value in figures.items() if not isinstance(value, str)}
 
     def set_train(self, training: bool) -> None:
         self.model.train(training)
