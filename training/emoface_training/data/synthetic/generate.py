@@ -39,7 +39,7 @@ from .voice_actors import ACTORS, SPLITS, TRAIN_ACTORS, Actor, actors_of, neural
 
 # The shards of one turn of a training actor, and what they last on average.
 TURN = ("mirror", "rich", "stranger", "neural", "neural")
-_SECONDS = {"mirror": 56.0, "rich": 80.0, "stranger": 84.0, "neural": 84.0}
+_SECONDS = {"mirror": 51.0, "rich": 66.0, "stranger": 68.0, "neural": 67.0}
 # Shards of each kind are numbered from here, so that more of one kind leave the others alone.
 FIRST = {"mirror": 0, "rich": 50_000, "stranger": 100_000, "neural": 150_000}
 _HELD_OUT_SHARE = 1 / 30  # of the hours, for each split besides train
