@@ -9,6 +9,7 @@ from synthetic_corpus import TinyRig, ToneCorpus
 from tiny_run import tiny_options
 
 from emoface_training.clips.store import ClipStore
+from emoface_training.data.sample import DatasetFace
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.errors import OptionsError
 from emoface_training.evaluation import on_dataset
@@ -81,6 +82,19 @@ def test_evaluation_disturbs_the_sound_and_tells_every_class() -> None:
 def test_a_negative_number_of_clips_is_named(name: str) -> None:
     with pytest.raises(OptionsError, match=f"--{name} -1; expected a number of clips"):
         Request(**{name: -1})
+
+
+def test_what_a_face_cannot_be_measured_by_is_named_before_the_work() -> None:
+    corpus, face = ToneCorpus(1), TinyRig()
+    model = CheckpointModel(
+        training_run.new_model(tiny_options(), ("a", "b"), RIG, ClipStore.load(corpus.clips("train"), 30, 2))
+    )
+    del face.masks["eyes_forehead"]
+    with pytest.raises(OptionsError, match="--told with a face without the mask eyes_forehead"):
+        on_dataset.evaluate([model], corpus, face, Request(told=1))
+    recorded = DatasetFace(RIG.template, RIG.faces, RIG.masks)
+    with pytest.raises(OptionsError, match="--disturbed with a dataset without phonemes"):
+        on_dataset.evaluate([model], corpus, recorded, Request(disturbed=1))
 
 
 def test_basis_is_orthogonal_and_exact_in_half_precision() -> None:

@@ -31,6 +31,7 @@ def test_phones_cover_the_sound_and_gaps_are_silence(tmp_path) -> None:
 
 def test_text_and_seconds_may_be_left_out(tmp_path) -> None:
     given = read_alignments(written(tmp_path, {"a": {"phones": [["M", 0.2, 0.4]]}}))
+    assert given["a"].emotion is None
     assert alignment_of(given, "a", 9.0).segments[-1] == Segment("SIL", 0.4, 9.0)
 
 
@@ -44,6 +45,8 @@ def test_text_and_seconds_may_be_left_out(tmp_path) -> None:
         ({"a": []}, r"recording 'a': without a list of phones"),
         ({"a": {"phones": []}}, r"recording 'a': without a list of phones"),
         ({"a": GOOD | {"text": 3}}, r"recording 'a': text 3; expected a string"),
+        ({"a": GOOD | {"emotion": "glad"}}, r"recording 'a': emotion 'glad'; expected one of neutral, calm"),
+        ({"a": GOOD | {"emotion": []}}, r"recording 'a': emotion \[\]; expected one of neutral, calm"),
         ({"a": GOOD | {"seconds": -1}}, r"recording 'a': seconds -1; expected a positive number"),
         ({"a": GOOD | {"seconds": True}}, r"seconds True; expected a positive number"),
         ({"a": GOOD | {"phones": [["M", 0.1]]}}, r"phone 0: \['M', 0\.1\]; expected \[name, start, end\]"),

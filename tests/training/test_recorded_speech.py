@@ -16,6 +16,7 @@ from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
 from emoface_training.data.synthetic.phonemes import Segment
 from emoface_training.errors import AlignmentError, OptionsError
 from emoface_training.evaluation import disturbances, measured_models, on_recordings, speech_alignment
+from emoface_training.evaluation.given_alignment import GivenAlignment
 from emoface_training.evaluation.speech_alignment import Alignment
 from emoface_training.motion.targets import clip_offsets
 
@@ -131,6 +132,21 @@ def test_the_energy_baseline_stands_beside_where_a_corpus_is_given(sound) -> Non
     assert list(report["rows"]) == ["model", "rules", "energy"]
     assert abs(report["rows"]["energy"]["jaw_correlation"]) < 0.9
     assert -1.0 <= report["energy_correlation"] <= 1.0
+
+
+def test_what_the_upper_face_shows_stands_beside_where_a_corpus_is_given(sound) -> None:
+    train = ClipStore.load(ToneCorpus(6).clips("train"), 30, 2).clips
+    given = {"mama": GivenAlignment("ma", None, SEGMENTS, "neutral")}
+    recording = on_recordings.read_recording(sound, given=given)
+    report = on_recordings.evaluate(RulesModel(), RIG, [recording, recording], train=train)
+    # the rules move no upper face: it is the neutral one at the level that has neutral clips
+    upper = report["upper_face"]
+    assert (upper["shown_clips"], upper["shown_emotion"], upper["switches_per_10_s"]) == (2, 1.0, 0.0)
+    assert upper["shown_share"]["neutral"] == 1.0 and upper["neutral_frames"] == 120
+    assert [part["acted"] for part in report["recordings"]] == ["neutral", "neutral"]
+    text = on_recordings.table(report)
+    assert "upper face, acted neutral: neutral 100 % of the time" in text and "right in 2 of 2" in text
+    assert on_recordings.evaluate(RulesModel(), RIG, [recording])["upper_face"] == {}
 
 
 def test_a_package_of_another_face_is_refused(tiny_package, sound) -> None:

@@ -7,7 +7,6 @@ import pytest
 from hand_made_mouth import BROWS, FPS, HandMadeFace, spoken
 
 from emoface_training.clips.store import StoredClip
-from emoface_training.errors import OptionsError
 from emoface_training.evaluation.explicit_classes import class_distances, lines
 from emoface_training.measures.expression import ExpressionMeasures, ExpressionReference, switches
 from emoface_training.vocabulary import EMOTIONS
@@ -77,6 +76,19 @@ def test_a_neutral_voice_s_face_is_still_up_to_half_a_millimetre() -> None:
     assert "neutral_still" not in figures((4, shown(7)))
 
 
+def test_parts_join_to_the_whole() -> None:
+    parts = [ExpressionMeasures(reference(), FPS) for _ in range(2)]
+    whole = ExpressionMeasures(reference(), FPS)
+    for part, (emotion, offsets) in zip(parts, ((0, shown(0, 4)), (2, shown(2))), strict=True):
+        for measures in (part, whole):
+            measures.add(spoken(len(offsets), [], emotion), offsets, shown(emotion, frames=len(offsets)))
+    joined = ExpressionMeasures.joined(parts)
+    assert joined.figures() == pytest.approx(whole.figures())
+    assert np.array_equal(joined.confusion, whole.confusion)
+    share = joined.shown_share()
+    assert (share["neutral"], share["angry"], share["happy"], share["sad"]) == pytest.approx((1 / 3, 1 / 3, 1 / 3, 0.0))
+
+
 class Obedient:
     """Shows what it is told, calm half as much."""
 
@@ -105,10 +117,3 @@ class Still:
 
     def animate(self, clips: list[StoredClip], emotion: str) -> Iterator[tuple[int, np.ndarray]]:
         yield from ((index, shown(0, frames=clip.frames)) for index, clip in enumerate(clips))
-
-
-def test_a_face_without_an_upper_half_cannot_be_told_apart() -> None:
-    face = HandMadeFace()
-    del face.masks["eyes_forehead"]
-    with pytest.raises(OptionsError, match="without the mask eyes_forehead"):
-        class_distances(Obedient(), face, [spoken(30, [])])

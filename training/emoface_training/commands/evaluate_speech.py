@@ -31,7 +31,9 @@ def register(subparsers: argparse._SubParsersAction) -> None:
     )
     parser.add_argument("--emotion", default="auto", help="auto (default), or the class that the model is told")
     parser.add_argument("--level", choices=("normal", "strong"), default="normal")
-    parser.add_argument("--corpus", metavar="DIR", help="synthetic corpus to fit the energy baseline on")
+    parser.add_argument(
+        "--corpus", metavar="DIR", help="fit the energy baseline on it, and say which emotion the face shows"
+    )
     parser.add_argument(
         "--disturbed",
         action="store_true",

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from emoface_training.clips.store import StoredClip
-from emoface_training.errors import OptionsError
 from emoface_training.evaluation.measured_models import EvaluatedModel
 from emoface_training.motion.targets import Face
 from emoface_training.vocabulary import EMOTIONS, NEUTRAL
@@ -30,12 +29,8 @@ def class_distances(
     progress: Callable[[str, Iterable, int], Iterable] = lambda _label, items, _total: items,
 ) -> dict[str, Any]:
     """Keys: clips; distances_mm [8][8]; nearest_mm and nearest, the least distance of two classes and their names,
-    neutral and calm left out; calm_mm, the distance of those two.
-
-    Raises OptionsError for a face without the mask eyes + forehead.
+    neutral and calm left out; calm_mm, the distance of those two. The face has the mask eyes + forehead.
     """
-    if "eyes_forehead" not in face.masks:
-        raise OptionsError("a face without the mask eyes_forehead", "one with it", "Give it (--masks).")
     region = np.asarray(face.masks["eyes_forehead"])
     faces = np.zeros((len(EMOTIONS), len(region), 3))
     for emotion, name in enumerate(EMOTIONS):

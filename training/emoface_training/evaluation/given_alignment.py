@@ -3,7 +3,7 @@
     {"NAME": {"text": "what is said", "seconds": 2.5, "phones": [["HH", 0.1, 0.18], ["AH0", 0.18, 0.3], ...]}, ...}
 
 NAME is a sound's file name without its ending; phones are ARPAbet (digits of stress do no harm) or SIL, with start and
-end in seconds, one after the other. What no phone covers is silence.
+end in seconds, one after the other. What no phone covers is silence. "emotion" may name the class that is acted.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Any
 from emoface_training.data.synthetic.phonemes import PHONEME_INDEX, SIL, Segment, merge
 from emoface_training.errors import AlignmentError
 from emoface_training.evaluation.speech_alignment import Alignment
+from emoface_training.vocabulary import EMOTIONS
 
 OVERLAP_S = 1e-3  # by which rounding may let a phone begin before the one before it has ended
 LENGTH_S = 0.1  # by which the stated length may differ from the sound's
@@ -25,11 +26,12 @@ LENGTH_S = 0.1  # by which the stated length may differ from the sound's
 
 @dataclass(frozen=True)
 class GivenAlignment:
-    """text, seconds of the sound (None: not stated) and phones of one recording, checked."""
+    """text, seconds of the sound (None: not stated), phones and acted class (None: not stated) of one recording."""
 
     text: str
     seconds: float | None
     phones: list[Segment]
+    emotion: str | None = None
 
 
 def read_alignments(path: str | Path) -> dict[str, GivenAlignment]:
@@ -80,7 +82,10 @@ def _recording(where: str, entry: Any) -> GivenAlignment:
     phones: list[Segment] = []
     for number, phone in enumerate(entry["phones"]):
         phones.append(_phone(f"{where}, phone {number}", phone, phones[-1].end if phones else -math.inf))
-    return GivenAlignment(text, seconds, phones)
+    emotion = entry.get("emotion")
+    if emotion not in (None, *EMOTIONS):
+        raise _wrong(where, f"emotion {emotion!r}", f"one of {', '.join(EMOTIONS)}")
+    return GivenAlignment(text, seconds, phones, emotion)
 
 
 def _phone(where: str, phone: Any, before: float) -> Segment:

@@ -154,6 +154,7 @@ def evaluate(
     fps = first.fps
     for one in models.values():
         one.check(rig, getattr(corpus, "fps", FPS))
+    _check_request(request, rig)
     references = corpus.clips(split)
     if not references or (request.clips is not None and request.clips < 1):
         raise OptionsError(
@@ -227,6 +228,16 @@ def evaluate(
     }
 
 
+def _check_request(request: Request, face: Face) -> None:
+    """Raise OptionsError for what this face cannot be measured by, before anything is computed."""
+    if request.disturbed and isinstance(face, DatasetFace):
+        raise OptionsError(
+            "--disturbed with a dataset without phonemes", "the synthetic corpus", "Use `emoface eval-speech`."
+        )
+    if request.told and "eyes_forehead" not in face.masks:
+        raise OptionsError("--told with a face without the mask eyes_forehead", "one with it", "Give it (--masks).")
+
+
 def _mouth(face: Face) -> _Mouth | None:
     """None for a recorded face: its phonemes are not known."""
     if isinstance(face, DatasetFace):
@@ -250,12 +261,8 @@ def _disturbed(
     models: dict[str, EvaluatedModel], clips: list[StoredClip], rig: Face, mouth: _Mouth | None, request: Request
 ) -> dict[str, Any]:
     """Each model under every disturbance; nothing unless it was asked for."""
-    if not request.disturbed:
+    if not request.disturbed or mouth is None:
         return {}
-    if mouth is None:
-        raise OptionsError(
-            "--disturbed with a dataset without phonemes", "the synthetic corpus", "Use `emoface eval-speech`."
-        )
     return {
         name: under_disturbances(
             one,

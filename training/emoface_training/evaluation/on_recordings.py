@@ -37,12 +37,13 @@ from emoface_training.evaluation.disturbances import under_disturbances
 from emoface_training.evaluation.given_alignment import GivenAlignment, alignment_of
 from emoface_training.evaluation.measured_models import Emotion, EvaluatedModel, PackageModel
 from emoface_training.evaluation.tables import class_lines
+from emoface_training.measures.expression import ExpressionMeasures, ExpressionReference
 from emoface_training.measures.mouth import MouthGauge, tucked_below
 from emoface_training.measures.speech import Event, SpeechMeasures
 from emoface_training.measures.tracks import correlation
 from emoface_training.motion.basis import MotionRig
 from emoface_training.motion.targets import clip_offsets, codes_to_offsets
-from emoface_training.vocabulary import EMOTIONS, LEVELS, SAMPLE_RATE
+from emoface_training.vocabulary import EMOTION_NAMES, EMOTIONS, LEVELS, SAMPLE_RATE, UNKNOWN_EMOTION
 
 BETWEEN_ALL = expression.Style(*[1.0] * len(expression.Style._fields))
 SAME_TEMPLATE_M = 1e-5
@@ -51,7 +52,8 @@ KINDS = {"bilabials": "p b m", "labiodentals": "f v", "free": "free"}
 
 @dataclass(frozen=True)
 class Recording:
-    """clip: sound at 16 kHz, aligned phonemes, and the rules' parameters [T, P] as its motion."""
+    """clip: sound at 16 kHz, aligned phonemes, and the rules' parameters [T, P] as its motion; its emotion is the class
+    that is acted, or unknown."""
 
     name: str
     text: str
@@ -87,7 +89,9 @@ def read_recording(
     frames = len(audio) * FPS // SAMPLE_RATE
     parameters = np.zeros((frames, len(RIG_PARAMETERS)), np.float16)
     parameters[:, : len(SPEECH_PARAMETERS)] = speech_parameters(alignment.segments, frames)
-    clip = StoredClip(audio, parameters, list(alignment.segments), len(EMOTIONS), 0, "", -1, -1)
+    acted = None if given is None else given[path.stem].emotion
+    spoken = UNKNOWN_EMOTION if acted is None else EMOTIONS.index(acted)
+    clip = StoredClip(audio, parameters, list(alignment.segments), spoken, 0, "", -1, -1)
     return Recording(path.name, alignment.text, alignment.recognised, clip)
 
 
@@ -111,20 +115,24 @@ def evaluate(
 ) -> dict[str, Any]:
     """Figures by predictor, by recording, and every judged event of the model.
 
-    emotion: "auto" or a class that the model is told. train: clips that the energy baseline is fitted on. disturbed:
-    animate the recordings again under every disturbance.
+    emotion: "auto" or a class that the model is told. train: clips that the energy baseline is fitted on, and whose
+    mean faces say which class is shown. disturbed: animate the recordings again under every disturbance.
     Raises OptionsError when the model animates another face or at another rate than the rig's.
     """
     _check_face(model, rig)
     gauge = MouthGauge(rig)
     tucked = tucked_below(gauge, rig)
-    told = EMOTIONS.index(emotion) if emotion != "auto" else len(EMOTIONS)
+    told = EMOTIONS.index(emotion) if emotion != "auto" else UNKNOWN_EMOTION
     clips = [replace(recording.clip, emotion=told, level=LEVELS.index(level)) for recording in recordings]
     energy = EnergyBaseline(rig, list(train), FPS) if train else None
+    classes = ExpressionReference.of(rig, train) if train else None
+    faces = [None if classes is None else ExpressionMeasures(classes, FPS) for _ in clips]
     parts: list[dict[str, SpeechMeasures]] = [{} for _ in clips]
     how: Emotion = "auto" if emotion == "auto" else "given"
     for index, offsets in model.animate(clips, how):
         target = clip_offsets(rig, clips[index])
+        if (face := faces[index]) is not None:
+            face.add(replace(clips[index], emotion=recordings[index].clip.emotion), offsets, target)
         shown = {"model": offsets, "rules": target}
         if energy is not None:
             shown["energy"] = codes_to_offsets(rig, energy.predict(clips[index]))
@@ -136,7 +144,7 @@ def evaluate(
     reference = rows["model"].tracks("jaw")[1]
     loud = np.concatenate([gauge.jaw_drop(rig.offsets(_with_loudness(clip))) for clip in clips])
     return {
-        "recordings": _recordings(recordings, parts, rows["model"].events()),
+        "recordings": _recordings(recordings, parts, faces, rows["model"].events()),
         "emotion": emotion,
         "level": level,
         "closed_below_mm": 1000.0 * rows["rules"].closed_below,
@@ -148,6 +156,7 @@ def evaluate(
             for name, row in rows.items()
         },
         "classes": rows["model"].classes(),
+        "upper_face": _upper_face(faces),
         "disturbed": under_disturbances(model, clips, how, gauge, tucked, lambda clip: clip_offsets(rig, clip))
         if disturbed
         else {},
@@ -162,11 +171,14 @@ def _with_loudness(clip: StoredClip) -> np.ndarray:
 
 
 def _recordings(
-    recordings: Sequence[Recording], parts: Sequence[dict[str, SpeechMeasures]], events: Sequence[Event]
+    recordings: Sequence[Recording],
+    parts: Sequence[dict[str, SpeechMeasures]],
+    faces: Sequence[ExpressionMeasures | None],
+    events: Sequence[Event],
 ) -> list[dict[str, Any]]:
     """One entry each; the events of all are judged by one limit and come in the order of the recordings."""
     found, place = [], 0
-    for recording, part in zip(recordings, parts, strict=True):
+    for recording, part, face in zip(recordings, parts, faces, strict=True):
         count = len(part["model"].events())
         found.append(
             {
@@ -175,11 +187,24 @@ def _recordings(
                 "text": recording.text,
                 "recognised": recording.recognised,
                 "rows": {name: measures.figures() for name, measures in part.items()},
+                "acted": EMOTION_NAMES[recording.clip.emotion],
+                "upper_face": _upper_face([face]),
                 "events": [asdict(event) for event in events[place : place + count]],
             }
         )
         place += count
     return found
+
+
+def _upper_face(faces: Sequence[ExpressionMeasures | None]) -> dict[str, Any]:
+    """What the upper face shows of some recordings: no error, since its motion was not recorded. Empty without a
+    reference."""
+    known = [face for face in faces if face is not None]
+    if not known:
+        return {}
+    whole = ExpressionMeasures.joined(known)
+    figures = {key: value for key, value in whole.figures().items() if key != "expression_r2"}
+    return figures | {"shown_share": whole.shown_share()}
 
 
 def _check_face(model: EvaluatedModel, rig: MotionRig) -> None:
@@ -201,11 +226,12 @@ def table(report: dict[str, Any], events: bool = False) -> str:
         how = "recognised, may be wrong" if part["recognised"] else "transcript given"
         lines.append(f"{part['name']}: {part['seconds']:.1f} s ({how}): {part['text']}")
         lines += [_row(name, figures) for name, figures in part["rows"].items()]
+        lines += _face_line(f"acted {part['acted']}", part["upper_face"])
         if events:
             lines += [_event(event) for event in part["events"]]
     lines.append(f"all recordings, emotion {report['emotion']}, level {report['level']}:")
     lines += [_row(name, figures) for name, figures in report["rows"].items()]
-    lines += class_lines("model", report["classes"])
+    lines += class_lines("model", report["classes"]) + _face_line("all", report["upper_face"])
     louder = "; ".join(f"{name} {figures['jaw_correlation_loud']:.2f}" for name, figures in report["rows"].items())
     lines.append(f"against the jaw of the rules with loudness: {louder}")
     lines.append(
@@ -221,15 +247,27 @@ def _row(name: str, figures: dict[str, Any]) -> str:
     def of(rate: str, count: str) -> str:
         return f"{round(figures[rate] * figures[count])} of {figures[count]}"
 
+    rounding = f"{100 * figures['rounding']:.0f}" if figures["rounded"] and figures["spread"] else "-"
     return (
         f"  {name:>6}: p b m closed {of('closures', 'bilabials')}; free consonants closed {of('free_closed', 'free')}; "
         f"closures in speech on p b m {of('closure_precision', 'closures_in_speech')}, "
         f"{figures['false_closures_per_10_s']:.1f} false in 10 s; f v tucked {of('tucks', 'labiodentals')}, free "
         f"consonants tucked {of('false_tucks', 'free')}; lips touch in {of('pauses_closed', 'pauses')} pauses; flutter "
         f"{100 * figures['flutter']:.2f} %; aperture {100 * figures['aperture']:.0f} % and rounding "
-        f"{100 * figures['rounding']:.0f} % of the rules'; {figures['lag_ms']:+.0f} ms late; lip gap r "
+        f"{rounding} % of the rules'; "
+        f"{figures['lag_ms']:+.0f} ms late; lip gap r "
         f"{figures['gap_correlation']:.2f}, jaw r {figures['jaw_correlation']:.2f}"
     )
+
+
+def _face_line(of: str, figures: dict[str, Any]) -> list[str]:
+    if not figures:
+        return []
+    shown = ", ".join(f"{name} {100 * share:.0f} %" for name, share in figures["shown_share"].items() if share >= 0.05)
+    text = f"  upper face, {of}: {shown} of the time; {figures['switches_per_10_s']:.1f} switches in 10 s"
+    if "shown_clips" in figures:
+        text += f"; right in {round(figures['shown_emotion'] * figures['shown_clips'])} of {figures['shown_clips']}"
+    return [f"{text}; {figures['upper_face_mm']:.1f} mm"]
 
 
 def _event(event: dict[str, Any]) -> str:

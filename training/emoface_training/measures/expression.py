@@ -17,7 +17,7 @@ Definitions; x are offsets from the template, in the face's unit:
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -88,6 +88,16 @@ class ExpressionMeasures:
     _frames: int = 0
     _switches: int = 0
     _neutral: list[np.ndarray] = field(default_factory=list)
+    _shown: np.ndarray = field(default_factory=lambda: np.zeros(len(EMOTIONS), int))
+
+    @classmethod
+    def joined(cls, parts: Sequence[ExpressionMeasures]) -> ExpressionMeasures:
+        """The measures of all parts' clips together; parts of one reference and rate, at least one."""
+        whole = cls(parts[0].reference, parts[0].fps)
+        for part in parts:
+            for name in ("confusion", "_error", "_spread", "_squares", "_frames", "_switches", "_neutral", "_shown"):
+                setattr(whole, name, getattr(whole, name) + getattr(part, name))
+        return whole
 
     def add(self, clip: StoredClip, offsets: np.ndarray, target: np.ndarray) -> None:
         """offsets, target [T, V, 3]; class and level come from the clip."""
@@ -101,13 +111,20 @@ class ExpressionMeasures:
         moved = 1e6 * reference.unit**2 * (shown**2).sum(-1).mean(1)  # mm^2 of each frame
         self._squares += float(moved.sum())
         self._frames += len(shown)
-        self._switches += switches(reference.nearest(shown, clip.level), self.fps)
+        classes = reference.nearest(shown, clip.level)
+        self._switches += switches(classes, self.fps)
+        self._shown += np.bincount(classes[classes >= 0], minlength=len(EMOTIONS))
         if clip.emotion == NEUTRAL:
             self._neutral.append(np.sqrt(moved) <= STILL_MM)
         if clip.emotion < len(EMOTIONS):
             nearest = int(reference.nearest(shown.mean(0)[None], clip.level)[0])
             if nearest >= 0:
                 self.confusion[clip.emotion, nearest] += 1
+
+    def shown_share(self) -> dict[str, float]:
+        """Share of the frames in which each class is the nearest."""
+        frames = max(1, int(self._shown.sum()))
+        return {name: float(count / frames) for name, count in zip(EMOTIONS, self._shown, strict=True)}
 
     def figures(self) -> dict[str, float | int]:
         """R2 (0 where the ground truth never leaves the mean) and the shares, where any clip had such a class."""
