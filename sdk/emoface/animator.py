@@ -28,6 +28,8 @@ from emoface.package import DEFAULT, Package
 from emoface.rig.basis import Blendshapes
 from emoface.rig.blinks import Blinks
 from emoface.rig.choices import open_rig
+from emoface.rig.gaze import Gaze
+from emoface.rig.head_sway import HeadSway
 from emoface.rig.layers import LayerFrames
 from emoface.stream.calibrate import CONDITION, calibrated_output, learn_voice
 from emoface.stream.choices import block_features, check_channels, chosen_face, initial_conditions, tail_frames
@@ -118,6 +120,16 @@ class Animator:
     def blinks(self) -> Blinks | None:
         """The blinks that are added, or None."""
         return self._rig.blinks
+
+    @property
+    def gaze(self) -> Gaze | None:
+        """How the eyes are turned, or None."""
+        return self._rig.gaze
+
+    @property
+    def head_sway(self) -> HeadSway | None:
+        """How the head is moved, or None."""
+        return self._rig.head_sway
 
     @property
     def has_vertices(self) -> bool:
@@ -366,7 +378,11 @@ class Animator:
         self._layers.apply(frames)
         vertices = np.add(frames.offsets, self._template, out=frames.offsets)
         time = np.arange(motion.first, motion.first + len(vertices)) / self.fps + self.sync_offset
-        rest = motion.beside_offsets
+        rest = {
+            **motion.beside_offsets,
+            "head_rotation": frames.head_rotation,
+            "head_translation": frames.head_translation,
+        }
         if frames.weights is None:
             return FrameBatch(time=time, vertices=vertices, **rest)
         return FrameBatch(time=time, vertices=vertices, blendshape_weights=frames.weights, **rest)

@@ -57,7 +57,7 @@ class FrameArrays:
 
     @property
     def has_head_pose(self) -> bool:
-        """Whether the package moves the head as a whole."""
+        """Whether the head moves as a whole, by the model or by `head_sway`."""
         return self.head_rotation.shape[1:] == (3, 3)
 
     @property
@@ -97,8 +97,8 @@ class FrameBatch(FrameArrays):
         blendshape_weights: (n, K) float32 in 0..1, in the order of `Animator.blendshape_names`; (n, 0) where the
             animator was made without `blendshapes`.
         head_rotation: (n, 3, 3) float32, the head's rotation as matrices R, orthonormal to 1e-6 with determinant +1;
-            (n, 0, 0) where the package does not move the head. A posed vertex is R v + T about the origin; `vertices`
-            never hold it.
+            (n, 0, 0) where neither the package nor `head_sway` moves the head. A posed vertex is R v + T about the
+            origin; `vertices` never hold it.
         head_translation: (n, 3) float32, T in the package's unit; (n, 0) where there is none.
         arousal, valence, confidence: (n, 1) float32, what the model hears in the voice, in its own scale; (n, 0) where
             the package does not say.

@@ -84,6 +84,32 @@ def between(first: Floats, second: Floats, shares: Floats) -> Floats:
     return np.where((shares == 0)[:, None, None], first, _matrices(_normalised(turned)))
 
 
+def turned_about(turns: Doubles, pivot: Floats, rotation: Floats, translation: Floats) -> tuple[Floats, Floats]:
+    """Poses of heads that first turn about a pivot.
+
+    Args:
+        turns: (n, 3) radians about X, Y, Z, together much less than half a turn.
+        pivot: (3,), in the template's unit.
+        rotation, translation: (n, 3, 3) and (n, 3), poses that follow; (n, 0, 0) and (n, 0) where there are none.
+
+    Returns:
+        Rotations (n, 3, 3), orthonormal to 1e-6, and translations (n, 3).
+    """
+    q = np.ones((len(turns), 4))
+    q[:, :3] = turns * 0.5
+    made, moved = _exact_matrices(_normalised(q)), np.empty((len(turns), 3))
+    at = pivot.astype(np.float64)
+    for axis in range(3):
+        moved[:, axis] = at[axis] - _dot(made[:, axis], at)
+    if rotation.size:
+        after = rotation.astype(np.float64)
+        first, second = (np.stack([_dot(after[:, row], made[:, :, k]) for row in range(3)], axis=1) for k in (0, 1))
+        shifted = [_dot(after[:, row], moved) for row in range(3)]
+        moved = np.stack(shifted, axis=1) + translation.astype(np.float64)
+        return _orthonormal(first, second), moved.astype(np.float32)
+    return made.astype(np.float32), moved.astype(np.float32)
+
+
 def quaternions(rotation: Floats) -> Doubles:
     """Unit quaternions (n, 4) x, y, z, w with w >= 0 of rotations (n, 3, 3)."""
     r = rotation.astype(np.float64)
@@ -151,10 +177,14 @@ def _normalised(q: Doubles) -> Doubles:
 
 def _matrices(q: Doubles) -> Floats:
     """Rotations of unit quaternions."""
+    return _exact_matrices(q).astype(np.float32)
+
+
+def _exact_matrices(q: Doubles) -> Doubles:
     x, y, z, w = q.T
     rows = [
         [1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - z * w), 2.0 * (x * z + y * w)],
         [2.0 * (x * y + z * w), 1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - x * w)],
         [2.0 * (x * z - y * w), 2.0 * (y * z + x * w), 1.0 - 2.0 * (x * x + y * y)],
     ]
-    return np.stack([np.stack(row, axis=1) for row in rows], axis=1).astype(np.float32)
+    return np.stack([np.stack(row, axis=1) for row in rows], axis=1)

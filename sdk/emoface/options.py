@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from emoface.rig.basis import Blendshapes
     from emoface.rig.blinks import Blinks
     from emoface.rig.controls import RigControls
+    from emoface.rig.gaze import Gaze
+    from emoface.rig.head_sway import HeadSway
 
 MOST_THREADS = 1024
 
@@ -43,9 +45,14 @@ class VoiceOptions(TypedDict, total=False):
         controls: strength and smoothing of upper and lower face, and a shift in time.
         blinks: False for none, a seed, or `emoface.rig.Blinks`; True insists on them. None (default): where the face
             can blink. Blinks come after the controls and before the blendshape weights.
+        gaze: False for eyes as the model moves them, a strength from 0.1 to 2, or `emoface.rig.Gaze`; True insists on
+            it. None (default): where the face has shapes that turn the eyes.
+        head_sway: False for none, a strength from 0.1 to 2, or `emoface.rig.HeadSway`; True insists on it. None
+            (default): where the face has a pivot for the head and the model does not move it; then frames have a head
+            pose, of packages without one too.
         vertices: False for coefficients without vertices, of packages whose motion lies in a basis: what makes vertices
-            alone is not run. Then nothing that needs vertices can be asked for, and there are no blinks. True by
-            default.
+            alone is not run. Then nothing that needs vertices can be asked for, and there are no blinks, no gaze and
+            no head sway. True by default.
         noise_seed: 0 (default) to 2^64 - 1, of the noise that the stages of some packages read: another seed, another
             variation of the same speech. Packages without noise do not hear of it.
     """
@@ -63,6 +70,8 @@ class VoiceOptions(TypedDict, total=False):
     blendshapes: bool | Blendshapes | str | Path
     controls: RigControls | None
     blinks: bool | int | Blinks | None
+    gaze: bool | float | Gaze | None
+    head_sway: bool | float | HeadSway | None
     vertices: bool
     noise_seed: int
 
@@ -108,6 +117,8 @@ DEFAULTS = AnimatorOptions(
     blendshapes=False,
     controls=None,
     blinks=None,
+    gaze=None,
+    head_sway=None,
     vertices=True,
     noise_seed=0,
     backend="auto",
@@ -116,6 +127,16 @@ DEFAULTS = AnimatorOptions(
     block_ms=None,
     sample_rate=16000,
 )
+
+
+class _Bare(TypedDict):
+    blinks: bool
+    gaze: bool
+    head_sway: bool
+
+
+BARE = _Bare(blinks=False, gaze=False, head_sway=False)
+"""The model's own motion, to which nothing is added."""
 
 
 def complete(given: AnimatorOptions | ClipOptions) -> AnimatorOptions:

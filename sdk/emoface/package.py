@@ -18,6 +18,7 @@ from emoface.manifest_text import MAX_MANIFEST_BYTES
 from emoface.package_files import integrity_fault, open_files
 from emoface.rig.basis import Blendshapes
 from emoface.rig.blinks import Lid, find_lids
+from emoface.rig.gaze import LookShape, find_eyes
 from emoface.textures import read_textures
 
 if TYPE_CHECKING:
@@ -79,6 +80,11 @@ class Package:
     def lids(self) -> tuple[Lid, ...]:
         """The eyes that `emoface.rig.Blinks` close, found once; RigError where the face's shapes cannot close them."""
         return find_lids(self.face)
+
+    @cached_property
+    def eyes(self) -> tuple[LookShape, ...]:
+        """The shapes by which `emoface.rig.Gaze` turns the eyes, found once; RigError where the face cannot."""
+        return find_eyes(self.face)
 
     def file(self, name: str) -> bytes:
         """The verified bytes of a file of the package."""

@@ -13,6 +13,7 @@ from emoface.backends import DrivingEngine, GoldenCheck
 from emoface.errors import ManifestError
 from emoface.frames import FRAME_ARRAYS, FrameBatch
 from emoface.manifest import Manifest
+from emoface.options import BARE
 from emoface.package import Golden, Package
 from emoface.stream.expansion import EXPANDED_ROLES, expanded
 
@@ -72,8 +73,8 @@ def verify_golden(
         backend=backend,
         precision=precision,
         threads=threads,
-        blinks=False,
         probe=probe,
+        **BARE,
     )
     with animator:
         for name, vector in golden.conditions.items():
@@ -208,7 +209,7 @@ def verify_cuts(package: Package, backend: str = "auto", precision: str | None =
     random = np.random.default_rng(seed)
     checks = []
     for rate in (8000, package.manifest.sample_rate, 44100, 48000):
-        with Animator(package, sample_rate=rate, backend=backend, precision=precision, blinks=False) as animator:
+        with Animator(package, sample_rate=rate, backend=backend, precision=precision, **BARE) as animator:
             whole = FrameBatch.concat([animator.step(audio), animator.flush()])
             animator.reset()
             batches, start = [], 0

@@ -45,7 +45,11 @@ def register(subparsers: Any) -> None:
     )
     blinks = parser.add_mutually_exclusive_group()
     blinks.add_argument("--no-blinks", action="store_true", help="eyes as the model moves them")
-    blinks.add_argument("--blink-seed", type=int, metavar="N", help="another pattern of blinks")
+    blinks.add_argument("--blink-seed", type=int, metavar="N", help="another pattern of blinks, gaze and head sway")
+    for option, as_it_is in (("gaze", "eyes as the model moves them"), ("head-sway", "the head as the model moves it")):
+        either = parser.add_mutually_exclusive_group()
+        either.add_argument(f"--no-{option}", action="store_true", help=as_it_is)
+        either.add_argument(f"--{option}", type=float, metavar="X", help="how strongly, 0.1 to 2 (default: 1)")
     parser.add_argument(
         "--noise-seed", type=int, default=0, metavar="N", help="another variation, of packages whose stages read noise"
     )
@@ -104,6 +108,8 @@ def run(args: argparse.Namespace) -> int:
         controls=controls,
         calibration=calibration(package, args),
         blinks=False if args.no_blinks else args.blink_seed,
+        gaze=False if args.no_gaze else args.gaze,
+        head_sway=False if args.no_head_sway else args.head_sway,
         vertices=not args.no_vertices,
         noise_seed=args.noise_seed,
     ) as stream:
@@ -139,10 +145,11 @@ def calibration(package: Package, args: argparse.Namespace) -> Calibration | str
         given: str | None = args.calibrate
         return given
     from emoface.audio.files import read_sound
+    from emoface.options import BARE
 
     speech = read_sound(args.calibrate)
     options = {"block_ms": args.block_ms, "backend": args.backend, "precision": args.precision}
-    with package.animator(**options, blinks=False) as animator:
+    with package.animator(**options, **BARE) as animator:
         return animator.calibrate(speech.samples, speech.rate)
 
 

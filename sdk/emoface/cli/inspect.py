@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from emoface.cli import options
@@ -12,6 +13,12 @@ from emoface.face_assets import PIVOTS
 
 if TYPE_CHECKING:
     from emoface.package import Package
+
+_DEFAULTS = {
+    "blinks": "about 15 a minute, by default",
+    "gaze": "eyes that look at a listener, by default",
+    "head_sway": "sway and nods, by default",
+}
 
 
 def register(subparsers: Any) -> None:
@@ -30,12 +37,9 @@ def run(args: argparse.Namespace) -> int:
 
     package = Package.load(args.package)
     if args.json:
-        blinks, identities = _blinks(package) is None, list(package.face.identities)
-        print(
-            json.dumps(
-                {**package.manifest.to_json(), "sha256": package.digest, "blinks": blinks, "identities": identities}
-            )
-        )
+        layers = {name: missing is None for name, missing in _layers(package).items()}
+        identities = list(package.face.identities)
+        print(json.dumps({**package.manifest.to_json(), "sha256": package.digest, **layers, "identities": identities}))
     else:
         print("\n".join(describe(package)))
     return 0
@@ -46,6 +50,7 @@ def describe(package: Package) -> list[str]:
     m = package.manifest
     block = 1000 * m.block_features / m.feature_rate
     streaming = f"block        {block:g} ms, latency {1000 * m.latency_samples / m.sample_rate:.1f} ms"
+    missing = _layers(package)
     lines = [
         f"{m.name}  (family {m.family}, format {m.format}, licence {m.licence})",
         f"SHA-256      {package.digest}",
@@ -58,7 +63,7 @@ def describe(package: Package) -> list[str]:
         f"geometry     {m.axes}, unit {m.unit_in_metres:g} m",
         f"masks        {', '.join(sorted(package.face.masks)) or 'none'}",
         f"blendshapes  {_names(package.blendshapes.names) if package.blendshapes else 'none'}",
-        f"blinks       {'none: ' + missing if (missing := _blinks(package)) else 'about 15 a minute, by default'}",
+        *(f"{name:<12} {'none: ' + why if (why := missing[name]) else said}" for name, said in _DEFAULTS.items()),
         f"identities   {_names(tuple(package.face.identities)) if package.face.identities else 'none'}",
         *_assets(package),
         *([f"coefficients {_coefficients(package)}"] if package.manifest.coefficients else []),
@@ -101,13 +106,25 @@ def _coefficients(package: Package) -> str:
     return f"{package.manifest.coefficients}{branch}, {'beside' if 'offsets' in outputs else 'no'} offsets{names}"
 
 
-def _blinks(package: Package) -> str | None:
-    """Why the face cannot blink, or None."""
-    try:
-        package.lids  # noqa: B018 -- found on the first look
-    except RigError as error:
-        return error.got
-    return None
+def _layers(package: Package) -> dict[str, str | None]:
+    """Why there are no blinks, no gaze and no head sway by default, or None for each that there is."""
+    # Imported here: the command line starts without numpy.
+    from emoface.rig.head_sway import check_head
+
+    asked: dict[str, Callable[[], object]] = {
+        "blinks": lambda: package.lids,
+        "gaze": lambda: package.eyes,
+        "head_sway": lambda: check_head(package),
+    }
+    found: dict[str, str | None] = dict.fromkeys(asked)
+    for name, look in asked.items():
+        try:
+            look()
+        except RigError as error:
+            found[name] = error.got
+    if "head_rotation" in package.manifest.outputs:
+        found["head_sway"] = "the model moves the head"
+    return found
 
 
 def _names(names: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""Blendshapes: named bases, weights for vertices, controls, blinks, other meshes of the same topology."""
+"""Blendshapes: named bases, weights for vertices, other meshes of the topology. Controls, blinks, gaze, head sway."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from emoface.rig.basis import Blendshapes
 from emoface.rig.basis_files import read_blendshapes
 from emoface.rig.blinks import Blinks
 from emoface.rig.controls import RigControls
+from emoface.rig.gaze import Gaze
+from emoface.rig.head_sway import HeadSway
 from emoface.rig.names import ARKIT_52
 from emoface.rig.retarget import Retarget
 from emoface.rig.solver import BlendshapeSolver
@@ -15,6 +17,8 @@ __all__ = [
     "BlendshapeSolver",
     "Blendshapes",
     "Blinks",
+    "Gaze",
+    "HeadSway",
     "Retarget",
     "RigControls",
     "read_blendshapes",

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from emoface.counter_hash import STEP, mixed
 from emoface.errors import RigError
+from emoface.rig.seeded import check_seed
 
 if TYPE_CHECKING:
     from emoface.package import Face, Package
@@ -26,7 +27,6 @@ Floats = npt.NDArray[np.float32]
 SHAPES = ("eyeBlinkLeft", "eyeBlinkRight")
 DEFAULT_RATE = 15.0
 _RATES = (4.0, 40.0)
-_SEEDS = 1 << 32
 
 # Milliseconds. Lids close in 80 and open in 150. They rest long enough that a frame of 25 fps sees them closed.
 _CLOSING, _RESTING, _OPENING = 80, 40, 150
@@ -59,8 +59,7 @@ class Blinks:
     rate: float = DEFAULT_RATE
 
     def __post_init__(self) -> None:
-        if isinstance(self.seed, bool) or not isinstance(self.seed, (int, np.integer)) or not 0 <= self.seed < _SEEDS:
-            raise RigError(f"seed={self.seed!r} of the blinks", f"an integer from 0 to {_SEEDS - 1}", "Choose one.")
+        check_seed(self.seed, "blinks")
         low, high = _RATES
         if isinstance(self.rate, bool) or not isinstance(self.rate, Real) or not low <= self.rate <= high:
             raise RigError(

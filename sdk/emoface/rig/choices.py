@@ -10,8 +10,12 @@ from emoface.errors import RigError
 from emoface.rig.basis import Blendshapes
 from emoface.rig.blinks import Blinks, open_blinks
 from emoface.rig.controls import ControlFilter, RigControls
+from emoface.rig.gaze import Gaze, GazeLayer
+from emoface.rig.head_sway import HeadSway, SwayLayer, check_head
 from emoface.rig.layers import BlendshapeLayer, BlinkLayer, ControlLayer, Layer, Layers
+from emoface.rig.seeded import wanted
 from emoface.rig.solver import BlendshapeSolver
+from emoface.rig.speech import SpeechLayer
 
 if TYPE_CHECKING:
     from emoface.options import AnimatorOptions
@@ -25,18 +29,20 @@ class Rig:
     Attributes:
         layers: in their places.
         controls: as given, or the defaults.
-        blinks: that are added, or None.
+        blinks, gaze, head_sway: that are added, or None.
         blendshapes: that weights are found for, or None.
     """
 
     layers: Layers
     controls: RigControls
     blinks: Blinks | None
+    gaze: Gaze | None
+    head_sway: HeadSway | None
     blendshapes: Blendshapes | None
 
 
 def open_rig(package: Package, face: Face, options: AnimatorOptions, vertices: bool) -> Rig:
-    """The rig that `controls`, `blinks` and `blendshapes` of the options ask for.
+    """The rig that `controls`, `blinks`, `gaze`, `head_sway` and `blendshapes` of the options ask for.
 
     Weights of the blendshapes that the model's coefficients are of are these coefficients, unless the package fuses two
     sets of them vertex by vertex or the controls change the offsets.
@@ -48,39 +54,56 @@ def open_rig(package: Package, face: Face, options: AnimatorOptions, vertices: b
         vertices: whether frames have vertices.
 
     Raises:
-        RigError: see `RigControls`, `Blinks` and `BlendshapeSolver`; blendshapes of another topology; what needs
-            vertices where there are none; `blendshapes=True` and the package has none; blinks that are asked for of a
-            face that cannot blink; and as `read_blendshapes`.
+        RigError: see `RigControls`, `Blinks`, `Gaze`, `HeadSway` and `BlendshapeSolver`; blendshapes of another
+            topology; what needs vertices where there are none; `blendshapes=True` and the package has none; blinks,
+            gaze or head sway that are asked for of a face that cannot do them; and as `read_blendshapes`.
     """
     controls = options["controls"]
     if controls is not None and not isinstance(controls, RigControls):
         raise RigError(f"controls={controls!r}", "emoface.rig.RigControls or None", "Make one: RigControls(...).")
-    chosen = controls or RigControls()
+    moved = controls or RigControls()
     shapes = _chosen_shapes(options["blendshapes"], face)
     fused = "emotion_coefficients" in package.manifest.outputs
-    direct = shapes is not None and not fused and not chosen.moves and (shapes is face.basis or shapes == face.basis)
-    if not vertices and (chosen.moves or (shapes is not None and not direct)):
-        what = "controls that move them" if chosen.moves else "blendshape weights that are solved for them"
+    direct = shapes is not None and not fused and not moved.moves and (shapes is face.basis or shapes == face.basis)
+    if not vertices and (moved.moves or (shapes is not None and not direct)):
+        what = "controls that move them" if moved.moves else "blendshape weights that are solved for them"
         raise RigError(
             f"vertices=False and {what}",
             "vertices, or what needs none: a shift in time, weights of the basis that the coefficients are of",
             "Leave one of the two out.",
         )
-    without = None
+    without, of_basis = "vertices=False, which leaves no {}", "weights of a motion basis, which has no shapes that {}"
+    no_lids = no_eyes = no_lips = None
     if not vertices:
-        without = "vertices=False, which leaves no eyelids to close"
+        no_lids, no_eyes, no_lips = (
+            without.format(what) for what in ("eyelids to close", "eyes to turn", "lips to hear")
+        )
     elif direct and shapes != package.blendshapes:
-        without = "weights of a motion basis, which has no shapes that blink"
+        no_lids, no_eyes = of_basis.format("blink"), of_basis.format("turn the eyes")
+    fps = package.manifest.fps
     layers: list[Layer] = []
-    if chosen != RigControls():
-        layers.append(ControlLayer(chosen, ControlFilter(chosen, face, package.manifest.fps)))
+    if moved != RigControls():
+        layers.append(ControlLayer(moved, ControlFilter(moved, face, fps)))
     solver = None if shapes is None or direct else _solver(shapes, face)
-    blinks = open_blinks(package, options["blinks"], without)
-    if blinks is not None:
-        layers.append(BlinkLayer(blinks))
+    lids = open_blinks(package, options["blinks"], no_lids)
+    blinks = None if lids is None else lids.blinks
+    if lids is not None:
+        layers.append(BlinkLayer(lids))
+    gaze = wanted(Gaze, options["gaze"], blinks, no_eyes, lambda: package.eyes)
+    if gaze is not None:
+        layers.append(GazeLayer(gaze, package.eyes, fps, blinks))
+    # A head that the model moves is left to it, unless more is asked for.
+    asked = options["head_sway"]
+    if asked is None and "head_rotation" in package.manifest.outputs:
+        asked = False
+    sway = wanted(HeadSway, asked, blinks, no_lips, lambda: check_head(package))
+    if sway is not None:
+        layers.append(SwayLayer(sway, face, fps))
+    if gaze is not None or sway is not None:
+        layers.append(SpeechLayer(face, fps))
     if shapes is not None:
         layers.append(BlendshapeLayer(shapes, solver, own=shapes is face.blendshapes))
-    return Rig(Layers(layers), chosen, None if blinks is None else blinks.blinks, shapes)
+    return Rig(Layers(layers), moved, blinks, gaze, sway, shapes)
 
 
 def _chosen_shapes(given: bool | Blendshapes | str | Path, face: Face) -> Blendshapes | None:

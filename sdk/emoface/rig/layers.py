@@ -1,14 +1,15 @@
 """What happens to a stream's frames between the model and the caller: layers, each in its place, in one order.
 
-`ORDER` lists the places. Controls come before blinks, which smoothing would swallow; blinks before the weights of
-blendshapes, which so close the eyes, too. A slot is a place for a layer that is put there: `Layers.put`. In C++
-(csrc/runtime/layers.h) the same places have the same order. See docs/layers.md.
+`ORDER` lists the places. Speech is heard first, in the model's own motion; the head sways before the eyes, which make
+up for it; controls come before gaze and blinks, which smoothing would swallow; blinks after gaze, whose lids they close
+from where they are; weights of blendshapes last, which so move and close the eyes, too. In C++ (csrc/runtime/layers.h)
+the same places have the same order. See docs/layers.md.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,11 +20,13 @@ from emoface.rig.basis import Blendshapes
 from emoface.rig.blinks import SHAPES, EyeBlinks
 from emoface.rig.controls import ControlFilter, RigControls
 from emoface.rig.solver import BlendshapeSolver
+from emoface.rig.speech import Speech
 
 Floats = npt.NDArray[np.float32]
 State = Mapping[str, npt.NDArray[np.generic]]
 
-CHANGES: Mapping[str, str] = {
+CHANGES: Mapping[str, str | None] = {
+    "speech": None,
     "head_sway": "pose",
     "controls": "offsets",
     "gaze": "offsets",
@@ -32,9 +35,12 @@ CHANGES: Mapping[str, str] = {
 }
 """The places in their order, and what the layer there may change of a frame."""
 ORDER = tuple(CHANGES)
-SLOTS = ("head_sway", "gaze")
-# Snapshots had these before there were places: the bytes of one stay as they are.
-_IDENTITIES = ("controls", "blendshapes", "blinks", *SLOTS)
+# Snapshots had the others before there were places, and keep their names.
+_NAMED = ("speech", "head_sway", "gaze")
+_IDENTITIES = ("controls", "blendshapes", "blinks", *_NAMED)
+
+
+NOTHING_HEARD = Speech(np.zeros(0), np.zeros(0, np.bool_), np.zeros(0, np.int64))
 
 
 @dataclass
@@ -44,12 +50,13 @@ class LayerFrames:
     Attributes:
         first: index of the first.
         offsets: (n, V, 3) float32, faded where the face returns to rest; (n, 0, 3) where there are none.
-        head_rotation, head_translation: (n, 3, 3) orthonormal and (n, 3), faded; (n, 0, 0) and (n, 0) where the
-            package does not move the head.
+        head_rotation, head_translation: (n, 3, 3) orthonormal and (n, 3), faded; (n, 0, 0) and (n, 0) where nothing
+            moves the head.
         coefficients: (n, R) or (n, 0), read by layers and changed by none.
         shares: (n,) float32, what is left of the motion in a tail; None before. A layer that adds motion takes that
             much of it.
-        lids: (n, 2) weights of the shapes that `blinks` added, or None.
+        speech: what is heard, where a layer wants to know.
+        added: weights (n,) of the face's shapes that layers added, by name.
         weights: (n, K) weights of `blendshapes`, or None.
     """
 
@@ -59,7 +66,8 @@ class LayerFrames:
     head_translation: Floats
     coefficients: Floats
     shares: Floats | None = None
-    lids: Floats | None = None
+    speech: Speech = NOTHING_HEARD
+    added: dict[str, Floats] = field(default_factory=dict)
     weights: Floats | None = None
 
 
@@ -103,20 +111,13 @@ class Layers:
     def __init__(self, layers: Iterable[Layer] = ()) -> None:
         self._layers: list[Layer] = []
         for layer in layers:
-            self._add(layer, ORDER)
-
-    def put(self, layer: Layer) -> None:
-        """Put a layer into its slot, before the first frame; UsageError for a place that is none or is taken."""
-        self._add(layer, SLOTS)
-
-    def _add(self, layer: Layer, places: tuple[str, ...]) -> None:
-        taken = [other.place for other in self._layers]
-        if layer.place not in places or layer.place in taken:
-            free = [place for place in places if place not in taken]
-            raise UsageError(
-                f"a layer for {layer.place!r}", f"one of {', '.join(free) or 'none'}", "Each place holds one layer."
-            )
-        self._layers = sorted([*self._layers, layer], key=lambda item: ORDER.index(item.place))
+            free = [place for place in ORDER if place not in [other.place for other in self._layers]]
+            if layer.place not in free:
+                raise UsageError(
+                    f"a layer for {layer.place!r}", f"one of {', '.join(free) or 'none'}", "Each place holds one layer."
+                )
+            self._layers.append(layer)
+        self._layers.sort(key=lambda layer: ORDER.index(layer.place))
 
     def apply(self, frames: LayerFrames) -> None:
         """Let every layer change the next frames, in the order of the places."""
@@ -135,7 +136,7 @@ class Layers:
         return {place: said[place] for place in _IDENTITIES if said.get(place) is not None}
 
     def state(self) -> dict[str, npt.NDArray[np.generic]]:
-        """What the next frame depends on; arrays of slots are named with their place."""
+        """What the next frame depends on; those of speech, head sway and gaze are named with their place."""
         return {_prefix(layer) + name: array for layer in self._layers for name, array in layer.state().items()}
 
     def restore(self, state: State) -> None:
@@ -145,7 +146,7 @@ class Layers:
 
 
 def _prefix(layer: Layer) -> str:
-    return f"{layer.place}." if layer.place in SLOTS else ""
+    return f"{layer.place}." if layer.place in _NAMED else ""
 
 
 class ControlLayer:
@@ -186,7 +187,8 @@ class BlinkLayer:
         return self._blinks.blinks.identity
 
     def apply(self, frames: LayerFrames) -> None:
-        frames.lids = self._blinks.add(frames.first, frames.offsets, frames.shares)
+        lids = self._blinks.add(frames.first, frames.offsets, frames.shares)
+        frames.added.update((name, lids[:, place]) for place, name in enumerate(SHAPES))
 
     def reset(self) -> None:
         return None
@@ -203,7 +205,7 @@ class BlendshapeLayer:
 
     Args:
         blendshapes: the shapes.
-        solver: finds the weights; None takes the coefficients, and what blinks added to them.
+        solver: finds the weights; None takes the coefficients, and what gaze and blinks added to them.
         own: whether the shapes are the package's: then a snapshot does not mention them.
     """
 
@@ -221,9 +223,8 @@ class BlendshapeLayer:
             frames.weights = self._solver.solve(frames.offsets)
             return
         frames.weights = frames.coefficients.copy()
-        if frames.lids is not None:
-            for place, name in enumerate(SHAPES):
-                frames.weights[:, self._shapes.names.index(name)] += frames.lids[:, place]
+        for name, weights in frames.added.items():
+            frames.weights[:, self._shapes.names.index(name)] += weights
 
     def reset(self) -> None:
         if self._solver is not None:
