@@ -10,8 +10,9 @@ motion basis of 32 shapes and int8 encoders; they are exported once into --work 
     faceformer_bare the same of a model of one branch, which is fed with its coefficients: no vertex anywhere
 
 Each is fed 100 ms of audio per call, with `vertices=True` and `vertices=False` in turns, on ONNX Runtime alone and with
-EmoFace's kernels (`_native`). Blinks are off in both. Figures, of CPU time: `<package>_ms`, `<package>_without_ms`
-(median of a call) and `<package>_ratio` (without / with); `cpu_per_wall`: above 1.05 more than one core was used.
+EmoFace's kernels (`_native`). Blinks, gaze and head sway are off in both. Figures, of CPU time: `<package>_ms`,
+`<package>_without_ms` (median of a call) and `<package>_ratio` (without / with); `cpu_per_wall`: above 1.05 more than one
+core was used.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import soundfile
 import emoface
 import measure  # sets one thread before numpy loads
 from emoface.backends import available_backends
+from emoface.options import BARE
 
 BLOCK = 5  # features of 20 ms
 RANK = 32
@@ -137,7 +139,7 @@ def main() -> None:
         for backend, suffix in BACKENDS.items():
             if backend in available_backends():
                 for vertices in (True, False):
-                    animator = package.animator(backend=backend, vertices=vertices, blinks=False)
+                    animator = package.animator(backend=backend, vertices=vertices, **BARE)
                     calls[name + suffix, vertices] = partial(step, animator, chunks())
     timings = measure.interleave(calls, int(choices.seconds * 50 / BLOCK), warm_up=20)
     figures = {}

@@ -30,6 +30,8 @@ MODULES: dict[str, tuple[str, ...] | None] = {
     "emoface.pool": ("AnimatorPool", "MOST_VOICES"),
     "emoface.frames": None,
     "emoface.rig.blinks": ("Blinks",),
+    "emoface.rig.gaze": ("Gaze",),
+    "emoface.rig.head_sway": ("HeadSway",),
     "emoface.errors": None,
     "emoface.manifest": None,
     "emoface.manifest_stages": None,

@@ -137,7 +137,8 @@ public:
         config.precision = precision.c_str();
         config.conditions = given.data();
         config.condition_count = int64_t(given.size());
-        config.blinks = -1;
+        // Layers are added in Python.
+        config.blinks = config.gaze = config.head_sway = -1;
         config.noise_seed = noise_seed;
         config.skip_vertices = skip_vertices;
         if (!identity.empty()) config.identity = identity.c_str();

@@ -13,7 +13,7 @@ emoface_animator* animator(bool shaped) {
     emoface_animator_config config{};
     config.struct_size = sizeof config;
     config.backend = "ort-cpu";
-    config.blinks = -1;
+    config.blinks = config.gaze = config.head_sway = -1;
     if (shaped) {
         config.blendshapes = 1;
         config.controls = &controls;

@@ -57,6 +57,8 @@ void spoil(emoface_animator_config& config, emoface_condition& weights, uint8_t 
         case 14: config.block_ms = -20; break;
         case 15: config.emotion = "auto"; config.level = "normal"; break;
         case 16: config.blinks = 2; break;
+        case 17: config.gaze = 2; break;
+        case 18: config.head_sway_strength = 9; break;
         default: break;
     }
 }
@@ -182,7 +184,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                 out.emotion = emotion.data();
                 if (info.has_weights) out.emotion_weight = weight.data();
                 out.blendshapes = shapes.data();
-                if (info.has_head_pose) {
+                if (about.has_head_pose) {
                     out.head_rotation = rotation.data();
                     out.head_translation = translation.data();
                 }

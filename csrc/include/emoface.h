@@ -415,10 +415,22 @@ typedef struct emoface_animator_config {
     const char* identity; /* one of EMOFACE_NAMES_IDENTITIES in place of a template; NULL = the canonical face */
     int32_t skip_vertices; /* 1: coefficients without vertices and offsets, of packages that have `coefficients`
                               (EMOFACE_ERROR_PACKAGE for others); what makes vertices alone is not run. Then there are no
-                              blinks, and what needs vertices is EMOFACE_ERROR_ARGUMENT: `blinks` = 1, controls other than
-                              a shift in time, `blendshapes` that are not the basis itself */
+                              blinks, no gaze and no head sway, and what needs vertices is EMOFACE_ERROR_ARGUMENT: one of
+                              the three = 1, controls other than a shift in time, `blendshapes` that are not the basis
+                              itself */
     int32_t reserved;
     const char* person;   /* a name; NULL = the package's default */
+    int32_t gaze;         /* eyes that look at a listener and away, after the controls and before blinks: 0 = where the
+                             package has the eight shapes eyeLook(In|Out|Up|Down)(Left|Right), 1 = EMOFACE_ERROR_PACKAGE
+                             where it has not, -1 = none. None for a caller whose struct_size ends before this field */
+    int32_t head_sway;    /* a head that sways and nods with the speech: 0 = where the package has pivots and does not move
+                             the head itself, 1 = EMOFACE_ERROR_PACKAGE where it has none, -1 = none. None for a caller
+                             whose struct_size ends before this field. With it frames have a head's pose, of packages
+                             without one, too: `has_head_pose` of emoface_animator_info */
+    double gaze_strength;      /* factor 0.1 to 2 on all angles; 0 = 1 */
+    double head_sway_strength; /* factor 0.1 to 2 on all angles; 0 = 1 */
+    uint32_t gaze_seed;        /* 0 = that of the blinks; characters that are seen together need different ones */
+    uint32_t head_sway_seed;   /* 0 = that of the blinks */
 } emoface_animator_config;
 
 /* Fill a configuration with the defaults; `struct_size` is sizeof(emoface_animator_config) in the caller's program. */
@@ -447,6 +459,8 @@ typedef struct emoface_animator_info {
     const char* precision;   /* lives as long as the animator */
     int64_t samples_fed;     /* per channel, since the start of the stream */
     int64_t frames_made;     /* frames computed since then */
+    int32_t has_head_pose;   /* 1 where frames have a head's pose, by the package or by `head_sway` */
+    int32_t reserved;
 } emoface_animator_info;
 
 /* Fill `info`. */
@@ -463,8 +477,8 @@ typedef struct emoface_frames {
     float* emotion_weight; /* [n, V] share of the emotion branch per vertex */
     float* blendshapes;    /* [n, S] weights 0..1, or the model's coefficients, as they are; the animator must have been made with `blendshapes` = 1 */
     float* offsets;        /* [n, V, 3] what the model gave, in the package's unit: the motion alone, before the end of a tail
-                              fades it, before controls and blinks. Not of emoface_sample() */
-    float* head_rotation;    /* [n, 3, 3] the head's rotation R, orthonormal with determinant +1; the package must have
+                              fades it, before controls, gaze and blinks. Not of emoface_sample() */
+    float* head_rotation;    /* [n, 3, 3] the head's rotation R, orthonormal with determinant +1; the animator must have
                                 `has_head_pose`. A posed vertex is R v + T about the origin: `vertices` never hold it. At
                                 the end of a tail it is none; emoface_sample() takes the short way between frames */
     float* head_translation; /* [n, 3] the head's translation T in the package's unit */

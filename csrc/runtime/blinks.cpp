@@ -85,26 +85,29 @@ Blinks read_blinks(const emoface_animator_config& config, const Package& package
 int64_t BlinkSchedule::closure(int64_t frame) {
     // Time in units of 1 / fps ms: whole numbers at any frame rate.
     const int64_t now = 1000 * frame, cell = now / (kCell * fps_);
-    if (cell != cell_) draw(cell);
-    const auto end = starts_.begin() + std::ptrdiff_t(count_);
-    const auto after = std::upper_bound(starts_.begin(), end, now / fps_);
-    return after == starts_.begin() ? 0 : curve(now - *(after - 1) * fps_, fps_);
+    if (cell != cell_) {
+        starts_ = blink_starts(blinks_, cell);
+        cell_ = cell;
+    }
+    const auto begin = starts_.at.begin();
+    const auto after = std::upper_bound(begin, begin + std::ptrdiff_t(starts_.count), now / fps_);
+    return after == begin ? 0 : curve(now - *(after - 1) * fps_, fps_);
 }
 
-void BlinkSchedule::draw(int64_t cell) {
-    cell_ = cell;
-    count_ = 0;
-    const uint64_t base = mixed(mixed(blinks_.seed) ^ uint64_t(cell));
-    const auto scale = int64_t(65536.0 * kDefaultRate / blinks_.rate + 0.5);
+BlinkStarts blink_starts(const Blinks& blinks, int64_t cell) {
+    BlinkStarts starts;
+    const uint64_t base = mixed(mixed(blinks.seed) ^ uint64_t(cell));
+    const auto scale = int64_t(65536.0 * kDefaultRate / blinks.rate + 0.5);
     uint64_t draws = 1, random = mixed(base + kCounterStep);
     int64_t at = cell * kCell + kFirst + int64_t((uint64_t(interval(random, scale)) * (random >> 48)) >> 16);
     while (at <= cell * kCell + kLast) {
-        starts_[count_++] = at;
+        starts.at[starts.count++] = at;
         if (((random >> 16) & 0xFFFF) < kDoubleShare)
-            starts_[count_++] = at + kDoubleFrom + ((int64_t((random >> 32) & 0xFFFF) * kDoubleSpread) >> 16);
+            starts.at[starts.count++] = at + kDoubleFrom + ((int64_t((random >> 32) & 0xFFFF) * kDoubleSpread) >> 16);
         random = mixed(base + ++draws * kCounterStep);
-        at = starts_[count_ - 1] + interval(random, scale);
+        at = starts.at[starts.count - 1] + interval(random, scale);
     }
+    return starts;
 }
 
 Lid::Lid(const Face& face, size_t index) {

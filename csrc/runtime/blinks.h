@@ -23,6 +23,13 @@ struct Blinks {
 // Checked; blinks that are not asked for are on where the package can blink. Failure (ARGUMENT, PACKAGE).
 Blinks read_blinks(const emoface_animator_config& config, const Package& package);
 
+// Milliseconds at which blinks of a minute begin, ascending: at most one per second, and its double.
+struct BlinkStarts {
+    std::array<int64_t, 128> at{};
+    size_t count = 0;
+};
+BlinkStarts blink_starts(const Blinks& blinks, int64_t minute);
+
 // How far the lids are closed at a frame.
 class BlinkSchedule {
 public:
@@ -31,12 +38,9 @@ public:
     int64_t closure(int64_t frame);
 
 private:
-    void draw(int64_t cell);
     Blinks blinks_;
     int64_t fps_, cell_ = -1;
-    // Milliseconds at which blinks of a minute begin: at most one per second, and its double
-    std::array<int64_t, 128> starts_{};
-    size_t count_ = 0;
+    BlinkStarts starts_;
 };
 
 // One eye: its blink shape, and how much of it closes the eye of a frame.

@@ -3,7 +3,9 @@
 #include <cmath>
 #include <cstddef>
 
+#include "gaze.h"
 #include "handles.h"
+#include "head_sway.h"
 
 using namespace emoface::runtime;
 
@@ -12,16 +14,18 @@ namespace {
 // Samples of one call: a day of audio; more is a wrong argument.
 constexpr int64_t kMostSamples = int64_t(1) << 32;
 
-// Sizes of the configuration: without `controls`, with them, with `blinks`, with `noise_seed`, with `identity`, and all.
+// Sizes of the configuration: without `controls`, with them, with `blinks`, with `noise_seed`, with `identity`, with `person`,
+// and all.
 constexpr uint32_t kFirstConfig = offsetof(emoface_animator_config, controls);
 constexpr uint32_t kControlsConfig = offsetof(emoface_animator_config, blinks);
 constexpr uint32_t kBlinksConfig = offsetof(emoface_animator_config, noise_seed);
 constexpr uint32_t kNoiseConfig = offsetof(emoface_animator_config, identity);
 constexpr uint32_t kIdentityConfig = offsetof(emoface_animator_config, skip_vertices);
+constexpr uint32_t kPersonConfig = offsetof(emoface_animator_config, gaze);
 
 bool known_config(uint32_t size) {
     return size == kFirstConfig || size == kControlsConfig || size == kBlinksConfig || size == kNoiseConfig ||
-           size == kIdentityConfig || size == sizeof(emoface_animator_config);
+           size == kIdentityConfig || size == kPersonConfig || size == sizeof(emoface_animator_config);
 }
 
 [[noreturn]] void refuse_config(uint32_t size) {
@@ -116,10 +120,36 @@ bool skips_vertices(const Manifest& manifest, const emoface_animator_config& con
     if (manifest.coefficients() == 0)
         fail(EMOFACE_ERROR_PACKAGE, "skip_vertices = 1 with a package that gives no coefficients",
              "a package whose motion lies in a basis", "Leave it 0, or export the model with coefficients.");
-    if (config.blinks == 1 || controls.moves())
-        fail(EMOFACE_ERROR_ARGUMENT, std::string("skip_vertices = 1 and ") + (config.blinks == 1 ? "blinks = 1" : "controls that move them"),
-             "one of the two", "Leave one out.");
+    const char* const what = config.blinks == 1      ? "blinks = 1"
+                             : config.gaze == 1      ? "gaze = 1"
+                             : config.head_sway == 1 ? "head_sway = 1"
+                             : controls.moves()      ? "controls that move them"
+                                                     : nullptr;
+    if (what != nullptr)
+        fail(EMOFACE_ERROR_ARGUMENT, std::string("skip_vertices = 1 and ") + what, "one of the two", "Leave one out.");
     return true;
+}
+
+// A seeded layer, checked; one that is not asked for is on where `possible` does not fail. Failure (ARGUMENT, PACKAGE).
+Seeded read_seeded(const std::string& name, int32_t wanted, double strength, uint32_t seed, const Blinks& blinks,
+                   const std::function<void()>& possible) {
+    if (wanted < -1 || wanted > 1)
+        fail(EMOFACE_ERROR_ARGUMENT, name + " = " + std::to_string(wanted), "-1, 0 or 1", "Pass one of the three.");
+    Seeded seeded;
+    seeded.seed = seed != 0 ? seed : blinks.on ? blinks.seed : 0;
+    if (strength != 0.0) seeded.strength = strength;
+    if (!(seeded.strength >= 0.1 && seeded.strength <= 2.0))
+        fail(EMOFACE_ERROR_ARGUMENT, name + "_strength = " + std::to_string(strength), "a number from 0.1 to 2, or 0 for 1",
+             "1 is what people do; " + name + " = -1 switches it off.");
+    if (wanted == -1) return seeded;
+    try {
+        possible();
+        seeded.on = true;
+    } catch (const Failure&) {
+        // The default asks for no more than the package can do.
+        if (wanted == 1) throw;
+    }
+    return seeded;
 }
 
 // Writes frames into the caller's arrays.
@@ -211,8 +241,9 @@ StreamOptions stream_options(const Package& package, const emoface_animator_conf
         require_struct(given, "emoface_animator_config", kFirstConfig);
         if (!known_config(given->struct_size)) refuse_config(given->struct_size);
         config = whole(given);
-        // A program made before there were blinks gets the frames that it got then.
+        // A program made before there were blinks, gaze or head sway gets the frames that it got then.
         if (given->struct_size <= kControlsConfig) config.blinks = -1;
+        if (given->struct_size <= kPersonConfig) config.gaze = config.head_sway = -1;
     }
     const Manifest& manifest = package.manifest();
     StreamOptions options;
@@ -227,13 +258,22 @@ StreamOptions stream_options(const Package& package, const emoface_animator_conf
     options.backend = resolve_backend(config.backend ? config.backend : "");
     options.conditions = initial_conditions(manifest, config);
     options.vertices = neutral_face(package, config);
-    if (config.identity != nullptr)
-        if (const FaceIdentity& identity = package.face().assets.identities.at(config.identity); !identity.basis.empty())
-            options.basis = &identity.basis;
     options.controls = read_controls(config.controls);
     options.skip_vertices = skips_vertices(manifest, config, options.controls);
-    if (options.skip_vertices) config.blinks = -1;
+    if (options.skip_vertices) config.blinks = config.gaze = config.head_sway = -1;
     options.blinks = read_blinks(config, package);
+    options.gaze = read_seeded("gaze", config.gaze, config.gaze_strength, config.gaze_seed, options.blinks,
+                               [&] { find_eyes(package); });
+    // A head that the model moves is left to it, unless more is asked for.
+    if (config.head_sway == 0 && manifest.outputs.count("head_rotation")) config.head_sway = -1;
+    options.head_sway = read_seeded("head_sway", config.head_sway, config.head_sway_strength, config.head_sway_seed,
+                                    options.blinks, [&] { check_head(package); });
+    if (const auto& assets = package.face().assets; assets.pivots) options.pivots = *assets.pivots;
+    if (config.identity != nullptr) {
+        const FaceIdentity& identity = package.face().assets.identities.at(config.identity);
+        if (identity.pivots) options.pivots = *identity.pivots;
+        if (!identity.basis.empty()) options.basis = &identity.basis;
+    }
     options.noise_seed = config.noise_seed;
     return options;
 }
@@ -253,8 +293,8 @@ void require_frames(const emoface_frames* out, const FrameSizes& sizes) {
         fail(EMOFACE_ERROR_ARGUMENT, "an array for coefficients", "NULL: the package does not give them",
              "See `coefficients` and `has_emotion_coefficients` of emoface_package_info.");
     if ((known.head_rotation != nullptr || known.head_translation != nullptr) && sizes.head_rotation == 0)
-        fail(EMOFACE_ERROR_ARGUMENT, "an array for the head's pose", "NULL: the package does not move the head",
-             "See `has_head_pose` of emoface_package_info.");
+        fail(EMOFACE_ERROR_ARGUMENT, "an array for the head's pose", "NULL: nothing moves the head",
+             "See `has_head_pose` of emoface_animator_info.");
     const float* const affect[] = {known.arousal, known.valence, known.confidence};
     for (size_t i = 0; i < kAffects; ++i)
         if (affect[i] != nullptr && sizes.affect[i] == 0)
@@ -292,7 +332,7 @@ void emoface_animator_release(emoface_animator* animator) { delete animator; }
 emoface_status emoface_animator_get_info(emoface_animator* animator, emoface_animator_info* info) {
     return guarded([&] {
         const Use use(animator);
-        require_struct(info, "emoface_animator_info", sizeof(emoface_animator_info));
+        require_struct(info, "emoface_animator_info", offsetof(emoface_animator_info, has_head_pose));
         const Stream& stream = animator->stream;
         const auto read = [&] {
             const Driver& driver = stream.driver();
@@ -306,6 +346,8 @@ emoface_status emoface_animator_get_info(emoface_animator* animator, emoface_ani
             info->precision = stream.precision().c_str();
             info->samples_fed = driver.fed();
             info->frames_made = driver.frames();
+            if (info->struct_size > offsetof(emoface_animator_info, has_head_pose))
+                info->has_head_pose = stream.sizes().head_rotation != 0;
             return EMOFACE_OK;
         };
         return animator->running.load() ? animator->realtime->locked(read) : read();

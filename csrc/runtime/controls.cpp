@@ -27,9 +27,6 @@ const std::vector<int32_t>* mask(const Face& face, const char* name) {
     return found == face.mask_names.end() ? nullptr : &face.masks[size_t(found - face.mask_names.begin())];
 }
 
-// Share of the way to the new value that one frame goes.
-double follow(double seconds, int64_t fps) { return seconds != 0.0 ? 1.0 - std::exp(-1.0 / (double(fps) * seconds)) : 1.0; }
-
 std::vector<float> blend(double upper, double lower, const std::vector<float>& share) {
     std::vector<float> values(share.size());
     const float base = float(lower), step = float(upper - lower);
@@ -38,6 +35,8 @@ std::vector<float> blend(double upper, double lower, const std::vector<float>& s
 }
 
 }  // namespace
+
+double follow(double seconds, int64_t fps) { return seconds != 0.0 ? 1.0 - std::exp(-1.0 / (double(fps) * seconds)) : 1.0; }
 
 RigControls read_controls(const emoface_controls* given) {
     RigControls controls;

@@ -29,6 +29,9 @@ struct RigControls {
 // Checked; null is the defaults. Failure (ARGUMENT).
 RigControls read_controls(const emoface_controls* given);
 
+// Share of the way to a new value that one frame goes: a low-pass filter of one pole, all of it for 0 seconds.
+double follow(double seconds, int64_t fps);
+
 // Share [V] of the upper face in each vertex: 1 on brows, forehead and eyes, 0 below, smooth between. Failure (PACKAGE)
 // where the package has no mask eyes_forehead.
 std::vector<float> upper_share(const Package& package);

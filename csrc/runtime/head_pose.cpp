@@ -56,12 +56,32 @@ Quaternion quaternion(const float* rotation) {
     return q;
 }
 
-void write_matrix(const Quaternion& q, float* made) {
+std::array<double, 9> matrix(const Quaternion& q) {
     const double x = q[0], y = q[1], z = q[2], w = q[3];
-    const double rows[9] = {1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - z * w),       2.0 * (x * z + y * w),
+    return {1.0 - 2.0 * (y * y + z * z), 2.0 * (x * y - z * w),       2.0 * (x * z + y * w),
                             2.0 * (x * y + z * w),       1.0 - 2.0 * (x * x + z * z), 2.0 * (y * z - x * w),
-                            2.0 * (x * z - y * w),       2.0 * (y * z + x * w),       1.0 - 2.0 * (x * x + y * y)};
+            2.0 * (x * z - y * w),       2.0 * (y * z + x * w),       1.0 - 2.0 * (x * x + y * y)};
+}
+
+void write_matrix(const Quaternion& q, float* made) {
+    const std::array<double, 9> rows = matrix(q);
     for (size_t i = 0; i < 9; ++i) made[i] = float(rows[i]);
+}
+
+// Gram and Schmidt's of the first two columns, and the third at right angles.
+void write_orthonormal(Vector x, Vector y, float* made) {
+    const double length = std::sqrt(dot(x, x));
+    for (double& part : x) part = part / length;
+    const double along = dot(x, y);
+    for (size_t i = 0; i < 3; ++i) y[i] = y[i] - along * x[i];
+    const double rest = std::sqrt(dot(y, y));
+    for (double& part : y) part = part / rest;
+    const Vector z = cross(x, y);
+    for (size_t row = 0; row < 3; ++row) {
+        made[3 * row] = float(x[row]);
+        made[3 * row + 1] = float(y[row]);
+        made[3 * row + 2] = float(z[row]);
+    }
 }
 
 }  // namespace
@@ -88,20 +108,28 @@ void checked_rotation(const float* rotation, const float* translation, double un
     if (distance > kFarthestHead)
         refuse_pose("a head translation from the graphs of " + std::to_string(distance) + " m",
                     "at most " + std::to_string(int(kFarthestHead)) + " m");
-    // Gram and Schmidt's, and the third column at right angles.
-    Vector x = columns[0], y = columns[1];
-    const double length = std::sqrt(dot(x, x));
-    for (double& part : x) part = part / length;
-    const double along = dot(x, y);
-    for (size_t i = 0; i < 3; ++i) y[i] = y[i] - along * x[i];
-    const double rest = std::sqrt(dot(y, y));
-    for (double& part : y) part = part / rest;
-    const Vector z = cross(x, y);
-    for (size_t row = 0; row < 3; ++row) {
-        made[3 * row] = float(x[row]);
-        made[3 * row + 1] = float(y[row]);
-        made[3 * row + 2] = float(z[row]);
+    write_orthonormal(columns[0], columns[1], made);
+}
+
+void turned_about(const double* turns, const float* pivot, bool posed, float* rotation, float* translation) {
+    const std::array<double, 9> turned = matrix(normalised({turns[0] * 0.5, turns[1] * 0.5, turns[2] * 0.5, 1.0}));
+    const Vector at = {double(pivot[0]), double(pivot[1]), double(pivot[2])};
+    Vector moved;
+    for (size_t row = 0; row < 3; ++row)
+        moved[row] = at[row] - dot(Vector{turned[3 * row], turned[3 * row + 1], turned[3 * row + 2]}, at);
+    if (!posed) {
+        for (size_t i = 0; i < 9; ++i) rotation[i] = float(turned[i]);
+        for (size_t i = 0; i < 3; ++i) translation[i] = float(moved[i]);
+        return;
     }
+    Vector columns[2], shifted;
+    for (size_t row = 0; row < 3; ++row) {
+        const Vector after = {double(rotation[3 * row]), double(rotation[3 * row + 1]), double(rotation[3 * row + 2])};
+        for (size_t k = 0; k < 2; ++k) columns[k][row] = dot(after, Vector{turned[k], turned[3 + k], turned[6 + k]});
+        shifted[row] = dot(after, moved) + double(translation[row]);
+    }
+    write_orthonormal(columns[0], columns[1], rotation);
+    for (size_t i = 0; i < 3; ++i) translation[i] = float(shifted[i]);
 }
 
 void towards_rest(const float* rotation, float share, float* made) {

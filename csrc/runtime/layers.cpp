@@ -8,17 +8,17 @@
 namespace emoface::runtime {
 namespace {
 
-bool is_slot(Place place) { return place == Place::head_sway || place == Place::gaze; }
+// Snapshots had the others before there were places, and keep their names.
+bool is_named(Place place) { return place == Place::speech || place == Place::head_sway || place == Place::gaze; }
 
-// Arrays of slots are named with their place.
 std::string prefix(const Layer& layer) {
-    return is_slot(layer.place()) ? std::string(place_name(layer.place())) + "." : std::string();
+    return is_named(layer.place()) ? std::string(place_name(layer.place())) + "." : std::string();
 }
 
 }  // namespace
 
 const char* place_name(Place place) {
-    static const char* const names[] = {"head_sway", "controls", "gaze", "blinks", "blendshapes"};
+    static const char* const names[] = {"speech", "head_sway", "controls", "gaze", "blinks", "blendshapes"};
     return names[size_t(place)];
 }
 
@@ -47,10 +47,9 @@ void Layers::reset() {
 
 std::vector<std::pair<std::string, Json>> Layers::identity() const {
     std::vector<std::pair<std::string, Json>> said;
-    // Snapshots had the others before there were places: slots come behind.
-    for (const bool slots : {false, true})
+    for (const bool named : {false, true})
         for (const auto& layer : layers_)
-            if (Json identity = layer->identity(); is_slot(layer->place()) == slots && !identity.is_null())
+            if (Json identity = layer->identity(); is_named(layer->place()) == named && !identity.is_null())
                 said.emplace_back(place_name(layer->place()), std::move(identity));
     return said;
 }

@@ -41,7 +41,7 @@ private:
 };
 
 // Weights of the package's blendshapes: solved for the offsets, or, without a solver, the model's coefficients and what
-// blinks added to them.
+// gaze and blinks added to them.
 class BlendshapeLayer : public Layer {
 public:
     BlendshapeLayer(size_t shapes, std::unique_ptr<BlendshapeSolver> solver) : solver_(std::move(solver)), weights_(shapes) {}

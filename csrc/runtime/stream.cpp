@@ -5,7 +5,10 @@
 #include <cstring>
 
 #include "failure.h"
+#include "gaze.h"
 #include "head_pose.h"
+#include "head_sway.h"
+#include "speech.h"
 
 namespace emoface::runtime {
 namespace {
@@ -33,7 +36,7 @@ Stream::Stream(std::shared_ptr<Package> package, StreamOptions options)
     coefficients_.resize(2 * sizes_.coefficients);
     sizes_.emotion = manifest.outputs.count("emotion") ? manifest.emotions.size() : 0;
     sizes_.weight = manifest.outputs.count("emotion_weight") ? size_t(manifest.vertices) : 0;
-    if (manifest.outputs.count("head_rotation")) {
+    if (manifest.outputs.count("head_rotation") || options_.head_sway.on) {
         sizes_.head_rotation = 9;
         sizes_.head_translation = 3;
     }
@@ -46,6 +49,14 @@ Stream::Stream(std::shared_ptr<Package> package, StreamOptions options)
 void Stream::put_layers() {
     const RigControls& controls = options_.controls;
     if (options_.blinks.on) layers_.put(std::make_unique<BlinkLayer>(options_.blinks, *package_));
+    const int64_t fps = package_->manifest().clock.fps;
+    if (options_.gaze.on) layers_.put(std::make_unique<GazeLayer>(options_.gaze, *package_, options_.blinks));
+    if (options_.head_sway.on) {
+        const bool posed = package_->manifest().outputs.count("head_rotation") != 0;
+        layers_.put(std::make_unique<SwayLayer>(options_.head_sway, options_.pivots.data(), fps, posed));
+    }
+    if (options_.gaze.on || options_.head_sway.on)
+        layers_.put(std::make_unique<SpeechLayer>(package_->face(), options_.vertices, fps));
     if (!controls.plain()) layers_.put(std::make_unique<ControlLayer>(controls, *package_));
     if (!options_.blendshapes) return;
     // Weights of the package's blendshapes, where its coefficients are of them, are not solved.
@@ -133,6 +144,8 @@ void Stream::frame(const RawFrame& raw) {
     if (raw.head_rotation != nullptr) {
         towards_rest(raw.head_rotation, share, head_rotation_);
         for (size_t i = 0; i < 3; ++i) head_translation_[i] = raw.head_translation[i] * share;
+    }
+    if (sizes_.head_rotation != 0) {
         layered.head_rotation = head_rotation_;
         layered.head_translation = head_translation_;
     }

@@ -10,6 +10,7 @@
 #include "driver.h"
 #include "package.h"
 #include "rig_layers.h"
+#include "seeded.h"
 #include "snapshot.h"
 
 namespace emoface::runtime {
@@ -24,6 +25,8 @@ struct StreamOptions {
     bool blendshapes = false;
     RigControls controls;
     Blinks blinks;
+    Seeded gaze, head_sway;
+    std::vector<float> pivots;  // [4, 3] of the neutral face; none where it has none
     uint64_t noise_seed = 0;
     bool skip_vertices = false;
     const std::vector<float>* basis = nullptr;  // an identity's own, of the package

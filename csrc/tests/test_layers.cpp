@@ -55,7 +55,7 @@ void expect(bool condition, const char* what) {
 }  // namespace
 
 int main() {
-    constexpr Place all[] = {Place::blendshapes, Place::gaze, Place::controls, Place::head_sway, Place::blinks};
+    constexpr Place all[] = {Place::blendshapes, Place::gaze, Place::speech, Place::controls, Place::head_sway, Place::blinks};
     Layers layers;
     for (const Place place : all) layers.put(std::make_unique<Written>(place, place == Place::blinks ? -1 : int(place)));
     bool refused = false;

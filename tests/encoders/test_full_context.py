@@ -17,6 +17,7 @@ from emoface.audio.offset import without_offset
 from emoface.backends import available_backends
 from emoface.cli.main import main
 from emoface.errors import BackendError, PackageError, UsageError
+from emoface.options import BARE
 from emoface.package import Package
 from emoface.timing import MOST_CLIP_FRAMES
 from emoface_export.against_pytorch import verify_against_checkpoint
@@ -127,13 +128,13 @@ def test_a_package_gives_what_pytorch_gives_for_whole_clips(model, package, seco
         expected = model(heard, *conditions)[0].numpy()
         logits = model.encode(heard)[2]
     shown = emoface.animate(
-        audio, 16000, loaded, style=tiny.STYLES[1], level="strong", emotion="sad", blinks=False, precision="fp32"
+        audio, 16000, loaded, style=tiny.STYLES[1], level="strong", emotion="sad", precision="fp32", **BARE
     )
     offsets = shown.vertices - loaded.face.template
     assert len(shown) == len(expected) == frames
     assert np.abs(offsets - expected).max() <= 1e-4 * np.abs(expected).max()
     assert np.abs(shown.emotion - torch.softmax(logits, -1).numpy()).max() <= 1e-4  # one verdict for the whole clip
-    with loaded.animator(blinks=False) as animator:
+    with loaded.animator(**BARE) as animator:
         assert len(animator.whole(audio, tail_s=0.5)) == frames + 15
 
 

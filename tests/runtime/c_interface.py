@@ -46,6 +46,9 @@ class AnimatorConfig(Sized):
         ("identity", c_char_p),
         *[(name, c_int32) for name in ("skip_vertices", "reserved")],
         ("person", c_char_p),
+        *[(name, c_int32) for name in ("gaze", "head_sway")],
+        *[(name, c_double) for name in ("gaze_strength", "head_sway_strength")],
+        *[(name, c_uint32) for name in ("gaze_seed", "head_sway_seed")],
     ]
 
 
@@ -67,6 +70,7 @@ class AnimatorInfo(Sized):
         ("precision", c_char_p),
         ("samples_fed", c_int64),
         ("frames_made", c_int64),
+        *[(name, c_int32) for name in ("has_head_pose", "reserved")],
     ]
 
 
@@ -245,6 +249,7 @@ class Voice:
         self.handle = c_void_p()
         self.api.call("animator_create", package.handle, byref(config), byref(self.handle))
         self.channels = config.channels or 1
+        self.has_head_pose = self.info().has_head_pose
 
     def __del__(self) -> None:
         self.api.library.emoface_animator_release(self.handle)
@@ -267,7 +272,7 @@ class Voice:
             arrays["coefficients"] = np.zeros((n, info.coefficients), np.float32)
         if info.has_emotion_coefficients:
             arrays["emotion_coefficients"] = np.zeros((n, info.coefficients), np.float32)
-        if info.has_head_pose:
+        if self.has_head_pose:
             arrays["head_rotation"] = np.zeros((n, 3, 3), np.float32)
             arrays["head_translation"] = np.zeros((n, 3), np.float32)
         for name in ("arousal", "valence", "confidence"):

@@ -39,9 +39,9 @@ def test_layers_are_those_of_python(tmp_path):
     turns, identities, states = done.stdout.splitlines()
     layers = Layers(Seen(place) for place in reversed(ORDER))
     assert tuple(turns.split()) == ORDER
-    # Arrays of slots are named with their place, those of others were named before there were places.
+    # Arrays of the first places to have arrays were named before there were places.
     assert dict.fromkeys(states.split()) == dict.fromkeys(layers.state())
-    # Order within a header says nothing; slots come last in both.
+    # Order within a header says nothing; those that came later are last in both.
     said = dict(item.split("=") for item in identities.split())
     assert said == {place: str(value) for place, value in layers.identity.items()}
-    assert list(said)[-2:] == list(layers.identity)[-2:] == ["head_sway", "gaze"]
+    assert list(said)[-3:] == list(layers.identity)[-3:] == ["speech", "head_sway", "gaze"]

@@ -1,4 +1,4 @@
-"""Layers after the model: their order, what each may change, and slots that tests fill."""
+"""Layers after the model: their order, what each may change, and what snapshots say of them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from emoface import FrameBatch, Package
 from emoface.errors import SnapshotError, UsageError
 from emoface.frames import FRAME_ARRAYS
 from emoface.rig import Blendshapes, Blinks, RigControls
-from emoface.rig.layers import CHANGES, ORDER, SLOTS, LayerFrames, Layers
+from emoface.rig.layers import CHANGES, ORDER, LayerFrames, Layers
+
+ADDED = ("head_sway", "gaze")
 
 
 class Written:
@@ -52,11 +54,8 @@ def moving(tmp_path_factory) -> Package:
 
 
 def opened(package: Package, seed: int = 3, **options):
-    """An animator with both slots filled."""
-    animator = package.animator(**options)
-    for place in SLOTS:
-        animator._layers.put(Written(place, seed))
-    return animator
+    """An animator with layers of the test's own where head sway and gaze are."""
+    return put(package.animator(**options), *(Written(place, seed) for place in ADDED))
 
 
 def same(a: FrameBatch, b: FrameBatch) -> None:
@@ -65,7 +64,7 @@ def same(a: FrameBatch, b: FrameBatch) -> None:
 
 
 def test_the_order_is_that_of_the_places_however_they_are_put():
-    assert ORDER == ("head_sway", "controls", "gaze", "blinks", "blendshapes") == tuple(CHANGES)
+    assert ORDER == ("speech", "head_sway", "controls", "gaze", "blinks", "blendshapes") == tuple(CHANGES)
     frames = LayerFrames(0, *(np.zeros((2, *shape), np.float32) for shape in ((4, 3), (3, 3), (3,), (0,))))
     for seed in range(8):
         turns: list[str] = []
@@ -76,18 +75,18 @@ def test_the_order_is_that_of_the_places_however_they_are_put():
 
 
 def test_a_place_holds_one_layer():
-    layers = Layers([Written("gaze")])
-    for place in ("gaze", "blinks", "controls", "mouth"):
-        with pytest.raises(UsageError, match="one of head_sway"):
-            layers.put(Written(place))
-    layers.put(Written("head_sway"))
+    for place in ORDER:
+        with pytest.raises(UsageError, match=f"a layer for '{place}'"):
+            Layers([Written(place), Written("controls"), Written(place), Written("controls")])
+    with pytest.raises(UsageError, match="a layer for 'gaze'; expected one of speech, head_sway, controls, blinks"):
+        Layers([Written("gaze"), Written("gaze")])
     with pytest.raises(UsageError, match="one of none"):
-        layers.put(Written("head_sway"))
+        Layers([*map(Written, ORDER), Written("gaze")])
     with pytest.raises(UsageError, match="a layer for 'mouth'"):
         Layers([Written("mouth")])
 
 
-def test_slots_change_the_frames_for_any_cut_and_after_reset(moving, sound, run_whole, run_cut):
+def test_layers_change_the_frames_for_any_cut_and_after_reset(moving, sound, run_whole, run_cut):
     audio = sound(1.5)
     with opened(moving) as animator, moving.animator() as plain:
         frames, bare = run_whole(animator, audio), run_whole(plain, audio)
@@ -100,7 +99,7 @@ def test_slots_change_the_frames_for_any_cut_and_after_reset(moving, sound, run_
             same(run_cut(animator, audio, lengths), frames)
 
 
-def test_slots_come_to_rest_in_a_tail(moving, sound):
+def test_layers_come_to_rest_in_a_tail(moving, sound):
     with opened(moving) as animator:
         animator.step(sound(0.5))
         last = animator.flush(tail_s=1.0)
@@ -108,7 +107,7 @@ def test_slots_come_to_rest_in_a_tail(moving, sound):
     assert np.abs(last.vertices[-20] - moving.face.template).max() > 1e-3
 
 
-def test_snapshots_hold_slots_and_say_whose_they_are(moving, sound):
+def test_snapshots_hold_layers_and_say_whose_they_are(moving, sound):
     audio = sound(1.2)
     options = {"channels": 1, "controls": RigControls(lower_smoothing=0.1, upper_smoothing=0.1)}
     with opened(moving, **options) as animator, opened(moving, **options) as other:
@@ -140,7 +139,7 @@ def test_each_layer_changes_what_it_may(moving, sound, run_whole):
     made = {
         "controls": lambda: moving.animator(controls=RigControls(upper_strength=0.5, lower_strength=0.5)),
         "blendshapes": lambda: moving.animator(blendshapes=shapes),
-        **{place: lambda place=place: put(moving.animator(), Written(place)) for place in SLOTS},
+        **{place: lambda place=place: put(moving.animator(), Written(place)) for place in ADDED},
     }
     for place, make in made.items():
         with make() as animator:
@@ -149,8 +148,8 @@ def test_each_layer_changes_what_it_may(moving, sound, run_whole):
         assert changed and changed <= arrays[CHANGES[place]], place
 
 
-def put(animator, layer):
-    animator._layers.put(layer)
+def put(animator, *layers):
+    animator._layers = Layers([*animator._layers._layers, *layers])
     return animator
 
 

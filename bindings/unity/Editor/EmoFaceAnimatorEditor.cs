@@ -12,7 +12,7 @@ namespace EmoFace.Editor
         private static readonly string[] Plain = { "audioInput", "audioSync", "speakOnEnable" };
         private static readonly string[] Tuning =
         {
-            "blinks", "blinkSeed", "strength", "upperStrength", "lowerStrength", "upperSmoothing", "lowerSmoothing",
+            "blinks", "blinkSeed", "gaze", "strength", "upperStrength", "lowerStrength", "upperSmoothing", "lowerSmoothing",
             "syncOffsetMs", "tailSeconds", "recalculateNormals",
         };
 

@@ -103,7 +103,7 @@ class ControlFilter:
         if (c.upper_strength, c.lower_strength) != (1.0, 1.0):
             self._gain = _blend(c.upper_strength, c.lower_strength, share)
         if c.upper_smoothing or c.lower_smoothing:
-            self._follow = _blend(_follow(c.upper_smoothing, fps), _follow(c.lower_smoothing, fps), share)
+            self._follow = _blend(follow(c.upper_smoothing, fps), follow(c.lower_smoothing, fps), share)
         self._held = np.zeros(face.template.shape, np.float32)
         self._started = False
 
@@ -143,8 +143,8 @@ def _blend(upper: float, lower: float, share: Floats) -> Floats:
     return np.asarray(np.float32(lower) + np.float32(upper - lower) * share, np.float32)
 
 
-def _follow(seconds: float, fps: int) -> float:
-    """Share of the way to the new value that one frame goes."""
+def follow(seconds: float, fps: int) -> float:
+    """Share of the way to a new value that one frame goes: a low-pass filter of one pole, all of it for 0 seconds."""
     return 1.0 - math.exp(-1.0 / (fps * seconds)) if seconds else 1.0
 
 

@@ -15,8 +15,8 @@ import numpy as np
 from emoface.counter_hash import mixed
 from emoface.errors import RigError
 from emoface.head_pose import turned_about
+from emoface.rig.controls import follow
 from emoface.rig.seeded import Seeded, SmoothNoise, part, single
-from emoface.rig.speech import follow
 
 if TYPE_CHECKING:
     from emoface.package import Face, Package

@@ -8,13 +8,13 @@ float32.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from emoface.rig.controls import follow
 from emoface.rig.seeded import single
 
 if TYPE_CHECKING:
@@ -47,11 +47,6 @@ class Speech:
     stress: npt.NDArray[np.float64]
     speaking: npt.NDArray[np.bool_]
     since: npt.NDArray[np.int64]
-
-
-def follow(seconds: float, fps: int) -> float:
-    """Share of the way to a new value that one frame goes."""
-    return 1.0 - math.exp(-1.0 / (fps * seconds))
 
 
 class SpeechLayer:

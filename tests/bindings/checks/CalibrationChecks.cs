@@ -50,9 +50,9 @@ internal static class CalibrationChecks
         {
             var audio = Voice.Tone(16000);
             var plain = Voice.Frames(package, null, audio, 777);
-            var off = Voice.Frames(package, new AnimatorOptions { Blinks = BlinkMode.Off, BlinkSeed = 7 }, audio, 777);
+            var off = Voice.Frames(package, new AnimatorOptions { Blinks = LayerMode.Off, BlinkSeed = 7 }, audio, 777);
             Expect.True(!Differs(plain, off, plain.Length), "automatic is off for this face");
-            Expect.Throws<PackageException>(() => new FaceAnimator(package, new AnimatorOptions { Blinks = BlinkMode.On }),
+            Expect.Throws<PackageException>(() => new FaceAnimator(package, new AnimatorOptions { Blinks = LayerMode.On }),
                                             "eyeBlinkLeft");
             Expect.Throws<UsageException>(() => new FaceAnimator(package, new AnimatorOptions { BlinkRate = 99 }),
                                           "blink_rate = 99");

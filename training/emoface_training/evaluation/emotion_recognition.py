@@ -21,6 +21,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from emoface.options import BARE
 from emoface.stream.calibrate import LEAST_SPEECH_S, LONGEST_S, speech
 from emoface.timing import Clock
 from emoface_training.clips.store import StoredClip, heard
@@ -97,7 +98,7 @@ class PackageListener:
         from emoface.errors import AudioError
 
         model = self.model
-        with model.package.animator(backend=model.backend, precision=model.precision, blinks=False) as animator:
+        with model.package.animator(backend=model.backend, precision=model.precision, **BARE) as animator:
             try:
                 return np.array(animator.calibrate(sound, SAMPLE_RATE).speaker_mean)
             except AudioError:

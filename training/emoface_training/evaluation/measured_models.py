@@ -17,6 +17,7 @@ import torch
 from torch import nn
 
 from emoface.frames import FrameBatch
+from emoface.options import BARE
 from emoface.package import DEFAULT, Package
 from emoface_training.clips.store import ClipStore, StoredClip
 from emoface_training.data.sample import DatasetFace
@@ -169,7 +170,7 @@ class PackageModel:
             backend=self.backend,
             precision=self.precision,
             speaker_mean=voice,
-            blinks=False,  # they follow no sound, and no ground truth has them
+            **BARE,  # blinks and gaze follow no sound, and no ground truth has them
             **conditions,
         )
 

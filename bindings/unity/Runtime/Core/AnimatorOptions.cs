@@ -20,10 +20,10 @@ namespace EmoFace
         Silence = 1,
     }
 
-    /// <summary>Whether the eyes blink.</summary>
-    public enum BlinkMode
+    /// <summary>Whether what the runtime adds to the model's motion is there: blinks, gaze, head sway.</summary>
+    public enum LayerMode
     {
-        /// <summary>Where the package's face can blink.</summary>
+        /// <summary>Where the package's face can.</summary>
         Automatic = 0,
         /// <summary>A PackageException where it cannot.</summary>
         On = 1,
@@ -81,15 +81,28 @@ namespace EmoFace
         /// <summary>One of FacePackage.Identities in place of a template; null = the canonical face.</summary>
         public string Identity;
         /// <summary>Coefficients without vertices, of packages that have Coefficients: what makes vertices alone is not run.
-        /// Then there are no blinks, and nothing that needs vertices can be asked for.</summary>
+        /// Then there are no blinks, no gaze and no head sway, and nothing that needs vertices can be asked for.</summary>
         public bool SkipVertices;
         /// <summary>Strength, smoothing and shift in time; null = as the model gives it.</summary>
         public MotionControls Controls;
-        public BlinkMode Blinks = BlinkMode.Automatic;
+        public LayerMode Blinks = LayerMode.Automatic;
         /// <summary>When they come; characters that are seen together need different seeds.</summary>
         public uint BlinkSeed;
         /// <summary>About so many blinks per minute, 4 to 40; 0 = 15.</summary>
         public double BlinkRate;
+        /// <summary>Eyes that look at a listener and away.</summary>
+        public LayerMode Gaze = LayerMode.Automatic;
+        /// <summary>Factor 0.1 to 2 on all its angles; 0 = 1.</summary>
+        public double GazeStrength;
+        /// <summary>0 = that of the blinks.</summary>
+        public uint GazeSeed;
+        /// <summary>A head that sways and nods with the speech: automatic where the package has pivots and does not move the
+        /// head itself. With it FaceAnimator.HasHeadPose is true, of packages without a head's pose, too.</summary>
+        public LayerMode HeadSway = LayerMode.Automatic;
+        /// <summary>Factor 0.1 to 2 on all its angles; 0 = 1.</summary>
+        public double HeadSwayStrength;
+        /// <summary>0 = that of the blinks.</summary>
+        public uint HeadSwaySeed;
         /// <summary>Of the noise that the stages of some packages read: another seed, another variation.</summary>
         public ulong NoiseSeed;
         /// <summary>The voice, as FaceAnimator.Calibrate() found it; null = none.</summary>
@@ -143,6 +156,12 @@ namespace EmoFace
             Config.Blinks = (int)options.Blinks;
             Config.BlinkSeed = options.BlinkSeed;
             Config.BlinkRate = options.BlinkRate;
+            Config.Gaze = (int)options.Gaze;
+            Config.GazeStrength = options.GazeStrength;
+            Config.GazeSeed = options.GazeSeed;
+            Config.HeadSway = (int)options.HeadSway;
+            Config.HeadSwayStrength = options.HeadSwayStrength;
+            Config.HeadSwaySeed = options.HeadSwaySeed;
             Config.NoiseSeed = options.NoiseSeed;
             Config.SkipVertices = options.SkipVertices ? 1 : 0;
             Config.Identity = Keep(options.Identity, "an identity");

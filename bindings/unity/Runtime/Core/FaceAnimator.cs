@@ -42,6 +42,7 @@ namespace EmoFace
             BlockMs = info.BlockMs;
             LatencySamples = info.LatencySamples;
             LatencySeconds = info.LatencySeconds;
+            HasHeadPose = info.HasHeadPose != 0;
             Backend = Text.FromUtf8(info.Backend);
             Precision = Text.FromUtf8(info.Precision);
         }
@@ -53,6 +54,8 @@ namespace EmoFace
         /// <summary>Frame m is there once m / Fps seconds and this much further audio have been fed.</summary>
         public int LatencySamples { get; }
         public double LatencySeconds { get; }
+        /// <summary>Whether frames have a head's pose, by the package or by AnimatorOptions.HeadSway.</summary>
+        public bool HasHeadPose { get; }
         public string Backend { get; }
         public string Precision { get; }
         /// <summary>Samples per channel since the start of the stream.</summary>

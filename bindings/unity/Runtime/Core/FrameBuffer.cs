@@ -38,7 +38,7 @@ namespace EmoFace
             Require(outputs, Outputs.Emotion, package.EmotionCount > 0);
             Require(outputs, Outputs.EmotionWeight, package.HasEmotionWeights);
             Require(outputs, Outputs.Blendshapes, package.Blendshapes.Count > 0);
-            Require(outputs, Outputs.HeadPose, package.HasHeadPose);
+            Require(outputs, Outputs.HeadPose, package.HasHeadPose || package.Pivots() != null);
             Require(outputs, Outputs.Arousal, package.HasArousal);
             Require(outputs, Outputs.Valence, package.HasValence);
             Require(outputs, Outputs.Confidence, package.HasConfidence);

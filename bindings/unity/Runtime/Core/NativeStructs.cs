@@ -69,6 +69,12 @@ namespace EmoFace
         public int SkipVertices;
         public int Reserved;
         public IntPtr Person;
+        public int Gaze;
+        public int HeadSway;
+        public double GazeStrength;
+        public double HeadSwayStrength;
+        public uint GazeSeed;
+        public uint HeadSwaySeed;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -107,6 +113,8 @@ namespace EmoFace
         public IntPtr Precision;
         public long SamplesFed;
         public long FramesMade;
+        public int HasHeadPose;
+        public int Reserved;
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -55,6 +55,9 @@ namespace EmoFace
         [Tooltip("When they blink, 0 or more: characters that are seen together need different numbers. Taken when a voice " +
                  "begins.")]
         [SerializeField] private int blinkSeed;
+        [Tooltip("The eyes look at a listener and away, where the package's face can turn them; by the same number. Taken when " +
+                 "a voice begins.")]
+        [SerializeField] private bool gaze = true;
         [Tooltip("Size of the motion: 1 as the model gives it.")]
         [Range(0f, 2f)]
         [SerializeField] private float strength = 1f;
@@ -112,6 +115,9 @@ namespace EmoFace
         public bool Blinks { get { return blinks; } set { blinks = value; } }
         /// <summary>0 or more.</summary>
         public int BlinkSeed { get { return blinkSeed; } set { blinkSeed = value; } }
+        /// <summary>Eyes that look at a listener and away; taken by the next Speak(), or when the component is
+        /// enabled.</summary>
+        public bool Gaze { get { return gaze; } set { gaze = value; } }
         /// <summary>The voice, as Calibrate() found it, for this and all its coming streams; null = none.</summary>
         public VoiceCalibration Calibration { get; private set; }
         public float Strength { get { return strength; } set { strength = value; } }
@@ -321,8 +327,11 @@ namespace EmoFace
                 Emotion = NullIfEmpty(emotion),
                 Level = NullIfEmpty(level),
                 Person = NullIfEmpty(person),
-                Blinks = blinks ? BlinkMode.Automatic : BlinkMode.Off,
+                Blinks = blinks ? LayerMode.Automatic : LayerMode.Off,
                 BlinkSeed = (uint)Math.Max(0, blinkSeed),
+                Gaze = gaze ? LayerMode.Automatic : LayerMode.Off,
+                // The component shows the face alone.
+                HeadSway = LayerMode.Off,
                 Calibration = Calibration != null && Calibration.Package == _package.Digest ? Calibration : null,
                 Controls = new MotionControls
                 {

@@ -61,6 +61,8 @@ std::unique_ptr<Voice> Voice::start(const Api& api, std::shared_ptr<VoicePackage
     config.controls = &controls;
     config.blinks = options.blinks ? 0 : -1;
     config.blink_seed = options.blink_seed;
+    config.gaze = options.gaze ? 0 : -1;
+    config.head_sway = options.head_sway ? 0 : -1;
     emoface_condition mean{};
     mean.name = "speaker_mean";
     mean.values = options.speaker_mean.data();
@@ -80,6 +82,12 @@ std::unique_ptr<Voice> Voice::start(const Api& api, std::shared_ptr<VoicePackage
     voice->sample_rate_ = made.sample_rate;
     if (options.blendshapes) voice->weights_.resize(size_t(info.blendshapes));
     if (options.vertices) voice->vertices_.assign(voice->package_->neutral(), voice->package_->neutral() + 3 * info.vertices);
+    if (made.has_head_pose != 0) {
+        voice->head_rotation_ = {1, 0, 0, 0, 1, 0, 0, 0, 1};
+        voice->head_translation_.resize(3);
+        voice->frames_.head_rotation = voice->head_rotation_.data();
+        voice->frames_.head_translation = voice->head_translation_.data();
+    }
     voice->frames_.struct_size = sizeof(emoface_frames);
     voice->frames_.time = &voice->time_;
     voice->frames_.blendshapes = voice->weights_.empty() ? nullptr : voice->weights_.data();

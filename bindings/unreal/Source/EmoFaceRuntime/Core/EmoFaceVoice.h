@@ -45,6 +45,8 @@ struct VoiceOptions {
     double upper_smoothing = 0.0, lower_smoothing = 0.0;  // seconds, 0 to 1
     bool blinks = true;                                   // where the package's face can
     uint32_t blink_seed = 0;
+    bool gaze = true;                                     // where the package's face can; by the same seed
+    bool head_sway = false;                               // the same; then there is a head_rotation()
     std::vector<float> speaker_mean;  // of Voice::calibrate() with this package; empty: none
 };
 
@@ -89,6 +91,9 @@ public:
     const VoicePackage& package() const { return *package_; }
     const std::vector<float>& weights() const { return weights_; }    // of the last sample(), [S]
     const std::vector<float>& vertices() const { return vertices_; }  // of the last sample(), [V, 3]
+    // Of the last sample(): R [3, 3] and T [3] of posed vertices R v + T, empty where nothing moves the head.
+    const std::vector<float>& head_rotation() const { return head_rotation_; }
+    const std::vector<float>& head_translation() const { return head_translation_; }
     emoface_statistics statistics() const;
 
 private:
@@ -102,7 +107,7 @@ private:
     double time_ = 0.0;
     double latency_seconds_ = 0.0;
     int sample_rate_ = 0;
-    std::vector<float> weights_, vertices_;
+    std::vector<float> weights_, vertices_, head_rotation_, head_translation_;
     std::atomic<bool> open_{false};
     std::atomic<int> pushing_{0};
 };

@@ -158,6 +158,7 @@ bool UEmoFaceComponent::Begin(int32 SampleRate, bool bDelayable)
 	Options.lower_smoothing = LowerSmoothing;
 	Options.blinks = bBlinks;
 	Options.blink_seed = static_cast<uint32_t>(BlinkSeed);
+	Options.gaze = bGaze;
 	Options.speaker_mean = SpeakerMean;
 	std::string Problem;
 	std::unique_ptr<emoface::Voice> Started = emoface::Voice::start(*FEmoFaceModule::Get().GetApi(), Package, Options, &Problem);

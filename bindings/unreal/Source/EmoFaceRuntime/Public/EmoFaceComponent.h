@@ -96,6 +96,10 @@ public:
 	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "EmoFace", meta = (ClampMin = "0"))
 	int32 BlinkSeed = 0;
 
+	/** The eyes look at a listener and away, where the package's face can turn them, by the same number; taken when a voice begins. */
+	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "EmoFace")
+	bool bGaze = true;
+
 	/** Moves the face against the sound in milliseconds; positive is later. */
 	UPROPERTY(EditAnywhere, BlueprintReadWrite, Category = "EmoFace")
 	float SyncOffsetMs = 0.0f;
