@@ -11,8 +11,8 @@ motion basis of 32 shapes and int8 encoders; they are exported once into --work 
 
 Each is fed 100 ms of audio per call, with `vertices=True` and `vertices=False` in turns, on ONNX Runtime alone and with
 EmoFace's kernels (`_native`). Blinks, gaze and head sway are off in both. Figures, of CPU time: `<package>_ms`,
-`<package>_without_ms` (median of a call) and `<package>_ratio` (without / with); `cpu_per_wall`: above 1.05 more than one
-core was used.
+`<package>_without_ms` (median of a call) and `<package>_ratio` (without / with); `cpu_per_wall`: above 1.05 more than
+one core was used.
 """
 
 from __future__ import annotations
