@@ -105,6 +105,20 @@ def test_a_head_that_the_model_moves(api, folder, sound):
         same(package.animator(**given).run(audio, tail=0.3), python_run(python, audio, 0.3, **options))
 
 
+def test_weights_that_are_coefficients(api, folder, sound):
+    path = folder / "basis.emoface"
+    handmade.write_zip(path, handmade_gaze.with_coefficients(handmade.package_files()))
+    package, audio = api.open(path), sound(2.0)
+    got = package.animator(blendshapes=1, blink_seed=11).run(audio, tail=0.3)
+    expected = python_run(Package.load(path), audio, 0.3, blendshapes=True, blinks=11)
+    same(got, expected)
+    assert got["blendshapes"].tobytes() == expected.blendshape_weights.tobytes()
+    for name in ("gaze", "head_sway"):
+        with pytest.raises(StatusError, match=f"skip_vertices = 1 and {name} = 1"):
+            package.animator(skip_vertices=1, **{name: 1})
+    assert not package.animator(skip_vertices=1).has_head_pose
+
+
 def test_gaze_of_the_default_package(api, sound):
     """Vertices as far as int8 lets them agree: the same samples, graphs and kernels."""
     path = abi.ROOT / "sdk" / "emoface" / "packages" / "default.emoface"

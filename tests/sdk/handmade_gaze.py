@@ -6,7 +6,10 @@ that follow downwards, pivots and an identity with a pivot of its own.
 
 from __future__ import annotations
 
+from unittest import mock
+
 import handmade
+import handmade_basis
 import handmade_voice
 import numpy as np
 
@@ -54,3 +57,10 @@ def with_gaze(files: dict[str, bytes], *, without: tuple[str, ...] = (), **chang
     """The package with that face, in format 2; arrays of `face.npz` may be replaced or left out."""
     face = {name: array for name, array in {**looking_face(), **changes}.items() if name not in without}
     return handmade.with_file(handmade.with_manifest(files, format=2), "face.npz", handmade.npz(**face))
+
+
+def with_coefficients(files: dict[str, bytes]) -> dict[str, bytes]:
+    """The package with that face, whose motion lies in its blendshapes."""
+    face = looking_face()
+    with mock.patch.object(handmade_basis, "R", len(face["blendshapes"])):
+        return handmade_basis.with_basis(files, fused=False, offsets=False, stored="blendshapes", others=face)

@@ -60,7 +60,9 @@ def test_an_identity_keeps_the_rest(faces):
 @pytest.mark.parametrize("name", handmade_face.IDENTITIES)
 def test_an_identity_moves_as_a_template_of_its_vertices(faces, sound, run_whole, run_cut, name):
     audio, template = sound(1.5), handmade_face.assets()[f"identity.{name}"]
-    with faces.animator(identity=name) as animator, faces.animator(template=template) as other:
+    # Heads sway about a pivot of their own, which a template has not.
+    still = {"head_sway": False}
+    with faces.animator(identity=name, **still) as animator, faces.animator(template=template, **still) as other:
         frames = run_whole(animator, audio)
         same(frames, run_whole(other, audio))
         animator.reset()

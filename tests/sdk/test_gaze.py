@@ -267,6 +267,23 @@ def test_weights_show_the_gaze(package, sound):
     assert changes[looks].max() > 2 * changes[others].max() > 0
 
 
+def test_weights_that_are_coefficients_have_what_was_added(tmp_path, sound):
+    files = handmade_gaze.with_coefficients(handmade.package_files())
+    package = Package.load(handmade.write_zip(tmp_path / "basis.emoface", files))
+    frames = whole_of(package, sound(2.0), blendshapes=True, blinks=False)
+    added = frames.blendshape_weights - frames.coefficients
+    looks = [package.blendshapes.names.index(name) for name in SHAPES]
+    assert added[:, looks].max() > 0.05
+    assert not np.delete(added, looks, axis=1).any()
+    expected = np.einsum("nr,rvc->nvc", frames.blendshape_weights.astype(np.float64), package.blendshapes.shapes)
+    np.testing.assert_allclose(frames.vertices - package.face.template, expected, atol=1e-6)
+    for option in ("gaze", "head_sway"):
+        with pytest.raises(RigError, match=f"{option}=0.5 and vertices=False, which leaves no"):
+            package.animator(vertices=False, **{option: 0.5})
+    with package.animator(vertices=False) as animator:
+        assert (animator.gaze, animator.head_sway) == (None, None)
+
+
 def test_a_voice_of_a_pool_looks_as_alone(package, sound):
     audio = sound(1.2)
     with package.pool(voices=1, capacity=2) as pool, package.animator() as one, package.animator(blinks=7) as two:
