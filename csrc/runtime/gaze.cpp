@@ -197,11 +197,11 @@ void GazeLayer::apply(LayerFrame& frame) {
 
 std::array<double, 8> GazeLayer::turns(const LayerFrame& frame) {
     think(frame);
-    const Look rest = fixations_.at(frame.index);
+    const Look rest = fixations_.at(frame.index), away = {away_[0], away_[1]};
     double x = rest.x, y = rest.y;
-    x += kDrift * noises_[0].at(frame.index) + kJitter * noises_[2].at(frame.index) + away_.x;
-    y += kDrift * noises_[1].at(frame.index) + kJitter * noises_[3].at(frame.index) + away_.y;
-    const double far = std::min(std::sqrt(away_.x * away_.x + away_.y * away_.y) / kFarAway, 1.0);
+    x += kDrift * noises_[0].at(frame.index) + kJitter * noises_[2].at(frame.index) + away.x;
+    y += kDrift * noises_[1].at(frame.index) + kJitter * noises_[3].at(frame.index) + away.y;
+    const double far = std::min(std::sqrt(away.x * away.x + away.y * away.y) / kFarAway, 1.0);
     const double inwards = gaze_.strength * (kNear + (kFar - kNear) * far);
     x = gaze_.strength * x;
     y = gaze_.strength * y;
@@ -216,9 +216,10 @@ std::array<double, 8> GazeLayer::turns(const LayerFrame& frame) {
 
 void GazeLayer::think(const LayerFrame& frame) {
     const Speech& speech = frame.speech;
+    const Look from = {away_[0], away_[1]};
     Look to;
     if (speech.speaking) {
-        if (speech.since * 1000 < kBack * fps_) to = away_;
+        if (speech.since * 1000 < kBack * fps_) to = from;
     } else {
         const uint64_t random = mixed(pauses_ ^ uint64_t(frame.index - speech.since + 1));
         const int64_t lasts = kAwayLeast + ((kAwaySpread * int64_t((random >> 16) & 0xFFFF)) >> 16);
@@ -226,21 +227,19 @@ void GazeLayer::think(const LayerFrame& frame) {
         if ((random & 0xFFFF) < kAway && kAwayFrom * fps_ <= passed && passed < (kAwayFrom + lasts) * fps_)
             to = thinking(mixed(random));
     }
-    const double dx = to.x - away_.x, dy = to.y - away_.y;
+    const double dx = to.x - from.x, dy = to.y - from.y;
     const double apart = std::sqrt(dx * dx + dy * dy), step = kAwaySpeed / double(fps_);
-    if (apart > step) to = {away_.x + dx * step / apart, away_.y + dy * step / apart};
-    away_ = {single(to.x), single(to.y)};
+    if (apart > step) to = {from.x + dx * step / apart, from.y + dy * step / apart};
+    away_ = {float(to.x), float(to.y)};
 }
 
 std::vector<LayerArray> GazeLayer::state() const {
-    const float away[] = {float(away_.x), float(away_.y)};
-    return {layer_array("away", "float32", {2}, away, 2)};
+    return {layer_array("away", "float32", {2}, away_.data(), away_.size())};
 }
 
 void GazeLayer::restore(const std::vector<LayerArray>& state) {
     const std::vector<float> away = state[0].values<float>();
-    const auto kept = [](float value) { return std::clamp(double(value), -kMostAway, kMostAway); };
-    away_ = {kept(away[0]), kept(away[1])};
+    for (size_t i = 0; i < away_.size(); ++i) away_[i] = std::clamp(away[i], -float(kMostAway), float(kMostAway));
 }
 
 }  // namespace emoface::runtime

@@ -74,7 +74,7 @@ private:
     Fixations fixations_;
     uint64_t pauses_;
     std::vector<SmoothNoise> noises_;  // drift aside and up, jitter aside and up
-    Look away_;
+    std::array<float, 2> away_{};      // degrees aside and up
 };
 
 }  // namespace emoface::runtime

@@ -57,9 +57,9 @@ void SwayLayer::apply(LayerFrame& frame) {
     follow_speech(frame);
     double turns[3];
     for (size_t axis = 0; axis < 3; ++axis)
-        turns[axis] = lively_ * (kSway[axis][0] * noises_[2 * axis].at(frame.index) +
+        turns[axis] = double(lively_) * (kSway[axis][0] * noises_[2 * axis].at(frame.index) +
                                  kSway[axis][1] * noises_[2 * axis + 1].at(frame.index));
-    turns[0] += pitch_;
+    turns[0] += double(pitch_);
     for (double& turn : turns) turn = turn * (sway_.strength * kRadians) * double(frame.share);
     turned_about(turns, pivot_.data(), posed_, frame.head_rotation, frame.head_translation);
 }
@@ -67,38 +67,37 @@ void SwayLayer::apply(LayerFrame& frame) {
 void SwayLayer::follow_speech(const LayerFrame& frame) {
     const Speech& speech = frame.speech;
     const uint64_t random = mixed(nods_ ^ uint64_t(frame.index));
-    push_ = push_ * nod_kept_;
-    lower_ = lower_ * lower_kept_;
-    if (speech.stress > 0) push_ += (kNod + kNodSpread * part(random, 0)) * speech.stress;
-    if (speech.since == 0) lower_ = speech.speaking ? kRaised : kLower + kLowerSpread * part(random, 16);
-    const double aim = std::min(std::max(push_ + lower_, -kMost), kMost);
-    const double apart = pitch_ - aim, pull = speed_ + kSpring * apart;
+    double push = double(push_) * nod_kept_, lower = double(lower_) * lower_kept_;
+    if (speech.stress > 0) push += (kNod + kNodSpread * part(random, 0)) * speech.stress;
+    if (speech.since == 0) lower = speech.speaking ? kRaised : kLower + kLowerSpread * part(random, 16);
+    const double aim = std::min(std::max(push + lower, -kMost), kMost);
+    const double before = pitch_, speed = speed_, lively = lively_;
+    const double apart = before - aim, pull = speed + kSpring * apart;
     const double pitch = aim + (apart + pull * step_) * damping_;
-    const double stepped = pitch_ + std::min(std::max(pitch - pitch_, -most_step_), most_step_);
-    speed_ = single((speed_ - kSpring * pull * step_) * damping_);
-    lively_ = single(lively_ + ((speech.speaking ? 1.0 : kQuiet) - lively_) * (speech.speaking ? livelier_ : calmer_));
-    push_ = single(push_);
-    lower_ = single(lower_);
-    pitch_ = single(stepped);
+    push_ = float(push);
+    lower_ = float(lower);
+    pitch_ = float(before + std::min(std::max(pitch - before, -most_step_), most_step_));
+    speed_ = float((speed - kSpring * pull * step_) * damping_);
+    lively_ = float(lively + ((speech.speaking ? 1.0 : kQuiet) - lively) * (speech.speaking ? livelier_ : calmer_));
 }
 
 void SwayLayer::reset() {
-    push_ = lower_ = pitch_ = speed_ = 0.0;
-    lively_ = kQuiet;
+    push_ = lower_ = pitch_ = speed_ = 0.0f;
+    lively_ = float(kQuiet);
 }
 
 std::vector<LayerArray> SwayLayer::state() const {
-    const float nod[] = {float(push_), float(lower_), float(pitch_), float(speed_), float(lively_)};
+    const float nod[] = {push_, lower_, pitch_, speed_, lively_};
     return {layer_array("nod", "float32", {5}, nod, 5)};
 }
 
 void SwayLayer::restore(const std::vector<LayerArray>& state) {
     const std::vector<float> nod = state[0].values<float>();
-    push_ = std::clamp(double(nod[0]), -10.0, 10.0);
-    lower_ = std::clamp(double(nod[1]), -10.0, 10.0);
-    pitch_ = std::clamp(double(nod[2]), -10.0, 10.0);
-    speed_ = std::clamp(double(nod[3]), -100.0, 100.0);
-    lively_ = std::clamp(double(nod[4]), 0.0, 1.0);
+    push_ = std::clamp(nod[0], -10.0f, 10.0f);
+    lower_ = std::clamp(nod[1], -10.0f, 10.0f);
+    pitch_ = std::clamp(nod[2], -10.0f, 10.0f);
+    speed_ = std::clamp(nod[3], -100.0f, 100.0f);
+    lively_ = std::clamp(nod[4], 0.0f, 1.0f);
 }
 
 }  // namespace emoface::runtime

@@ -36,7 +36,7 @@ private:
     uint64_t nods_;
     std::vector<SmoothNoise> noises_;  // [axis, slow or less slow]
     double livelier_, calmer_, nod_kept_, lower_kept_, step_, most_step_, damping_;
-    double push_ = 0.0, lower_ = 0.0, pitch_ = 0.0, speed_ = 0.0, lively_ = 0.0;
+    float push_ = 0.0f, lower_ = 0.0f, pitch_ = 0.0f, speed_ = 0.0f, lively_ = 0.0f;
 };
 
 }  // namespace emoface::runtime

@@ -1,5 +1,8 @@
 // What the seeded layers share: a strength and a seed, and smooth noise that is a function of seed and time alone. As
 // emoface.rig.seeded, with the same sums in the same order.
+//
+// What layers remember are floats, as a snapshot keeps them: g++ 12 leaves out the rounding of double(float(x)) where it
+// stores two of them side by side.
 #pragma once
 
 #include <array>
@@ -21,9 +24,6 @@ inline double signed_part(uint64_t random) { return double(random >> 11) / 45035
 
 // The 16 random bits from bit `bits` on as a number from 0 to 1.
 inline double part(uint64_t random, int bits) { return double((random >> bits) & 0xFFFF) / 65536.0; }
-
-// As a snapshot keeps it: rounded to float32.
-inline double single(double value) { return double(float(value)); }
 
 // Noise around 0, within -1 and 1: a uniform cubic spline through drawn values, so many milliseconds apart.
 class SmoothNoise {

@@ -57,35 +57,36 @@ double SpeechLayer::moved(const float* offsets) const {
 }
 
 double SpeechLayer::hear(double moved) {
-    const double rise = started_ ? (moved - moved_before_) * double(fps_) : 0.0, speed = std::fabs(rise);
-    const double fast = speed_ + (speed - speed_) * (speed > speed_ ? rise_ : fall_);
+    const double before = moved_before_, followed = speed_, usual = usual_;
+    const double rise = started_ ? (moved - before) * double(fps_) : 0.0, speed = std::fabs(rise);
+    const double fast = followed + (speed - followed) * (speed > followed ? rise_ : fall_);
     const bool speaking = fast > (speaking_ ? kRests : kSpeaks);
     since_ = speaking != speaking_ ? 0 : std::min(since_ + 1, kMostFrames);
     rested_ = std::min(rested_ + 1, kMostFrames);
     double stress = 0.0;
     if (speaking) {
-        if (rise > kStressed * usual_ && rested_ * 1000 >= kRestMs * fps_) {
-            stress = std::min(rise / usual_, kMostStress) / kMostStress;
+        if (rise > kStressed * usual && rested_ * 1000 >= kRestMs * fps_) {
+            stress = std::min(rise / usual, kMostStress) / kMostStress;
             rested_ = 0;
         }
-        usual_ = single(std::max(usual_ + (fast - usual_) * learn_, kRests));
+        usual_ = float(std::max(usual + (fast - usual) * learn_, kRests));
     }
     started_ = true;
     speaking_ = speaking;
-    moved_before_ = single(moved);
-    speed_ = single(fast);
+    moved_before_ = float(moved);
+    speed_ = float(fast);
     return stress;
 }
 
 void SpeechLayer::reset() {
-    moved_before_ = speed_ = 0.0;
-    usual_ = kUsual;
+    moved_before_ = speed_ = 0.0f;
+    usual_ = float(kUsual);
     started_ = speaking_ = false;
     since_ = rested_ = 0;
 }
 
 std::vector<LayerArray> SpeechLayer::state() const {
-    const float lips[] = {float(moved_before_), float(speed_), float(usual_)};
+    const float lips[] = {moved_before_, speed_, usual_};
     const int64_t phrase[] = {started_, speaking_, since_, rested_};
     return {layer_array("lips", "float32", {3}, lips, 3), layer_array("phrase", "int64", {4}, phrase, 4)};
 }
@@ -93,10 +94,10 @@ std::vector<LayerArray> SpeechLayer::state() const {
 void SpeechLayer::restore(const std::vector<LayerArray>& state) {
     const std::vector<float> lips = state[0].values<float>();
     const std::vector<int64_t> phrase = state[1].values<int64_t>();
-    const auto kept = [](float value) { return std::clamp(double(value), 0.0, kMost * 1000); };
+    const auto kept = [](float value) { return std::clamp(value, 0.0f, float(kMost * 1000)); };
     moved_before_ = kept(lips[0]);
     speed_ = kept(lips[1]);
-    usual_ = std::max(kept(lips[2]), single(kRests));
+    usual_ = std::max(kept(lips[2]), float(kRests));
     started_ = phrase[0] == 1;
     speaking_ = phrase[1] == 1;
     since_ = std::clamp<int64_t>(phrase[2], 0, kMostFrames);

@@ -30,7 +30,7 @@ private:
     double width_ = 0.0;
     int64_t fps_;
     double rise_, fall_, learn_;
-    double moved_before_ = 0.0, speed_ = 0.0, usual_ = 0.0;
+    float moved_before_ = 0.0f, speed_ = 0.0f, usual_ = 0.0f;
     bool started_ = false, speaking_ = false;
     int64_t since_ = 0, rested_ = 0;
 };

@@ -22,7 +22,7 @@ public:
         turns += std::string(turns.empty() ? "" : " ") + place_name(place_);
         ++seen_;
         if (place_ == Place::head_sway) frame.head_translation[0] += frame.share;
-        else frame.changed_offsets()[0] += frame.share;
+        else if (place_ != Place::speech) frame.changed_offsets()[0] += frame.share;
     }
     void reset() override { seen_ = 0; }
     std::vector<LayerArray> state() const override {

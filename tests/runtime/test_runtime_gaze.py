@@ -30,7 +30,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def looking_path(folder):
-    return handmade.write_with_golden(folder / "looking", handmade_gaze.with_gaze(handmade.package_files()))
+    return handmade.write_with_golden(folder, handmade_gaze.with_gaze(handmade.package_files()))
 
 
 @pytest.fixture(scope="module")
@@ -205,8 +205,7 @@ def test_callers_of_older_structs_get_neither(looking, sound):
     assert looking.animator(gaze=1).run(audio)["vertices"].tobytes() != plain["vertices"].tobytes()
     info = AnimatorInfo(has_head_pose=-7)
     info.struct_size = AnimatorInfo.has_head_pose.offset
-    api = looking.api
-    api.call("animator_get_info", looking.animator().handle, ctypes.byref(info))
+    voice.api.call("animator_get_info", voice.handle, ctypes.byref(info))
     assert info.fps == 30 and info.has_head_pose == -7
 
 
