@@ -111,7 +111,9 @@ def test_the_backend_native_animates_identities(faces_python, sound):
 def test_an_identity_is_a_template_of_its_vertices(faces, sound):
     audio, vertices = sound(0.8), handmade_face.assets()["identity.anna"]
     given = {"template_vertices": vertices.ctypes.data, "template_count": len(vertices)}
-    same_bits(faces.animator(identity=b"anna").run(audio), faces.animator(**given).run(audio))
+    # Heads sway about a pivot of their own, which a template has not.
+    one, two = (faces.animator(head_sway=-1, **which).run(audio) for which in ({"identity": b"anna"}, given))
+    same_bits(one, two)
     with pytest.raises(StatusError, match="template_vertices and identity"):
         faces.animator(identity=b"anna", **given)
 
@@ -127,4 +129,4 @@ def test_a_caller_without_the_field_has_the_canonical_face(faces, sound):
     audio = sound(0.5)
     config = AnimatorConfig(backend=b"ort-cpu", identity=b"anna")
     config.struct_size = AnimatorConfig.identity.offset
-    same_bits(Voice(faces, config).run(audio), faces.animator().run(audio))
+    same_bits(Voice(faces, config).run(audio), faces.animator(head_sway=-1).run(audio))
