@@ -21,10 +21,11 @@ from emoface_training.clips.crops import CropBatch, crop_batch
 from emoface_training.clips.phoneme_labels import IGNORED, phoneme_frames
 from emoface_training.clips.store import ClipStore, StoredClip, heard_batch
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS, SPEECH_PARAMETERS
-from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS, OPEN_VOWELS, PHONEMES
+from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS, PHONEMES
 from emoface_training.errors import OptionsError
 from emoface_training.loop.precision import encoder_precision
 from emoface_training.loop.step_seeds import encoder_seed, seed_step, step_generator
+from emoface_training.measures.speech import around, inside, is_free
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.full_context import frame_rows
 from emoface_training.nn.interpolation import interpolate
@@ -40,7 +41,7 @@ IMPORTANCE = {"jaw_open": 2.0, "lips_close": 2.0, "lip_tuck": 1.5}
 PEAKED = ("lips_close", "lips_round", "lip_tuck")
 PEAK_GAIN, PEAK_FROM = 3.0, 0.4
 # Phoneme-level checks on rig parameters (validation only; `measures.speech` looks at vertices)
-CLOSED_ABOVE, FALSELY_CLOSED_ABOVE, TUCKED_ABOVE = 0.6, 0.5, 0.4
+CLOSED_ABOVE, TUCKED_ABOVE = 0.6, 0.4
 
 
 @dataclass(frozen=True)
@@ -290,7 +291,7 @@ def coefficient_figures(task: StageA, clips: list[StoredClip]) -> dict[str, floa
     given = Conditions(given.style, given.level, unknown)
     fps = task.model.config.fps
     errors, targets, outputs = [], [], []
-    counts = dict.fromkeys(("closed", "bilabials", "false", "vowels", "tucked", "labiodentals"), 0)
+    counts = dict.fromkeys(("closed", "bilabials", "free_closed", "free", "tucked", "labiodentals"), 0)
     phoneme_hits = phoneme_total = 0
     features = torch.zeros(len(clips), task.model.config.width)
     close, tuck = RIG_PARAMETERS.index("lips_close"), RIG_PARAMETERS.index("lip_tuck")
@@ -304,18 +305,17 @@ def coefficient_figures(task: StageA, clips: list[StoredClip]) -> dict[str, floa
         labels = phoneme_frames(clip, np.arange(clip.frames) / fps)
         phoneme_hits += int((phoneme_logits.argmax(-1).numpy() == labels)[labels != IGNORED].sum())
         phoneme_total += int((labels != IGNORED).sum())
-        for name, start, end in clip.phonemes:
-            span = output[int(start * fps) : int(np.ceil(end * fps)) + 1]
-            middle = int((start + end) / 2 * fps)
+        for phoneme in clip.phonemes:
+            name, span = phoneme[0], output[around(phoneme, fps)]
             if name in BILABIALS and len(span):
                 counts["bilabials"] += 1
                 counts["closed"] += bool(span[:, close].max() > CLOSED_ABOVE)
             elif name in LABIODENTALS and len(span):
                 counts["labiodentals"] += 1
                 counts["tucked"] += bool(span[:, tuck].max() > TUCKED_ABOVE)
-            elif name in OPEN_VOWELS and middle < clip.frames:
-                counts["vowels"] += 1
-                counts["false"] += bool(output[middle, close] > FALSELY_CLOSED_ABOVE)
+            elif is_free(phoneme, clip.phonemes) and len(span := output[inside(phoneme, fps)]):
+                counts["free"] += 1
+                counts["free_closed"] += bool(span[:, close].max() > CLOSED_ABOVE)
 
     def classifier(rows: Tensor) -> Tensor:
         return task.model.emotion_encoder.classifier(rows.to(task.device)).cpu()
@@ -327,7 +327,7 @@ def coefficient_figures(task: StageA, clips: list[StoredClip]) -> dict[str, floa
         "speech_r2": float(1 - error[:, :SPEECH].mean() / spread[:, :SPEECH].mean()),
         "expression_r2": float(1 - error[:, SPEECH:].mean() / spread[:, SPEECH:].mean()),
         "closures": counts["closed"] / max(1, counts["bilabials"]),
-        "false_closures": counts["false"] / max(1, counts["vowels"]),
+        "free_closed": counts["free_closed"] / max(1, counts["free"]),
         "tucks": counts["tucked"] / max(1, counts["labiodentals"]),
         "phoneme_accuracy": phoneme_hits / max(1, phoneme_total),
         **emotion_figures(classifier, clips, features),
