@@ -143,19 +143,19 @@ HELD_OUT_WAYS: dict[str, dict[str, Way]] = {
     },
     "calm": {
         "serene": {
-            "rate": (0.7, 0.78), "pause": (1.6, 2.2), "pitch": (-2.4, -1.5), "range": (0.7, 0.9), "slope": (-1.5, -0.5),
+            "rate": (0.76, 0.85), "pause": (1.6, 2.2), "pitch": (-2.4, -1.5), "range": (0.76, 0.95), "slope": (-1, 0),
             "effort": (-4.5, -2), "contrast": (0.85, 1.0), "tilt": (-2, -0.8), "breath": (0.05, 0.15),
         },
     },
     "happy": {
         "amused": {
-            "rate": (1.06, 1.15), "pause": (0.7, 0.95), "pitch": (2.8, 4), "range": (1.35, 1.7), "slope": (-0.5, 0.5),
+            "rate": (1.06, 1.15), "pause": (0.7, 0.95), "pitch": (2.8, 4), "range": (1.35, 1.7), "slope": (3, 5),
             "effort": (1, 3), "contrast": (1.1, 1.3), "tremor": (0.1, 0.25), "tilt": (0.4, 1.4), "breath": (0.1, 0.25),
             "formants": (1.03, 1.06),
         },
         "triumphant": {
-            "rate": (0.9, 0.98), "pause": (0.85, 1.1), "pitch": (3.5, 5.5), "range": (1.55, 1.9), "slope": (0.5, 2),
-            "effort": (6, 8.5), "contrast": (1.2, 1.4), "tilt": (1.5, 2.6), "formants": (1.02, 1.05),
+            "rate": (0.9, 0.98), "pause": (0.85, 1.1), "pitch": (3.5, 5.5), "range": (1.55, 1.9), "slope": (2, 4),
+            "effort": (3.5, 6), "contrast": (1.2, 1.4), "tilt": (1, 2.4), "formants": (1.02, 1.05),
         },
     },
     "sad": {
