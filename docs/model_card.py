@@ -12,6 +12,7 @@ SPLITS = {
     "test_words": "unseen words, known voices",
     "test_voice": "unseen voice",
     "test_engine": "unseen speech engine",
+    "test_prosody": "unseen voices, unseen ways of acting",
     "validation": "unseen sentences, known voices",
 }
 OTHERS = {"energy": "energy of the sound alone", "mean": "mean face", "ground_truth": "ground truth"}
