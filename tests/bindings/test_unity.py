@@ -15,6 +15,7 @@ import handmade
 import handmade_affect
 import handmade_basis
 import handmade_face
+import handmade_gaze
 import handmade_person
 import header
 import numpy as np
@@ -23,6 +24,7 @@ import pytest
 import emoface
 from emoface.manifest import AFFECT
 from emoface.person import Person
+from emoface.rig import HeadSway
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSEMBLE = ROOT / "bindings" / "unity" / "Tools~" / "assemble.py"
@@ -109,6 +111,18 @@ def test_head_poses_are_those_of_python(
     assert (tmp_path / "rotations").read_bytes() == expected.head_rotation.tobytes()
     assert (tmp_path / "translations").read_bytes() == expected.head_translation.tobytes()
     check("NoHeadPose", plain_package)
+
+
+def test_gaze_and_head_sway_are_those_of_python(check: Check, tmp_path: Path) -> None:
+    path = handmade.write_zip(tmp_path / "looking.emoface", handmade_gaze.with_gaze(handmade.package_files()))
+    audio = (0.2 * np.random.default_rng(0).standard_normal(2 * RATE)).astype(np.float32)
+    (tmp_path / "audio").write_bytes(audio.tobytes())
+    check("GazeAndHeadSway", path, tmp_path / "audio", tmp_path / "vertices", tmp_path / "rotations")
+    options = {"blinks": 7, "gaze": 0.5, "head_sway": HeadSway(seed=9)}
+    with emoface.Package.load(path).animator(backend="ort-cpu", **options) as animator:
+        expected = animator.step(audio)
+    assert (tmp_path / "vertices").read_bytes() == expected.vertices.tobytes()
+    assert (tmp_path / "rotations").read_bytes() == expected.head_rotation.tobytes()
 
 
 def test_arousal_valence_and_confidence_are_those_of_python(check: Check, plain_package: Path, tmp_path: Path) -> None:

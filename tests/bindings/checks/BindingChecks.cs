@@ -35,6 +35,27 @@ internal static class BindingChecks
         }
     }
 
+    /// <summary>Arguments: a package with pivots whose model does not move the head, audio (raw float32, 16 kHz), files for
+    /// vertices and the head's rotations.</summary>
+    public static void GazeAndHeadSway(string[] arguments)
+    {
+        var options = new AnimatorOptions { Backend = "ort-cpu", BlinkSeed = 7, GazeStrength = 0.5, HeadSwaySeed = 9 };
+        using (var package = FacePackage.Open(arguments[0]))
+        using (var animator = new FaceAnimator(package, options))
+        using (var still = new FaceAnimator(package, new AnimatorOptions { HeadSway = LayerMode.Off }))
+        using (var room = new FrameBuffer(package, 256, Outputs.Vertices | Outputs.HeadPose))
+        {
+            Expect.True(!package.HasHeadPose && animator.HasHeadPose && !still.HasHeadPose, "a pose of the layer");
+            var audio = Expect.Floats(arguments[1]);
+            var made = animator.Step(audio, 0, audio.Length, room);
+            Expect.Write(arguments[2], room.Vertices, 3 * package.VertexCount * made);
+            Expect.Write(arguments[3], room.HeadRotation, 9 * made);
+            Expect.Throws<UsageException>(() => still.Step(audio, 0, audio.Length, room), "nothing moves the head");
+            Expect.Throws<UsageException>(() => new FaceAnimator(package, new AnimatorOptions { HeadSwayStrength = 3 }),
+                                          "head_sway_strength = 3");
+        }
+    }
+
     /// <summary>Arguments: a package whose head does not move.</summary>
     public static void NoHeadPose(string[] arguments)
     {
