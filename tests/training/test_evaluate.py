@@ -57,7 +57,9 @@ def test_evaluation_reports_model_baselines_and_ground_truth() -> None:
     assert sum(map(sum, report["shown"]["model"])) == 2
     assert report["disturbed"] == report["told"] == {}
     text = table(report)
-    assert "energy" in text and "LVE m2" in text and "model by class of phoneme" in text
+    closed = next(line.split() for line in text.splitlines() if line.strip().startswith("p b m closed"))
+    assert closed[-4:] == [f"{row['closures']:.3f}" for row in report["rows"].values()]
+    assert "LVE m2" in text and "model by class of phoneme" in text and "speech s" not in text
     small = TinyRig(20)
     with pytest.raises(OptionsError, match=r"20 vertices.*24"):
         on_dataset.evaluate([CheckpointModel(model)], corpus, small)

@@ -5,6 +5,10 @@ import pytest
 from hand_made_mouth import FPS, HandMadeFace, measured, moved, spoken
 from synthetic_corpus import TinyRig
 
+from emoface_training.data.synthetic.parameters import RIG_PARAMETERS
+from emoface_training.data.synthetic.phonemes import Segment
+from emoface_training.data.synthetic.rig import Rig
+from emoface_training.data.synthetic.visemes import speech_parameters
 from emoface_training.errors import OptionsError
 from emoface_training.measures.mouth import MASKS, MouthGauge, tucked_below
 from emoface_training.measures.speech import SpeechMeasures, class_of, inside, is_free
@@ -237,6 +241,50 @@ def test_the_tuck_s_limit_is_on_the_rig_s_own_way() -> None:
     # loose at jaw .15: 13 mm below the teeth, the nearest of which stands 5 mm aside; tucked: 10 mm back besides
     loose, tucked = np.linalg.norm([0.013, 0.005]), np.linalg.norm([0.013, 0.005, 0.010])
     assert tucked_below(MouthGauge(rig), rig) == pytest.approx(loose + 0.4 * (tucked - loose), abs=1e-8)
+
+
+def test_the_rules_on_the_human_head_are_what_the_measures_ask_for() -> None:
+    rig = Rig.load()
+    names = [
+        "SIL",
+        "M",
+        "AA",
+        "K",
+        "IY",
+        "T",
+        "UW",
+        "D",
+        "EY",
+        "V",
+        "OW",
+        "N",
+        "AE",
+        "B",
+        "EH",
+        "F",
+        "IH",
+        "S",
+        "P",
+        "UH",
+        "SIL",
+    ]
+    said = [("SIL", 0.0, 0.5), *((name, 0.5 + 0.15 * i, 0.65 + 0.15 * i) for i, name in enumerate(names[1:-1]))]
+    said.append(("SIL", said[-1][2], 4.5))
+    parameters = np.zeros((135, len(RIG_PARAMETERS)), np.float32)
+    speech = speech_parameters([Segment(*phoneme) for phoneme in said], 135)
+    parameters[:, : speech.shape[1]] = speech
+    gauge = MouthGauge(rig)
+    measures = SpeechMeasures(gauge, FPS, tucked_below(gauge, rig))
+    measures.add(spoken(135, said), rig.offsets(parameters), rig.offsets(parameters))
+    figures = measures.figures()
+    assert [figures[name] for name in ("closures", "closure_precision", "tucks", "pauses_closed")] == [1.0] * 4
+    assert figures["free_closed"] == figures["false_tucks"] == figures["false_closures_per_10_s"] == 0.0
+    assert (figures["bilabials"], figures["labiodentals"], figures["free"]) == (3, 2, 4)
+    assert 4.0 < figures["rounding_mm"] < 15.0 and figures["flutter"] < 0.05
+    still = SpeechMeasures(gauge, FPS, tucked_below(gauge, rig))
+    still.add(spoken(135, said), np.zeros((135, *rig.template.shape)), rig.offsets(parameters))
+    figures = still.figures()
+    assert (figures["closures"], figures["free_closed"], figures["tucks"]) == (1.0, 1.0, 0.0)
 
 
 def test_silence_settles_for_200_ms_and_ends_80_ms_early() -> None:

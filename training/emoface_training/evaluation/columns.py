@@ -41,6 +41,9 @@ KNOWN = (
 )
 
 
+NO_FIGURES = frozenset({"speech_s"})  # how much was measured
+
+
 def published_scale(report: dict[str, Any]) -> str | None:
     """How published squared errors of this data compare, where its unit is no metre; older reports do not say."""
     square = report["dataset"].get("square_unit_in_m2", 1.0)
@@ -52,6 +55,6 @@ def published_scale(report: dict[str, Any]) -> str | None:
 def columns(row: dict[str, Any]) -> list[Column]:
     """The known figures that a row has, then every other measured (float) one under its own name."""
     known = [column for column in KNOWN if column.key in row]
-    names = {column.key for column in KNOWN}
+    names = {column.key for column in KNOWN} | NO_FIGURES
     others = [key for key, value in row.items() if isinstance(value, float) and key not in names]
     return known + [Column(key, key.replace("_", " "), "{:.3f}") for key in others]

@@ -13,7 +13,8 @@ BRIEF = ("lve_rms_mm", "eve_rms_mm", "face_rms_mm")
 
 
 def table(report: dict[str, Any]) -> str:
-    """The report as text: one row per predictor, then models by emotion, by level and over the training styles."""
+    """The report as text: one column per predictor, then models by class of phoneme, by emotion, by level and over the
+    training styles."""
     model = report["rows"]["model"]
     lines = [
         f"{report['split']}: {report['clips']} clips, {model['frames']} frames, emotion {report['emotion']}"
@@ -34,7 +35,7 @@ def table(report: dict[str, Any]) -> str:
         or "no masks: LVE and EVE need them (--masks)",
         *([scale] if (scale := published_scale(report)) else []),
         *([f"model: {report['models']['model']['label']}"] if len(report["models"]) > 1 else []),
-        *_rows("", columns(model), report["rows"].items()),
+        *_figures(columns(model), report["rows"]),
     ]
     lines += [_heard(name, heard) for name, heard in report.get("emotion_recognition", {}).items() if heard["clips"]]
     for name, classes in report.get("classes", {}).items():
@@ -55,6 +56,17 @@ def table(report: dict[str, Any]) -> str:
         if "spread" in styles:
             lines += ["", *_spread(name, styles, columns(model))]
     return "\n".join(lines)
+
+
+def _figures(shown: list[Column], rows: dict[str, dict[str, Any]]) -> list[str]:
+    """One line per figure, one column per predictor."""
+    first = max(len(column.title) for column in shown)
+    widths = [max(WIDTH, len(name)) for name in rows]
+    cells = [("", list(rows)), *((column.title, [column.cell(row) for row in rows.values()]) for column in shown)]
+    return [
+        " ".join([f"{title:>{first}}", *(f"{cell:>{width}}" for cell, width in zip(line, widths, strict=True))])
+        for title, line in cells
+    ]
 
 
 def _rows(corner: str, shown: list[Column], rows: Iterable[tuple[str, dict[str, Any]]]) -> list[str]:
