@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import handmade
+import handmade_gaze
 import pytest
 
 import emoface
@@ -46,7 +48,8 @@ def test_core_without_the_engine(
     # As the engine compiles: without exceptions and run-time types
     flags = ["-fno-exceptions", "-fno-rtti", *SANITIZERS]
     program = build(tmp_path / "core", [HERE / "test_core.cpp", *(MODULE / "Core").glob("*.cpp")], [], *flags)
-    run(program, library, environment, shapes_package, moving_package)
+    looking = handmade.write_zip(tmp_path / "looking.emoface", handmade_gaze.with_gaze(handmade.package_files()))
+    run(program, library, environment, shapes_package, moving_package, looking)
 
 
 @needs_compiler

@@ -1,6 +1,6 @@
 // The Unreal plugin's core without the engine: axes, clock, ring, names, and a voice against the real library.
 //
-//   test_core LIBRARY ONNXRUNTIME PACKAGE PACKAGE_THAT_MOVES_THE_HEAD
+//   test_core LIBRARY ONNXRUNTIME PACKAGE PACKAGE_THAT_MOVES_THE_HEAD PACKAGE_THAT_LOOKS_AND_TURNS
 #include "EmoFaceCoordinates.h"
 #include "EmoFaceCurves.h"
 #include "EmoFaceTiming.h"
@@ -124,7 +124,8 @@ void names() {
 }
 
 // A voice in real time: a moving jaw, every failure with its reason, closing while another thread pushes.
-void voice(const char* path, const char* onnxruntime, const char* package_path, const char* moving_path) {
+void voice(const char* path, const char* onnxruntime, const char* package_path, const char* moving_path,
+           const char* looking_path) {
     void* library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     EXPECT(library != nullptr);
     emoface::Api api;
@@ -198,6 +199,26 @@ void voice(const char* path, const char* onnxruntime, const char* package_path, 
     for (int i = 0; i < 3 * package->info().vertices; ++i)
         EXPECT(std::fabs(voice->vertices()[size_t(i)] - package->neutral()[i]) < 1e-6);
 
+    // Gaze and head sway of a face that has eyes and a pivot: eyes that move, a head that turns once it is asked for.
+    EXPECT(voice->head_rotation().empty() && voice->head_translation().empty());
+    const auto looking = emoface::VoicePackage::open(api, looking_path, &problem);
+    EXPECT(looking != nullptr);
+    emoface::VoiceOptions still, swaying;
+    still.vertices = swaying.vertices = swaying.head_sway = true;
+    still.gaze = still.blinks = false;
+    const auto one = emoface::Voice::start(api, looking, still, &problem);
+    const auto two = emoface::Voice::start(api, looking, swaying, &problem);
+    EXPECT(one != nullptr && one->head_rotation().empty());
+    EXPECT(two != nullptr && two->head_rotation().size() == 9 && two->head_translation().size() == 3);
+    const int64_t held = looking->info().fps;
+    for (emoface::Voice* each : {one.get(), two.get()}) {
+        for (int i = 0; i < 120; ++i) EXPECT(each->push(chunk.data(), 480) == EMOFACE_OK);
+        for (int wait = 0; wait < 5000 && each->statistics().frames < held; ++wait)
+            std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        EXPECT(each->sample(0.8, &problem));
+    }
+    EXPECT(one->vertices() != two->vertices() && two->head_rotation()[0] > 0.99f && two->head_rotation()[5] != 0.0f);
+
     for (int round = 0; round < 10; ++round) {
         auto other = emoface::Voice::start(api, package, options, &problem);
         std::atomic<bool> end{false};
@@ -224,7 +245,7 @@ int main(int count, char** arguments) {
     sync();
     ring();
     names();
-    if (count == 5) voice(arguments[1], arguments[2], arguments[3], arguments[4]);
+    if (count == 6) voice(arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
     std::puts("passed");
     return 0;
 }
