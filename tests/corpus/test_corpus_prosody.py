@@ -95,3 +95,24 @@ def test_contours_rise_at_the_end_of_each_phrase_and_tremble_where_asked() -> No
         for j, t in ((0, 0), (0.2, 0.4))
     )
     assert not calm.any() and 0.25 < shaky.std() < 0.5
+
+
+def test_a_wide_range_goes_up_more_than_down_and_a_narrow_one_shrinks_both() -> None:
+    octaves = np.array([6.0, 7.0, 8.0])
+
+    def sung(**how: float) -> np.ndarray:
+        return prosody.melody(octaves, 7.0, 0.1, [(0.0, 0.3)], Prosody(**how), np.random.default_rng(0))
+
+    wide = sung(range=2.0)
+    assert wide[2] == 9 and 5 < wide[0] < 6 and wide[1] == 7
+    assert np.array_equal(sung(range=0.5), [6.5, 7.0, 7.5]) and np.array_equal(sung(), octaves)
+
+
+def test_a_phrase_that_shall_rise_does_not_fall() -> None:
+    falling = np.linspace(7.3, 6.5, 100)
+
+    def end(slope: float) -> float:
+        sung = prosody.melody(falling, 7.0, 0.01, [(0.0, 1.0)], Prosody(slope=slope), np.random.default_rng(0))
+        return float(sung[-1] - sung[60])
+
+    assert end(0) < -0.3 and end(-3) < end(0) and end(7) > 0.3

@@ -202,6 +202,9 @@ _HABITS = Prosody(0.0, 0.15, 0.4, 0.12, 0.3, 0.0, 0.06, 0.02, 0.0, 0.5, 0.03, 0.
 _MOOD = Prosody(0.04, 0.1, 0.3, 0.07, 0.3, 0.8, 0.05, 0.02, 0.0, 0.3, 0.02, 0.003)
 _SLOWEST, _FASTEST = 0.8, 1.25  # neutral speech
 _TASTE = 0.25  # standard deviation of the logarithm by which a speaker exaggerates a feature
+_FLOOR_MOVES = 0.35  # of a wider range, below the mean
+_ENDING, _MEAN_OF_SLOPE = 0.55, 0.15  # where the end of a phrase begins; what keeps its mean pitch
+_NO_FALL = 6.0  # semitones of slope at which a phrase does not fall at all
 _FAITHFUL = 0.5  # chance that a speaker acts in the way that comes naturally
 _STRENGTHS = ((0.45, 0.8), (0.8, 1.2))  # of the normal and of the strong level
 
@@ -276,19 +279,47 @@ def phrases(segments: Sequence[Segment]) -> list[tuple[float, float]]:
     return found
 
 
+def melody(
+    octaves: np.ndarray,
+    mean: float,
+    hop: float,
+    spans: Sequence[tuple[float, float]],
+    how: Prosody,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Pitch [N] in octaves, a value every ``hop`` seconds, as this prosody has it; ``mean`` is the voice's own.
+
+    A wide range goes up: a voice's floor hardly moves. Where phrases shall rise, their own fall is taken back.
+    """
+    away = octaves - mean
+    down = np.full(len(away), 1 + (how.range - 1) * _FLOOR_MOVES if how.range > 1 else how.range)
+    down *= 1 - np.clip(how.slope / _NO_FALL, 0, 1) * _endings(len(away), hop, spans)
+    changed = mean + away * np.where(away > 0, how.range, down)
+    return changed + contour(len(away), hop, spans, how, rng) / 12
+
+
+def _endings(count: int, hop: float, spans: Sequence[tuple[float, float]]) -> np.ndarray:
+    """How near the end of its phrase each moment is [count]: 0 to 1 over the last part of it, 0 elsewhere."""
+    time, near = np.arange(count) * hop, np.zeros(count)
+    for start, end in spans:
+        inside = (time >= start) & (time < end)
+        position = (time[inside] - start) / max(end - start, 1e-3)
+        near[inside] = np.clip((position - _ENDING) / (1 - _ENDING), 0, 1)
+    return near
+
+
 def contour(
-    count: int, hop: float, phrases: list[tuple[float, float]], how: Prosody, rng: np.random.Generator
+    count: int, hop: float, spans: Sequence[tuple[float, float]], how: Prosody, rng: np.random.Generator
 ) -> np.ndarray:
     """Semitones [count], a value every ``hop`` seconds, that pitch, slope, jitter and tremor add to a voice's pitch.
 
-    ``phrases`` are the starts and ends, in seconds, of what is said between pauses.
+    ``spans`` are the starts and ends, in seconds, of what is said between pauses.
     """
     time = np.arange(count) * hop
     semitones = np.full(count, float(how.pitch))
-    for start, end in phrases:
-        inside = (time >= start) & (time < end)
-        position = (time[inside] - start) / max(end - start, 1e-3)
-        semitones[inside] += how.slope * (np.clip((position - 0.55) / 0.45, 0, 1) - 0.15)
+    semitones += how.slope * _endings(count, hop, spans)
+    for start, end in spans:
+        semitones[(time >= start) & (time < end)] -= how.slope * _MEAN_OF_SLOPE
     if how.jitter > 0:
         knots = np.arange(0, count * hop + 0.08, 0.04)
         semitones += how.jitter * np.interp(time, knots, rng.standard_normal(len(knots)))

@@ -21,7 +21,7 @@ from emoface_training.vocabulary import SAMPLE_RATE as CORPUS_RATE
 
 from . import kokoro_files, kokoro_graphs, text_lexicon
 from .phonemes import SIL, VOWELS, Segment, merge
-from .prosody import Prosody, contour, phrases
+from .prosody import Prosody, melody, phrases
 from .speech import Speech
 
 SAMPLE_RATE = 24000
@@ -190,12 +190,11 @@ def _frames(predicted: np.ndarray, owner: np.ndarray, units: Sequence[_Unit], ho
 def _pitch(hertz: np.ndarray, segments: Sequence[Segment], how: Prosody, rng: np.random.Generator) -> np.ndarray:
     """The predicted pitch [2 N] in another range and with another contour."""
     voiced = hertz > _VOICED_HZ
-    added = contour(len(hertz), FRAME_S / 2, phrases(segments), how, rng)
     if not voiced.any():
         return hertz
     octaves = np.log2(np.maximum(hertz, 1.0))
-    mean = np.median(octaves[voiced])
-    changed = 2.0 ** (mean + (octaves - mean) * how.range + added / 12)
+    mean = float(np.median(octaves[voiced]))
+    changed = 2.0 ** melody(octaves, mean, FRAME_S / 2, phrases(segments), how, rng)
     return np.where(voiced, np.clip(changed, _LOWEST_HZ, _HIGHEST_HZ), hertz).astype(np.float32)
 
 

@@ -14,7 +14,7 @@ from emoface_training.errors import SpeechEngineError
 from emoface_training.vocabulary import SAMPLE_RATE
 
 from .phonemes import Segment
-from .prosody import Prosody, contour, phrases
+from .prosody import Prosody, melody, phrases
 
 _HOP_MS = 5.0
 _LOUDNESS_FRAME = 160  # samples of a step in which loudness is seen
@@ -76,9 +76,8 @@ def revoice(audio: np.ndarray, segments: Sequence[Segment], how: Prosody, rng: n
     ).repeat(2, axis=0)[: len(pitch)]
 
     octaves = np.log2(np.maximum(pitch, 1.0))
-    mean = octaves[voiced].mean()
-    added = contour(len(pitch), _HOP_MS / 1000, phrases(segments), how, rng)
-    new = 2.0 ** (mean + (octaves - mean) * how.range + added / 12)
+    mean = float(octaves[voiced].mean())
+    new = 2.0 ** melody(octaves, mean, _HOP_MS / 1000, phrases(segments), how, rng)
     new = np.where(voiced, np.clip(new, 55, 600), 0.0)
 
     if abs(how.formants - 1) > 1e-3:
