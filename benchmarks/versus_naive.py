@@ -119,7 +119,7 @@ class Naive:
         ]
         conditions = decoder._conditions(moment.conditions)
         position = decoder.positions[torch.arange(count) % model.config.decoder.period]
-        self.tokens = [moment.feedback[:, :, i] + conditions[:, None, i] + position for i in range(2)]
+        self.tokens = [moment.feedback[:, :, i] + conditions[:, :, i] + position for i in range(2)]
         age = torch.arange(count)[:, None] - torch.arange(count)[None]
         penalty = -decoder.slopes[:, None, None] * (age // model.config.decoder.period)
         inside = (age >= 0) & (age < model.config.decoder.window)

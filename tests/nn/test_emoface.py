@@ -104,7 +104,7 @@ def test_decoder_layer_equals_faceformers_while_the_window_is_not_full():
     features = torch.randn(2, 40, 32)
     tokens = torch.randn(2, 40, 2, 16)
     state = decoder.initial_state(2, cache=0)
-    nothing = torch.zeros(2, 2, 16)
+    nothing = torch.zeros(2, 1, 2, 16)
     with torch.no_grad():
         hidden, _ = decoder._hidden(tokens, (features, features), nothing, state)
         position = decoder.positions[torch.arange(40) % period]
@@ -122,7 +122,7 @@ def test_self_attention_forgets_beyond_its_window():
     changed[:, 5] += 1.0
     with torch.no_grad():
         state = decoder.initial_state(1, cache=0)
-        nothing = torch.zeros(1, 2, 16)
+        nothing = torch.zeros(1, 1, 2, 16)
         before = decoder._hidden(tokens, (features, features), nothing, state)[0][0]
         after = decoder._hidden(changed, (features, features), nothing, state)[0][0]
     assert torch.equal(before[:, 11], after[:, 11])

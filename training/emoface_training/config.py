@@ -190,6 +190,8 @@ class EmoFaceConfig(_Saved):
 
     whole_clips: both encoders have full context (no band, no window), as the paper's wav2vec2 has: every clip is heard
     as a whole, and the model cannot stream.
+    emotion_heard: where the emotion class is `unknown` (`auto`), the decoder gets the class that the emotion encoder
+    hears, frame by frame and as far as it is sure of it (`nn.hearing`). A declared deviation.
     """
 
     vertices: int = 5023
@@ -201,6 +203,7 @@ class EmoFaceConfig(_Saved):
     mesh_attention: MeshAttentionConfig = field(default_factory=MeshAttentionConfig)
     decoder: DecoderConfig = field(default_factory=DecoderConfig)
     whole_clips: bool = False
+    emotion_heard: bool = False
     family: str = "emoface"
 
     _nested: ClassVar[dict[str, type]] = {
@@ -228,6 +231,14 @@ class EmoFaceConfig(_Saved):
             raise OptionsError(f"encoder width {self.width}", "a multiple of 16 (C/16 of Mesh Attention)", _CORRECT)
         if not self.styles:
             raise OptionsError("no styles", "at least one", _CORRECT)
+        if not isinstance(self.emotion_heard, bool):
+            raise OptionsError(f"emotion_heard {self.emotion_heard!r}", "true or false", _CORRECT)
+        if self.emotion_heard and self.whole_clips:
+            raise OptionsError(
+                "emotion_heard with whole_clips",
+                "one of them at most: what is heard runs along a stream",
+                "Leave one out.",
+            )
         limited = [name for name, encoder in self.encoders.items() if not encoder.unlimited]
         if self.whole_clips and limited:
             raise OptionsError(
@@ -249,6 +260,11 @@ class EmoFaceConfig(_Saved):
     @property
     def width(self) -> int:
         return self.content_encoder.hidden_size
+
+    @property
+    def voice_width(self) -> int:
+        """Size of `speaker_mean`: the features', and one more for the sound's level where the emotion is heard."""
+        return self.width + self.emotion_heard
 
     @property
     def encoders(self) -> dict[str, EncoderConfig]:

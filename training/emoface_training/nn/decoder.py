@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from emoface_training.config import EmoFaceConfig
+from emoface_training.config import EMOTION_CLASSES, EmoFaceConfig
 from emoface_training.nn.motion_decoder import BranchDecoder, MotionDecoder, MotionOutputs
 from emoface_training.nn.stage import State
 from emoface_training.nn.step_ops import motion_head
@@ -15,7 +15,8 @@ from emoface_training.nn.step_ops import motion_head
 class TwoBranchDecoder(MotionDecoder):
     """content, emotion [B, 1, D], emotion_weight [B, 1, V], conditions -> offsets [B, 1, V, 3] of one frame.
 
-    The fused offsets are what both branches are fed with.
+    The fused offsets are what both branches are fed with. With `emotion_heard` there is heard [B, 1, 8] too: what the
+    branches see of the emotion class is its first eight weights plus the ninth, `unknown`, times what is heard.
     """
 
     input_names = ("content", "emotion", "emotion_weight", "style", "level", "emotion_class")
@@ -25,13 +26,29 @@ class TwoBranchDecoder(MotionDecoder):
     def __init__(self, config: EmoFaceConfig, basis: Tensor | None = None) -> None:
         super().__init__(config, basis)
         self.adds = config.mesh_attention.fusion == "add"
-        self.emotion_branch = BranchDecoder(config, self.motion_size, with_emotion=True)
-        self.content_branch = BranchDecoder(config, self.motion_size, config.decoder.emotional_content)
+        self.hears = config.emotion_heard
+        classes = EMOTION_CLASSES if self.hears else EMOTION_CLASSES + 1
+        if self.hears:
+            self.input_names, self.per_frame = (*self.input_names, "heard"), (*self.per_frame, "heard")
+        self.emotion_branch = BranchDecoder(config, self.motion_size, True, classes)
+        self.content_branch = BranchDecoder(config, self.motion_size, config.decoder.emotional_content, classes)
+
+    def _conditions(self, inputs: State) -> Tensor:
+        if not self.hears:
+            return super()._conditions(inputs)
+        given = inputs["emotion_class"][:, None]
+        shown = given[..., :EMOTION_CLASSES] + given[..., EMOTION_CLASSES:] * inputs["heard"]
+        told = {name: inputs[name][:, None] for name in ("style", "level")} | {"emotion_class": shown}
+        every = [branch.condition(told) for branch in self.branches]
+        return torch.stack([each.expand(-1, shown.shape[1], -1) for each in every], 2)
 
     def _exported_step(self, inputs: State, state: State) -> tuple[State, State]:
         d = self.config.decoder
         # Both branches' conditions, and later both feedbacks, are one product
-        conditions = torch.cat([inputs["style"], inputs["level"], inputs["emotion_class"]], -1)
+        shown = inputs["emotion_class"]
+        if self.hears:
+            shown = shown[:, :EMOTION_CLASSES] + shown[:, EMOTION_CLASSES:] * inputs["heard"][:, 0]
+        conditions = torch.cat([inputs["style"], inputs["level"], shown], -1)
         maps = [_condition_weight(branch, conditions.shape[1]) for branch in self.branches]
         embedded = F.linear(conditions, torch.cat(maps)).unflatten(-1, (2, d.width))
         tokens = state["feedback"] + embedded + self.positions[state["frame"] % d.period][:, None]

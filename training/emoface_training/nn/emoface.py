@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from emoface_training.config import EmoFaceConfig
+from emoface_training.config import EMOTION_CLASSES, EmoFaceConfig
 from emoface_training.nn.audio_stages import ContentEncoder, EmotionEncoder, pad_to_features
 from emoface_training.nn.decoder import TwoBranchDecoder
 from emoface_training.nn.full_context import (
@@ -17,11 +17,15 @@ from emoface_training.nn.full_context import (
     frame_rows,
     pad_to_shortest,
 )
+from emoface_training.nn.hearing import HearingEmotionEncoder
 from emoface_training.nn.interpolation import frame_count, interpolate
 from emoface_training.nn.mesh_attention import MeshAttention
 from emoface_training.nn.motion_decoder import MotionDecoder, MotionOutputs
 from emoface_training.nn.stage import Stage
 from emoface_training.nn.wav2vec2 import StreamingWav2Vec2
+
+# Streams of frames beside the features where the emotion is heard, and their widths
+HEARD_STREAMS = {"heard": EMOTION_CLASSES, "loudness": 1}
 
 
 class EmoFace(nn.Module):
@@ -32,7 +36,7 @@ class EmoFace(nn.Module):
     """
 
     family = "emoface"
-    streams = ("content", "emotion")
+    streams: tuple[str, ...] = ("content", "emotion")
 
     def __init__(self, config: EmoFaceConfig, spiral: Tensor | None = None, basis: Tensor | None = None) -> None:
         super().__init__()
@@ -44,10 +48,13 @@ class EmoFace(nn.Module):
         self.register_buffer("spiral", spiral)
         if config.whole_clips:
             self.content_encoder: ContentEncoder = FullContextContent(config)
-            self.emotion_encoder: EmotionEncoder = FullContextEmotion(config)
+            self.emotion_encoder: EmotionEncoder | HearingEmotionEncoder = FullContextEmotion(config)
         else:
             self.content_encoder = ContentEncoder(config.content_encoder)
             self.emotion_encoder = EmotionEncoder(config.emotion_encoder)
+        if config.emotion_heard:
+            self.emotion_encoder = HearingEmotionEncoder(config.emotion_encoder)
+            self.streams = (*self.streams, *HEARD_STREAMS)
         self.mesh_attention = MeshAttention(config, spiral)
         self.decoder = TwoBranchDecoder(config, basis)
 
@@ -87,7 +94,7 @@ class EmoFace(nn.Module):
 
     @property
     def stream_widths(self) -> dict[str, int]:
-        return dict.fromkeys(self.streams, self.config.width)
+        return {name: HEARD_STREAMS.get(name, self.config.width) for name in self.streams}
 
     def pad_audio(self, audio: Tensor) -> tuple[Tensor, int]:
         """Zero-pad audio [B, N] to whole features; returns it and the number of frames floor(N fps / rate).
@@ -100,7 +107,13 @@ class EmoFace(nn.Module):
         return pad_to_features(audio, frames, self.config.fps), frames
 
     def encode(self, audio: Tensor, speaker_mean: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        """audio [B, N] at 16 kHz -> content, emotion [B, M, D] at frame rate, emotion class logits [B, 8]."""
+        """audio [B, N] at 16 kHz -> content, emotion [B, M, D] at frame rate, emotion class logits [B, 8].
+
+        speaker_mean: [B, S], the voice's own (S: `voice_width`). Where the emotion is heard, the logits are the last.
+        """
+        if isinstance(self.emotion_encoder, HearingEmotionEncoder):
+            streams, heard = self._hear(audio, speaker_mean)
+            return streams["content"], streams["emotion"], heard["logits"][:, -1]
         padded, frames = self.pad_audio(audio)
         content = self.content_encoder.encoder.whole(padded)
         emotion = self.emotion_encoder.encoder.whole(padded)
@@ -110,12 +123,35 @@ class EmoFace(nn.Module):
         rows = frame_rows if self.config.whole_clips else interpolate
         return rows(content, frames, self.config.fps), rows(emotion, frames, self.config.fps), logits
 
-    def encode_streams(self, audio: Tensor, lengths: Sequence[int] | None = None) -> dict[str, Tensor]:
+    def _hear(self, audio: Tensor, speaker_mean: Tensor | None) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Streams at frame rate, and what is heard at 50 Hz."""
+        padded, frames = self.pad_audio(audio)
+        voice = self.emotion_encoder.voice(padded)
+        heard = self.emotion_encoder.hear(voice, speaker_mean)
+        emotion = voice if speaker_mean is None else voice - speaker_mean[:, None]
+        rows = {
+            "content": self.content_encoder.encoder.whole(padded),
+            "emotion": emotion[..., :-1],
+            "heard": heard["heard"],
+            "loudness": emotion[..., -1:],
+        }
+        return {name: interpolate(row, frames, self.config.fps) for name, row in rows.items()}, heard
+
+    def encode_streams(
+        self, audio: Tensor, lengths: Sequence[int] | None = None, speaker_mean: Tensor | None = None
+    ) -> dict[str, Tensor]:
         """audio [B, N] at 16 kHz -> content and emotion [B, M, D] at frame rate.
 
+        With `emotion_heard`, heard [B, M, 8] and loudness [B, M, 1] too; the decoder reads the former, and what hears
+        anew after calibration reads the latter.
         lengths: samples of every clip; what lies behind them is silence to a streaming encoder, and does not exist to
-        one of full context.
+        one of full context. speaker_mean: [B, S] of every clip's voice.
         """
+        if speaker_mean is not None and not self.config.emotion_heard:
+            streams = self.encode_streams(audio, lengths)
+            return streams | {"emotion": streams["emotion"] - speaker_mean[:, None]}
+        if self.config.emotion_heard:
+            return self._hear(audio, speaker_mean)[0]
         if not self.config.whole_clips or lengths is None:
             content, emotion, _ = self.encode(audio)
             return {"content": content, "emotion": emotion}
@@ -147,12 +183,14 @@ class EmoFace(nn.Module):
         level: Tensor,
         emotion_class: Tensor,
         vertices: Tensor | None = None,
+        heard: Tensor | None = None,
     ) -> MotionOutputs:
         """Parallel decoding with given motion codes (see `TwoBranchDecoder.motion_code`) [B, T, 3V or rank].
 
-        With `vertices` int64 [S], `emotion_weight` [B, T, S] and the offsets are those of the listed vertices.
+        With `vertices` int64 [S], `emotion_weight` [B, T, S] and the offsets are those of the listed vertices. heard
+        [B, T, 8]: of a model with `emotion_heard`.
         """
-        inputs = _decoder_inputs(content, emotion, emotion_weight, style, level, emotion_class)
+        inputs = _decoder_inputs(content, emotion, emotion_weight, style, level, emotion_class, heard)
         return self.decoder.given(inputs, code, vertices)
 
     def decode_autoregressive(
@@ -163,23 +201,31 @@ class EmoFace(nn.Module):
         style: Tensor,
         level: Tensor,
         emotion_class: Tensor,
+        heard: Tensor | None = None,
     ) -> Tensor:
         """Offsets [B, T, V, 3] in metres, each frame fed with the model's own previous one."""
         return self.decoder.autoregressive(
-            _decoder_inputs(content, emotion, emotion_weight, style, level, emotion_class)
+            _decoder_inputs(content, emotion, emotion_weight, style, level, emotion_class, heard)
         )
 
     def forward(self, audio: Tensor, style: Tensor, level: Tensor, emotion_class: Tensor) -> Tensor:
         """Inference on whole clips: audio [B, N], conditions [B, n], [B, 2], [B, 9] -> offsets [B, M, V, 3]."""
-        content, emotion, _ = self.encode(audio)
-        weight = self.mesh_attention.whole(content, emotion)
-        return self.decode_autoregressive(content, emotion, weight, style, level, emotion_class)
+        streams = self.encode_streams(audio)
+        told = {"style": style, "level": level, "emotion_class": emotion_class}
+        return self.decoder.autoregressive(streams | self.fuse(streams) | told)
 
 
 def _decoder_inputs(
-    content: Tensor, emotion: Tensor, emotion_weight: Tensor, style: Tensor, level: Tensor, emotion_class: Tensor
+    content: Tensor,
+    emotion: Tensor,
+    emotion_weight: Tensor,
+    style: Tensor,
+    level: Tensor,
+    emotion_class: Tensor,
+    heard: Tensor | None,
 ) -> dict[str, Tensor]:
-    return {
+    further = {} if heard is None else {"heard": heard}
+    return further | {
         "content": content,
         "emotion": emotion,
         "emotion_weight": emotion_weight,

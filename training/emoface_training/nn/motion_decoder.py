@@ -34,7 +34,9 @@ class MotionOutputs(NamedTuple):
 class BranchDecoder(nn.Module):
     """One branch: tokens and audio features -> hidden [B, n, d]. Post-norm, as FaceFormer."""
 
-    def __init__(self, config: ModelConfig, motion_size: int, with_emotion: bool) -> None:
+    def __init__(
+        self, config: ModelConfig, motion_size: int, with_emotion: bool, classes: int = EMOTION_CLASSES + 1
+    ) -> None:
         super().__init__()
         d, width = config.decoder, config.decoder.width
         self.heads = d.heads
@@ -47,7 +49,7 @@ class BranchDecoder(nn.Module):
         self.with_emotion = with_emotion
         if with_emotion:
             self.level_embedding = nn.Linear(2, width, bias=False)
-            self.emotion_embedding = nn.Linear(EMOTION_CLASSES + 1, width, bias=False)
+            self.emotion_embedding = nn.Linear(classes, width, bias=False)
         self.self_in = nn.Linear(width, 3 * width)
         self.self_out = nn.Linear(width, width)
         self.cross_value = nn.Linear(width, width)
@@ -250,8 +252,8 @@ class MotionDecoder(Stage):
         conditions = self._conditions(inputs)
         outputs, codes = [], []
         for t in range(frames):
-            now = self._at(inputs, t)
-            hidden, state_after = self._hidden(state["feedback"][:, None], self._features(now), conditions, state)
+            now, told = self._at(inputs, t), conditions[:, t : t + 1] if conditions.shape[1] > 1 else conditions
+            hidden, state_after = self._hidden(state["feedback"][:, None], self._features(now), told, state)
             outputs.append(self._fuse(hidden, now, vertices))
             codes.append(self.motion_code(outputs[-1].fused, vertices))
             state = state_after | {"feedback": self.embed_feedback(codes[-1])[:, 0]}
@@ -269,12 +271,13 @@ class MotionDecoder(Stage):
         return tuple(inputs[name] for name in self.branch_names)
 
     def _conditions(self, inputs: State) -> Tensor:
-        return torch.stack([branch.condition(inputs) for branch in self.branches], 1)
+        """Embedded conditions of every branch, [B, n, branches, d], or [B, 1, branches, d] for all frames alike."""
+        return torch.stack([branch.condition(inputs) for branch in self.branches], 1)[:, None]
 
     def _hidden(
         self, feedback: Tensor, features: tuple[Tensor, ...], conditions: Tensor, state: State
     ) -> tuple[tuple[Tensor, ...], State]:
-        """feedback [B, n, branches, d], conditions [B, branches, d] -> hidden of every branch [B, n, d]."""
+        """feedback [B, n, branches, d], conditions [B, n or 1, branches, d] -> hidden of every branch [B, n, d]."""
         n, cache = feedback.shape[1], state[f"{self.branch_names[0]}_keys"].shape[2]
         frame = state["frame"][:, None] + torch.arange(n, device=feedback.device)
         position = self.positions[frame % self.config.decoder.period]  # [B, n, d]
@@ -282,7 +285,7 @@ class MotionDecoder(Stage):
         hidden, new_state = [], {"feedback": feedback[:, -1]}
         sources = zip(self.branch_names, self.branches, features, strict=True)
         for index, (name, branch, of_branch) in enumerate(sources):
-            tokens = branch.token_dropout(feedback[:, :, index] + conditions[:, None, index] + position)
+            tokens = branch.token_dropout(feedback[:, :, index] + conditions[:, :, index] + position)
             x, k, v = branch(tokens, of_branch, state[f"{name}_keys"], state[f"{name}_values"], bias)
             hidden.append(x)
             new_state |= {f"{name}_keys": k[:, :, n:], f"{name}_values": v[:, :, n:]}
