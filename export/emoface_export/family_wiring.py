@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
-from emoface_training.config import EmoFaceConfig, FaceFormerConfig, ModelConfig
+from emoface.manifest import AFFECT
+from emoface_training.config import EMOTION_CLASSES, EmoFaceConfig, FaceFormerConfig, ModelConfig
 from emoface_training.nn.faceformer import block_multiple
 from emoface_training.vocabulary import EMOTIONS, LEVELS
 
@@ -34,11 +35,13 @@ class Wiring:
     block_multiple: Callable[[Any], int]
     frame_stages: tuple[str, ...] = ("decoder",)
     noise: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    variant: Callable[[Any, Wiring], Wiring] = lambda config, wiring: wiring
 
 
 def wiring_of(config: ModelConfig) -> Wiring:
-    """The wiring of a configuration's family."""
-    return WIRINGS[config.family]
+    """The wiring of a configuration's family, as its options have it."""
+    wiring = WIRINGS[config.family]
+    return wiring.variant(config, wiring)
 
 
 def outputs_of(wiring: Wiring, motion: tuple[str, ...]) -> dict[str, str]:
@@ -53,12 +56,22 @@ def _emoface_conditions(config: EmoFaceConfig) -> Vectors:
         "style": np.full(len(config.styles), 1 / len(config.styles), np.float32),
         "level": np.eye(len(LEVELS), dtype=np.float32)[0],
         "emotion": np.eye(len(EMOTIONS) + 1, dtype=np.float32)[-1],
-        "speaker_mean": np.zeros(config.width, np.float32),
+        "speaker_mean": np.zeros(config.voice_width, np.float32),
     }
 
 
 def _emoface_extents(config: EmoFaceConfig) -> dict[str, tuple[int, ...]]:
-    return {"content": (config.width,), "emotion": (config.width,), "emotion_weight": (config.vertices,)}
+    heard = {"heard": (EMOTION_CLASSES,)} if config.emotion_heard else {}
+    return {"content": (config.width,), "emotion": (config.width,), "emotion_weight": (config.vertices,)} | heard
+
+
+def _emoface_variant(config: EmoFaceConfig, wiring: Wiring) -> Wiring:
+    """With `emotion_heard`: what the encoder hears goes to the decoder and to the caller."""
+    if not config.emotion_heard:
+        return wiring
+    decoder = {**wiring.sources["decoder"], "heard": "emotion_encoder.heard"}
+    affect = {role: f"emotion_encoder.{role}" for role in AFFECT}
+    return replace(wiring, sources={**wiring.sources, "decoder": decoder}, outputs={**wiring.outputs, **affect})
 
 
 def _faceformer_conditions(config: FaceFormerConfig) -> Vectors:
@@ -94,6 +107,7 @@ WIRINGS: dict[str, Wiring] = {
         conditions=_emoface_conditions,
         extents=_emoface_extents,
         block_multiple=lambda config: 1,
+        variant=_emoface_variant,
     ),
     "faceformer": Wiring(
         sources={

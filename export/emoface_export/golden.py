@@ -28,8 +28,10 @@ def golden_arrays(model: TalkingModel) -> dict[str, np.ndarray]:
     conditions = default_conditions(model.config)
     for name in conditions.keys() & {"style", "level", "emotion"}:
         conditions[name] = np.roll(np.eye(len(conditions[name]), dtype=np.float32)[-1], 3 if name == "emotion" else 0)
+    if "heard" in model.streams:  # half of it as the voice says, so that what is heard reaches the frames
+        conditions["emotion"] = (conditions["emotion"] + default_conditions(model.config)["emotion"]) / 2
     if "speaker_mean" in conditions:
-        conditions["speaker_mean"] = np.linspace(-0.01, 0.01, model.config.width, dtype=np.float32)
+        conditions["speaker_mean"] = np.linspace(-0.01, 0.01, len(conditions["speaker_mean"]), dtype=np.float32)
     clip = whole_clip(model, audio, conditions)
     made = autoregressive(model, clip, conditions)
     arrays: dict[str, np.ndarray] = {"audio": audio}

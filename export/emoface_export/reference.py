@@ -49,6 +49,8 @@ def whole_clip(model: TalkingModel, audio: Floats, conditions: Mapping[str, Floa
 
 def _emoface(model: EmoFace, audio: Tensor, conditions: Mapping[str, Floats]) -> WholeClip:
     speaker = torch.from_numpy(np.asarray(conditions["speaker_mean"], np.float32))
+    if model.config.emotion_heard:
+        return _hearing(model, audio, speaker[None])
     if model.config.whole_clips:
         content, emotion, logits = model.encode(audio, speaker[None])
         probabilities = torch.softmax(logits, -1)[:, None].expand(-1, content.shape[1], -1)
@@ -82,6 +84,20 @@ def _faceformer(model: FaceFormer, audio: Tensor, conditions: Mapping[str, Float
         else encoder.held(encoder.encoder.whole(model.pad_audio(audio)[0]))
     )
     return WholeClip({"content_encoder.content": rows[0].numpy()}, {}, inputs)
+
+
+def _hearing(model: EmoFace, audio: Tensor, speaker: Tensor) -> WholeClip:
+    """EmoFace with `emotion_heard`."""
+    padded, _ = model.pad_audio(audio)
+    encoder = model.emotion_encoder
+    voice = encoder.voice(padded)
+    relative = voice - speaker
+    outputs = encoder.hear(voice, speaker) | {"emotion": relative[..., :-1], "voice": relative}
+    features = {f"emotion_encoder.{name}": outputs[name][0].numpy() for name in encoder.output_names}
+    features["content_encoder.content"] = model.content_encoder.encoder.whole(padded)[0].numpy()
+    streams = model.encode_streams(audio, speaker_mean=speaker)
+    inputs = {name: rows[0].numpy() for name, rows in (streams | model.fuse(streams)).items()}
+    return WholeClip(features, {"mesh_attention.emotion_weight": inputs["emotion_weight"]}, inputs)
 
 
 _WHOLE: dict[str, Callable[[Any, Tensor, Mapping[str, Floats]], WholeClip]] = {

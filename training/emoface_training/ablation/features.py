@@ -16,18 +16,18 @@ BATCH = 8
 
 
 class SplitFeatures:
-    """Streams float16 [frames of all clips, D] at frame rate, memory-mapped."""
+    """Streams float16 [frames of all clips, sum of their widths] at frame rate, memory-mapped."""
 
-    def __init__(self, path: Path, store: ClipStore, streams: tuple[str, ...]) -> None:
+    def __init__(self, path: Path, store: ClipStore, widths: dict[str, int]) -> None:
         self.rows = np.load(path, mmap_mode="c", allow_pickle=False)
         self.ends = np.cumsum([clip.frames for clip in store.clips]).tolist()
-        self.store, self.streams = store, streams
+        self.store, self.widths = store, widths
 
     def clip(self, index: int) -> dict[str, torch.Tensor]:
         """Streams float16 [T, D] of one clip by name."""
         end = self.ends[index]
-        rows = torch.from_numpy(self.rows[:, end - self.store.clips[index].frames : end])
-        return dict(zip(self.streams, rows, strict=True))
+        rows = torch.from_numpy(self.rows[end - self.store.clips[index].frames : end])
+        return dict(zip(self.widths, rows.split(list(self.widths.values()), -1), strict=True))
 
 
 def split_features(
@@ -40,15 +40,17 @@ def split_features(
     path = folder / f"{name}-{encoder_hash(model)[:12]}-{audio_hash(store)[:12]}.npy"
     if not path.is_file():
         _write(model, store, path, progress)
-    return SplitFeatures(path, store, model.streams)
+    return SplitFeatures(path, store, model.stream_widths)
 
 
 def encoder_hash(model: TalkingModel) -> str:
-    """SHA-256 of the encoders' configuration and weights."""
+    """SHA-256 of the configuration and weights of the encoders, and of what hears with them."""
     digest = hashlib.sha256()
     for name, encoder in model.encoders.items():
         digest.update(repr((name, encoder.config)).encode())
-        for key, tensor in sorted(encoder.state_dict().items()):
+        hearing = getattr(model.stages[name], "hearing", None)
+        tensors = encoder.state_dict() | ({} if hearing is None else hearing.state_dict(prefix="hearing."))
+        for key, tensor in sorted(tensors.items()):
             digest.update(key.encode() + tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
@@ -66,7 +68,8 @@ def _write(model: TalkingModel, store: ClipStore, path: Path, progress: Callable
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(path.name + ".tmp")
     ends = np.cumsum([clip.frames for clip in store.clips])
-    shape = (len(model.streams), int(ends[-1]), model.config.width)
+    widths = model.stream_widths
+    shape = (int(ends[-1]), sum(widths.values()))
     rows = np.lib.format.open_memmap(fresh, mode="w+", dtype=np.float16, shape=shape)
     order = sorted(range(len(store.clips)), key=lambda i: store.clips[i].frames)
     batches = [order[first : first + BATCH] for first in range(0, len(order), BATCH)]
@@ -78,8 +81,7 @@ def _write(model: TalkingModel, store: ClipStore, path: Path, progress: Callable
         for row, index in enumerate(batch):
             frames = clips[row].frames
             place = slice(int(ends[index]) - frames, int(ends[index]))
-            for number, name in enumerate(model.streams):
-                rows[number, place] = streams[name][row, :frames].cpu().numpy()
+            rows[place] = torch.cat([streams[name][row, :frames] for name in widths], -1).cpu().numpy()
     model.train(training)
     rows.flush()
     del rows

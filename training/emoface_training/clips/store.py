@@ -76,6 +76,18 @@ def heard_batch(
     return audio
 
 
+def neutral_takes_among(clips: Sequence[StoredClip]) -> list[list[int]]:
+    """For each of these clips the others that are neutral and of the same named speaker, by their places."""
+    return [
+        [
+            i
+            for i, other in enumerate(clips)
+            if i != index and clip.speaker and other.speaker == clip.speaker and other.emotion == NEUTRAL
+        ]
+        for index, clip in enumerate(clips)
+    ]
+
+
 @dataclass
 class ClipStore:
     """One split in memory."""

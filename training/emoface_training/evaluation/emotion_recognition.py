@@ -62,7 +62,7 @@ class CheckpointListener:
 
     def __init__(self, network: Any) -> None:
         self.network = network
-        self.width = int(network.config.width)
+        self.width = int(network.config.voice_width)
 
     def voice(self, sound: np.ndarray) -> np.ndarray | None:
         features = self._features(sound)
@@ -75,16 +75,22 @@ class CheckpointListener:
     @torch.no_grad()
     def names(self, clips: Sequence[StoredClip], voices: Sequence[np.ndarray] | None = None) -> Iterator[int]:
         for index, clip in enumerate(clips):
-            pooled = self._features(clip.waveform()).mean(0)
-            if voices is not None:
-                pooled = pooled - torch.from_numpy(voices[index])
-            yield int(self.network.emotion_encoder.classifier(pooled).argmax())
+            features = self._features(clip.waveform())
+            mean = None if voices is None else torch.from_numpy(voices[index])
+            if self.network.config.emotion_heard:
+                heard = self.network.emotion_encoder.hear(features[None], None if mean is None else mean[None])
+                yield int(heard["logits"][0, -1].argmax())
+                continue
+            pooled = features.mean(0)
+            yield int(self.network.emotion_encoder.classifier(pooled if mean is None else pooled - mean).argmax())
 
     @torch.no_grad()
     def _features(self, sound: np.ndarray) -> torch.Tensor:
         """Emotion features [N // 320, width] of float32 [N]."""
         padded, _ = self.network.pad_audio(torch.from_numpy(heard(sound))[None])
-        return self.network.emotion_encoder.encoder.whole(padded)[0, : len(sound) // HOP]
+        encoder = self.network.emotion_encoder
+        voice = encoder.voice(padded) if self.network.config.emotion_heard else encoder.encoder.whole(padded)
+        return voice[0, : len(sound) // HOP]
 
 
 class PackageListener:

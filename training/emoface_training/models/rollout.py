@@ -35,7 +35,7 @@ def animate(
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield (index in clips, offsets float32 [T, V, 3] in metres), each frame fed with the model's previous one.
 
-    speaker_means [clips, D]: what calibration found of each clip's voice; it is taken off the emotion features.
+    speaker_means [clips, D]: what calibration found of each clip's voice; the model's encoders are told.
     """
     device = next(model.parameters()).device
     order = sorted(range(len(clips)), key=lambda i: clips[i].frames)
@@ -47,9 +47,8 @@ def animate(
         if rollout.emotion == "auto":
             emotion_class = torch.zeros_like(emotion_class)
             emotion_class[:, UNKNOWN_EMOTION] = 1.0
-        streams = model.encode_streams(heard_batch(some).to(device), [len(clip.audio) for clip in some])
-        if speaker_means is not None:
-            streams = streams | {"emotion": streams["emotion"] - speaker_means[indices][:, None].to(device)}
+        known = {} if speaker_means is None else {"speaker_mean": speaker_means[indices].to(device)}
+        streams = model.encode_streams(heard_batch(some).to(device), [len(clip.audio) for clip in some], **known)
         steered = {"style": given.style, "level": given.level, "emotion_class": emotion_class}
         steered = {name: value.to(device) for name, value in steered.items()}
         offsets = model.motion.autoregressive(streams | model.fuse(streams) | steered)

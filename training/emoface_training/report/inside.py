@@ -46,11 +46,11 @@ def look_inside(
     dropped = 2.0 if emotion == "auto" else 0.0
     given = conditions(ClipStore([clip], model.fps, len(model.styles)), [clip], emotion_dropped=dropped)
     mean = None if voice is None else torch.from_numpy(voice)[None]
-    content, feeling, _ = network.encode(torch.from_numpy(clip.heard())[None], mean)
-    content, feeling = content[:, : len(fused)], feeling[:, : len(fused)]
-    weight = network.mesh_attention.whole(content, feeling)
+    streams = network.encode_streams(torch.from_numpy(clip.heard())[None], [len(clip.audio)], mean)
+    streams = {name: rows[:, : len(fused)] for name, rows in streams.items()}
+    weight = network.mesh_attention.whole(streams["content"], streams["emotion"])
     code = network.decoder.motion_code(torch.from_numpy(fused)[None])
-    out = network.decode_given(content, feeling, weight, code, given.style, given.level, given.emotion_class)
+    out = network.decoder.given(streams | {"emotion_weight": weight} | vars(given), code)
     parts = {"content": out.content_branch[0].numpy(), "emotion": out.emotion_branch[0].numpy()}
     branches = {
         "content branch alone": parts["content"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -20,7 +21,7 @@ class DecoderRows:
 
     motion: the targets' codes (`MotionTargets.window`), [B, T, width]. labels int64 [own] and pooled [own, D]: classes
     and mean emotion features for L_cls, None without that stream. Where these are a part of a batch: index, their rows
-    among all `total` of it, and totals, its `StageBBatch.totals()`.
+    among all `total` of it, and totals, its `StageBBatch.totals()`. heard [B, T, 8]: of a model that hears.
     """
 
     content: Tensor
@@ -32,6 +33,7 @@ class DecoderRows:
     own: int
     labels: Tensor
     pooled: Tensor | None
+    heard: Tensor | None = None
     index: Tensor | None = None
     total: int = 0
     totals: dict[str, tuple[float, float]] | None = None
@@ -44,16 +46,18 @@ class DecoderRows:
         features: dict[int, Features],
         store: ClipStore,
         pair_alignment: str,
+        calibrate: Callable[[Features, Tensor], Features],
         device: torch.device,
     ) -> DecoderRows:
         """Decoder inputs and targets of `own` rows of a batch.
 
-        features: of the clips that these rows want, by index; pair_alignment: as in `StageBOptions`.
+        features: of the clips that these rows want, by index; pair_alignment: as in `StageBOptions`; calibrate:
+        features relative to a voice's mean.
         """
         draw = batch.draw
         cross, longest = draw.cross(own), batch.mask.shape[1]
-        features = _calibrated(features, {draw.clips[row] for row in own}, draw.takes)
-        content, emotion, motion = [], [], []
+        features = _calibrated(features, {draw.clips[row] for row in own}, draw.takes, calibrate)
+        content, emotion, heard, motion = [], [], [], []
         for place, row in enumerate([*own, *cross]):
             clip, partner, window = draw.clips[row], draw.partners[row], draw.window(row)
             source = features[clip].content
@@ -62,6 +66,8 @@ class DecoderRows:
             content.append(source[window])
             if features[clip].emotion is not None:
                 emotion.append(features[clip].emotion[window])
+            if features[clip].heard is not None:
+                heard.append(features[clip].heard[window])
             motion.append(batch.motion[row])
         items = torch.tensor([*own, *cross])
         given = Conditions(*(part[items].to(device) for part in vars(draw.given).values()))
@@ -80,19 +86,24 @@ class DecoderRows:
             len(own),
             torch.tensor([store.clips[draw.clips[row]].emotion for row in own], device=device),
             torch.stack([features[draw.clips[row]].emotion.mean(0) for row in own]) if emotion else None,
+            padded(heard, longest) if heard else None,
             **part,
         )
 
     @property
     def streams(self) -> dict[str, Tensor]:
         """Features by stream."""
-        return {"content": self.content} | ({} if self.emotion is None else {"emotion": self.emotion})
+        streams = {"content": self.content, "emotion": self.emotion, "heard": self.heard}
+        return {name: rows for name, rows in streams.items() if rows is not None}
 
 
-def _calibrated(features: dict[int, Features], clips: set[int], takes: dict[int, int]) -> dict[int, Features]:
+def _calibrated(
+    features: dict[int, Features],
+    clips: set[int],
+    takes: dict[int, int],
+    calibrate: Callable[[Features, Tensor], Features],
+) -> dict[int, Features]:
     """Emotion features of the clips that have a take, relative to the mean of that take's."""
     # All before any is taken off: a take may be a calibrated clip itself
-    means = {clip: features[takes[clip]].emotion.mean(0) for clip in sorted(clips & set(takes))}
-    return features | {
-        clip: Features(features[clip].content, features[clip].emotion - mean) for clip, mean in means.items()
-    }
+    means = {clip: features[takes[clip]].voice.mean(0) for clip in sorted(clips & set(takes))}
+    return features | {clip: calibrate(features[clip], mean) for clip, mean in means.items()}

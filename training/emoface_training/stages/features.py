@@ -19,10 +19,20 @@ ENCODE_BATCH = 8
 
 @dataclass(frozen=True)
 class Features:
-    """Encoder outputs of one whole clip at frame rate [T, D]: content, and emotion where the model has that stream."""
+    """Encoder outputs of one whole clip at frame rate [T, D]: content, and emotion where the model has that stream.
+
+    Where the emotion is heard: heard [T, 8] and loudness [T, 1], see `EmoFace.encode_streams`.
+    """
 
     content: Tensor
     emotion: Tensor | None = None
+    heard: Tensor | None = None
+    loudness: Tensor | None = None
+
+    @property
+    def voice(self) -> Tensor:
+        """What calibration averages, [T, S]."""
+        return self.emotion if self.loudness is None else torch.cat([self.emotion, self.loudness], -1)
 
 
 class ClipFeatures:
@@ -37,6 +47,8 @@ class ClipFeatures:
         self.kept: list[Features] | None = None
         self.frozen = False
         self._unfreeze()  # of what stage A may have left at rest
+        if "heard" in model.streams:
+            model.emotion_encoder.hearing.requires_grad_(False)
         if options.freeze_encoders_for > 0:
             self.frozen = True
             for encoder in model.encoders.values():
@@ -87,6 +99,16 @@ class ClipFeatures:
             Features(**{name: rows[r, : clip.frames].float() for name, rows in streams.items()})
             for r, clip in enumerate(stored)
         ]
+
+    def calibrated(self, features: Features, mean: Tensor) -> Features:
+        """The same clip relative to a voice's mean [S], and heard so; the latter at frame rate, not at 50 Hz."""
+        relative = features.voice - mean
+        if features.heard is None:
+            return Features(features.content, relative)
+        encoder, fps = self.model.emotion_encoder, self.model.config.fps
+        with torch.no_grad():
+            heard = encoder.hear(features.voice[None], mean[None], fps)["heard"][0]
+        return Features(features.content, relative[:, :-1], heard, relative[:, -1:])
 
     @torch.no_grad()
     def encode_all(self) -> list[Features]:

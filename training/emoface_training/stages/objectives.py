@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from emoface_training.config import ModelConfig
+from emoface_training.config import EmoFaceConfig, ModelConfig
 from emoface_training.nn.motion_decoder import MotionOutputs
 from emoface_training.options import StageBOptions
 from emoface_training.stages import losses
@@ -22,13 +22,14 @@ class Objective:
     reconstruction: outputs, target, mask, vertex weights, total (as `losses.reconstruction`) -> terms by branch, whose
     sum is the loss; unit: of these terms in the log (name, factor). rollout_gradient: whether the autoregressive scheme
     of its paper lets gradients through the frames fed back. off: options of stage B that mean nothing here, and what
-    they are set to.
+    they are set to. variant: the same objective where a configuration's options change it.
     """
 
     reconstruction: Callable[..., dict[str, Tensor]]
     unit: tuple[str, float]
     rollout_gradient: bool
     off: Mapping[str, Any] = field(default_factory=dict)
+    variant: Callable[[Any, Objective], Objective] = lambda config, objective: objective
 
     def effective(self, options: StageBOptions) -> StageBOptions:
         """The options without what means nothing to this family."""
@@ -36,8 +37,8 @@ class Objective:
 
 
 def objective_of(config: ModelConfig) -> Objective:
-    """The objective of a configuration's family."""
-    return OBJECTIVES[config.family]
+    """The objective of a configuration's family, as its options have it."""
+    return OBJECTIVES[config.family].variant(config, OBJECTIVES[config.family])
 
 
 def _equation_5(outputs: MotionOutputs, *arguments: Any) -> dict[str, Tensor]:
@@ -48,8 +49,13 @@ def _mean_square(outputs: MotionOutputs, *arguments: Any) -> dict[str, Tensor]:
     return {"fused": losses.mean_square(outputs.fused, *arguments)}
 
 
+def _emoface_variant(config: EmoFaceConfig, objective: Objective) -> Objective:
+    """What hears emotions is stage A's: stage B has no L_cls then."""
+    return dataclasses.replace(objective, off={"classification": False}) if config.emotion_heard else objective
+
+
 OBJECTIVES: dict[str, Objective] = {
-    "emoface": Objective(_equation_5, ("mm", 1e3), rollout_gradient=False),
+    "emoface": Objective(_equation_5, ("mm", 1e3), rollout_gradient=False, variant=_emoface_variant),
     "faceformer": Objective(
         _mean_square,
         ("mm2", 1e6),

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from emoface_training.clips.conditions import Conditions, conditions
 from emoface_training.clips.crops import CropBatch, crop_batch
 from emoface_training.clips.phoneme_labels import IGNORED, phoneme_frames
-from emoface_training.clips.store import ClipStore, StoredClip, heard_batch
+from emoface_training.clips.store import ClipStore, StoredClip, heard_batch, neutral_takes_among
 from emoface_training.data.synthetic.parameters import RIG_PARAMETERS, SPEECH_PARAMETERS
 from emoface_training.data.synthetic.phonemes import BILABIALS, LABIODENTALS, PHONEMES
 from emoface_training.errors import OptionsError
@@ -28,11 +28,13 @@ from emoface_training.loop.step_seeds import encoder_seed, seed_step, step_gener
 from emoface_training.measures.speech import around, inside, is_free
 from emoface_training.nn.emoface import EmoFace
 from emoface_training.nn.full_context import frame_rows
+from emoface_training.nn.hearing import levels
 from emoface_training.nn.interpolation import interpolate
 from emoface_training.nn.wav2vec2 import HOP
 from emoface_training.options import StageAOptions
 from emoface_training.stages import losses
-from emoface_training.vocabulary import LEVELS, NEUTRAL, SAMPLE_RATE, UNKNOWN_EMOTION
+from emoface_training.stages.heard_losses import heard_figures, heard_total, hearing_losses
+from emoface_training.vocabulary import LEVELS, SAMPLE_RATE, UNKNOWN_EMOTION
 
 SPEECH = len(SPEECH_PARAMETERS)
 # What viewers notice: the jaw, closed lips, the tucked lip of /f v/
@@ -133,6 +135,10 @@ class StageA:
     def emotion_alone(self) -> bool:
         return self.options.streams == "emotion"
 
+    @property
+    def hears(self) -> bool:
+        return self.model.config.emotion_heard
+
     def features(self, audio: Tensor, frames: int, with_content: bool = True) -> tuple[Tensor, Tensor, Tensor]:
         """audio [B, 320 T + 80] -> content, emotion [B, frames, D] at frame rate and emotion features [B, T, D].
 
@@ -163,16 +169,28 @@ class StageA:
         seed_step(self.seed, self.name, step)
         batch = self.load(step, rows) if batch is None else batch
         chances, count, totals = torch.rand(len(batch.neutral)), len(batch.neutral), None
+        neutral_first = torch.rand(count) < 0.5 if self.hears else None
         places: Sequence[int] = range(count)
         if rows is not None and len(rows) < count:
             count, totals = len(rows), Totals.of(batch)
             places = batch.with_neutral(rows)
             batch, chances = batch.part(places), chances[places]
+            neutral_first = None if neutral_first is None else neutral_first[places]
         batch = batch.to(self.device)
         for number, encoder in enumerate(self.model.encoders.values()):
             encoder.noise.begin(encoder_seed(self.seed, self.name, step) + number, places)
         audio, frames = self.model.pad_audio(batch.audio)
-        content, emotion, _ = self.features(audio, frames, not self.emotion_alone)
+        content, emotion, features = self.features(audio, frames, not self.emotion_alone)
+        if neutral_first is not None:
+            heard_parts = hearing_losses(
+                self.model.emotion_encoder,
+                torch.cat([features, levels(audio)[..., None]], -1),
+                batch,
+                self.model.config.fps,
+                (chances[:count] < o.calibrated).to(self.device),
+                neutral_first[:count].to(self.device),
+                count if totals is None else totals.clips,
+            )
         emotion = relative_to_neutral(emotion, batch.mask, batch.neutral, o.calibrated, chances.to(self.device))
         if totals is not None:  # the other parts' neutral rows are not scored here
             batch, content, emotion = batch.first(count), content[:count], emotion[:count]
@@ -182,18 +200,22 @@ class StageA:
         named = F.cross_entropy(phoneme_logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED, reduction="sum")
         labelled = (labels != IGNORED).sum().clamp(min=1) if totals is None else max(1, totals.labels)
         parts["phonemes"] = named / labelled
-        parts["emotion"] = F.cross_entropy(self.model.emotion_encoder.logits(emotion, batch.mask), batch.emotion)
-        if totals is not None:
-            parts["emotion"] = parts["emotion"] * (count / totals.clips)
+        if self.hears:
+            heard, of_emotion = heard_total(heard_parts), heard_parts
+        else:
+            heard = F.cross_entropy(self.model.emotion_encoder.logits(emotion, batch.mask), batch.emotion)
+            heard = heard if totals is None else heard * (count / totals.clips)
+            of_emotion = {"emotion": heard}
+        parts |= of_emotion
         if self.emotion_alone:
-            parts = {name: parts[name] for name in ("expression", "emotion")}
-            return parts["expression"] + o.emotion_weight * parts["emotion"], parts
+            parts = {name: parts[name] for name in ("expression", *of_emotion)}
+            return parts["expression"] + o.emotion_weight * heard, parts
         total = (
             parts["speech"]
             + parts["expression"]
             + o.velocity_weight * parts["velocity"]
             + o.phoneme_weight * parts["phonemes"]
-            + o.emotion_weight * parts["emotion"]
+            + o.emotion_weight * heard
         )
         return total, parts
 
@@ -320,6 +342,7 @@ def coefficient_figures(task: StageA, clips: list[StoredClip]) -> dict[str, floa
     def classifier(rows: Tensor) -> Tensor:
         return task.model.emotion_encoder.classifier(rows.to(task.device)).cpu()
 
+    heard = heard_figures(task.model, clips) if task.hears else emotion_figures(classifier, clips, features)
     error, target, output = np.concatenate(errors), np.concatenate(targets), np.concatenate(outputs)
     spread = (target - task.head.mean.cpu().numpy()) ** 2
     return {
@@ -330,7 +353,7 @@ def coefficient_figures(task: StageA, clips: list[StoredClip]) -> dict[str, floa
         "free_closed": counts["free_closed"] / max(1, counts["free"]),
         "tucks": counts["tucked"] / max(1, counts["labiodentals"]),
         "phoneme_accuracy": phoneme_hits / max(1, phoneme_total),
-        **emotion_figures(classifier, clips, features),
+        **heard,
     }
 
 
@@ -345,12 +368,7 @@ def emotion_figures(
     heard = [i for i, clip in enumerate(clips) if clip.spoken]
     clips, features = [clips[i] for i in heard], features[heard]
     relative, known = features.clone(), []
-    for index, clip in enumerate(clips):
-        takes = [
-            i
-            for i, other in enumerate(clips)
-            if i != index and clip.speaker and other.speaker == clip.speaker and other.emotion == NEUTRAL
-        ]
+    for index, takes in enumerate(neutral_takes_among(clips)):
         if takes:
             known.append(index)
             relative[index] -= features[takes].mean(0)

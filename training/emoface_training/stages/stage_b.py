@@ -75,7 +75,13 @@ class StageB:
             model.stages["mesh_attention"].requires_grad_(False)  # its gradient is most of a step's time
 
     def _check_data(self, train: ClipStore) -> None:
-        """Raises OptionsError for options that this data cannot serve."""
+        """Raises OptionsError for options that this data, or a model that hears, cannot serve."""
+        if "heard" in self.model.streams and self.options.freeze_encoders_for < 1:
+            raise OptionsError(
+                f"freeze_encoders_for {self.options.freeze_encoders_for:g} with emotion_heard",
+                "1: the decoder learns from what the encoders of stage A hear",
+                "Correct stage_b.freeze_encoders_for.",
+            )
         recorded = isinstance(self.rig, DatasetFace)
         if recorded and self.options.frame_gains:
             raise OptionsError("frame_gains", "none", "This dataset has vertices and no rig parameters.")
@@ -134,7 +140,8 @@ class StageB:
         """Decoder inputs and targets of a batch, or of its `own` rows; noise: seed of the encoders' dropout."""
         own = batch.rows if own is None else own
         features = self.features.of(batch.draw.wanted(own, self.train), progress, batch, noise)
-        return DecoderRows.of(batch, own, features, self.train, self.options.pair_alignment, self.device)
+        alignment = self.options.pair_alignment
+        return DecoderRows.of(batch, own, features, self.train, alignment, self.features.calibrated, self.device)
 
     def _vertices(self, generator: torch.Generator) -> Tensor | None:
         """A weighted sample of vertices for this step's losses, None for all."""
