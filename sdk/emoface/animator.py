@@ -32,7 +32,15 @@ from emoface.rig.gaze import Gaze
 from emoface.rig.head_sway import HeadSway
 from emoface.rig.layers import LayerFrames
 from emoface.stream.calibrate import CONDITION, calibrated_output, learn_voice
-from emoface.stream.choices import block_features, check_channels, chosen_face, initial_conditions, tail_frames
+from emoface.stream.choices import (
+    block_features,
+    check_auto_strength,
+    check_channels,
+    chosen_face,
+    initial_conditions,
+    tail_frames,
+    weakened,
+)
 from emoface.stream.conditions import ConditionTimeline, condition_vector
 from emoface.stream.driver import Calls, Probe, open_driver, run_alone
 from emoface.stream.expansion import offset_source
@@ -83,6 +91,7 @@ class Animator:
         self._layers = self._rig.layers
         clock = manifest.clock(block_features(package, chosen["block_ms"]))
         initial = initial_conditions(package, chosen)
+        self._auto_strength = check_auto_strength(manifest, chosen["auto_strength"])
         if engine is None:
             engine = package.engine(chosen["backend"], chosen["precision"], chosen["threads"])
         self._engine = engine
@@ -281,7 +290,9 @@ class Animator:
             ConditionError: unknown name, wrong shape, or `at` lies before a frame that was already computed.
         """
         with self._use():
-            self._driver.set_condition(name, condition_vector(self.package.manifest, name, value), at)
+            manifest = self.package.manifest
+            vector = weakened(manifest, name, condition_vector(manifest, name, value), self._auto_strength)
+            self._driver.set_condition(name, vector, at)
 
     def calibrate(
         self,

@@ -29,6 +29,8 @@ class VoiceOptions(TypedDict, total=False):
         style: speaking style: a name, a dict of name -> weight, an array, or None (default) for the mean of the styles.
             Also an `emoface.Person` of the package's model, or its .json file.
         emotion: an emotion's name, a dict of weights, an array, or "auto" (default): follow the voice.
+        auto_strength: 0 to 1 (default), how far "auto" follows the voice; the rest is neutral. A short way to write
+            weights: "auto" at 0.7 is {"auto": 0.7, "neutral": 0.3}, here and wherever the emotion is set later.
         level: emotional level: "normal" (default) or "strong", a dict of weights or an array.
         person: of a package with persons: a name, a dict of weights, an array, an `emoface.Person` of its model
             or its .json file, or None (default) for the package's own.
@@ -59,6 +61,7 @@ class VoiceOptions(TypedDict, total=False):
 
     style: Any
     emotion: Any
+    auto_strength: float
     level: Any
     person: Any
     template: npt.ArrayLike | str | Path | None
@@ -106,6 +109,7 @@ class AnimatorOptions(ClipOptions, total=False):
 DEFAULTS = AnimatorOptions(
     style=None,
     emotion="auto",
+    auto_strength=1.0,
     level="normal",
     person=None,
     template=None,

@@ -27,6 +27,9 @@ def register(subparsers: Any) -> None:
         "--style", metavar="S", help="style, weights (anna=0.5,ben=0.5) or a person file (default: mean of all)"
     )
     parser.add_argument("--emotion", default="auto", metavar="E", help="emotion, weights, or auto (follow the voice)")
+    parser.add_argument(
+        "--auto-strength", type=float, default=1.0, metavar="X", help="how far auto follows the voice: 0 (neutral) to 1"
+    )
     parser.add_argument("--level", default="normal", metavar="L", help="normal or strong")
     parser.add_argument("--person", metavar="P", help="of a package with persons: a person, weights or a person file")
     parser.add_argument(
@@ -96,6 +99,7 @@ def run(args: argparse.Namespace) -> int:
         tail_s=args.tail,
         style=options.weights("style", args.style),
         emotion=options.weights("emotion", args.emotion),
+        auto_strength=args.auto_strength,
         level=options.weights("level", args.level),
         person=options.weights("person", args.person),
         template=args.template,

@@ -7,12 +7,15 @@ from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
+
 from emoface.calibration import calibration_for
 from emoface.errors import AudioFormatError, ConditionError, UsageError
 from emoface.stream.conditions import Vector, condition_vector
 from emoface.stream.snapshot_checks import LONGEST_TAIL_S
 
 if TYPE_CHECKING:
+    from emoface.manifest import Manifest
     from emoface.options import AnimatorOptions
     from emoface.package import Face, Package
 
@@ -33,7 +36,7 @@ def initial_conditions(package: Package, options: AnimatorOptions) -> dict[str, 
 
     Args:
         package: the package.
-        options: complete; style, emotion, level, person, speaker_mean and calibration are looked at.
+        options: complete; style, emotion, auto_strength, level, person, speaker_mean and calibration are looked at.
 
     Raises:
         ConditionError, CalibrationError.
@@ -50,7 +53,39 @@ def initial_conditions(package: Package, options: AnimatorOptions) -> dict[str, 
             condition_vector(manifest, name, value)  # raises, listing the conditions there are
         if left and isinstance(value, str) and value not in manifest.choices(name):
             given = {**given, name: None}
-    return {name: condition_vector(manifest, name, given.get(name)) for name in manifest.conditions}
+    vectors = {name: condition_vector(manifest, name, given.get(name)) for name in manifest.conditions}
+    strength = check_auto_strength(manifest, options["auto_strength"])
+    return {name: weakened(manifest, name, vector, strength) for name, vector in vectors.items()}
+
+
+def check_auto_strength(manifest: Manifest, strength: object) -> float:
+    """The strength; ConditionError for none from 0 to 1, and for less than 1 where a package has no such choice."""
+    number = isinstance(strength, Real) and not isinstance(strength, bool)
+    if not number or not 0 <= float(cast(Any, strength)) <= 1:  # false for NaN
+        raise ConditionError(f"auto_strength={strength!r}", "a number from 0 to 1", "1 follows the voice as heard.")
+    choices = manifest.choices("emotion")
+    share = float(cast(Any, strength))
+    if share < 1 and not {"auto", "neutral"} <= set(choices):
+        raise ConditionError(
+            f"auto_strength={strength!r} with emotions {', '.join(choices) or 'none'}",
+            "auto and neutral among them",
+            "This package does not weigh the voice against a neutral face; leave it out.",
+        )
+    return share
+
+
+def weakened(manifest: Manifest, name: str, vector: Vector, strength: float) -> Vector:
+    """A condition's vector; of `emotion`, all but `strength` of the weight of "auto" given to "neutral"."""
+    if name != "emotion" or strength == 1:
+        return vector
+    choices = manifest.choices(name)
+    auto, neutral = choices.index("auto"), choices.index("neutral")
+    weights = vector.astype(np.float64)
+    weights[neutral] += (1 - strength) * weights[auto]
+    weights[auto] *= strength
+    mixed = weights.astype(np.float32)
+    mixed.setflags(write=False)
+    return mixed
 
 
 def change_moment(name: str, at: object, now: float, earliest: float) -> float:
