@@ -9,6 +9,7 @@ import torch
 from synthetic_corpus import TinyRig, ToneClip, ToneCorpus, ToneReference, tone_clip
 from tiny_run import ENCODER, run, tiny_options
 
+from emoface_training.ablation.features import split_features
 from emoface_training.affect import ANGLES, affect_table
 from emoface_training.clips.store import ClipStore
 from emoface_training.errors import OptionsError
@@ -16,6 +17,7 @@ from emoface_training.evaluation.emotion_recognition import listener
 from emoface_training.evaluation.measured_models import CheckpointModel
 from emoface_training.models import checkpoint
 from emoface_training.models.rollout import Rollout, animate
+from emoface_training.report.inside import look_inside
 from emoface_training.runs import training_run
 from emoface_training.stages.heard_losses import heard_figures
 from emoface_training.stages.stage_a import StageA
@@ -157,6 +159,28 @@ def test_encoders_that_move_in_stage_b_are_refused_by_name() -> None:
     model = training_run.new_model(options, ("a", "b"), RIG, both[0])
     with pytest.raises(OptionsError, match=r"freeze_encoders_for 0\.5 with emotion_heard.* 1: the decoder learns"):
         StageB(model, *both, RIG, options.stage_b, 3)
+
+
+def test_kept_features_of_an_ablation_and_the_report_hear_too(tmp_path: Path) -> None:
+    corpus = ToneCorpus(count=3)
+    store = stores(corpus)[0]
+    model = training_run.new_model(chosen(), ("a", "b"), RIG, store).eval()
+    kept = split_features(model, store, tmp_path, "train", lambda items: items)
+    model.emotion_encoder.hearing.judge[-1].weight.data.mul_(2.0)
+    assert split_features(model, store, tmp_path, "train", lambda items: items).rows is not kept.rows
+    assert len(list(tmp_path.iterdir())) == 2  # what hears otherwise has a file of its own
+    for branch in model.decoder.branches:  # heads begin at zero
+        branch.motion_head.weight.data.normal_(std=0.05)
+    clip = store.clips[1]
+    with torch.no_grad():
+        streams = model.encode_streams(torch.from_numpy(clip.heard())[None])
+    assert {name: rows.shape[-1] for name, rows in kept.clip(1).items()} == model.stream_widths
+    for name in ("content", "emotion", "loudness"):
+        torch.testing.assert_close(kept.clip(1)[name].float(), streams[name][0], rtol=1e-3, atol=2e-3)
+    fused = dict(animate(model, store, [clip], Rollout("auto")))[0]
+    assert np.abs(fused).max() > 1e-3
+    inside = look_inside(CheckpointModel(model), clip, fused, "auto", np.zeros(model.config.voice_width, np.float32))
+    np.testing.assert_allclose(inside.branches["Mesh Attention"], fused, atol=1e-6)
 
 
 def test_other_models_keep_their_classifier() -> None:
