@@ -3,8 +3,8 @@
 Definitions, fixed before any model was measured:
 
 - emotion accuracy: share of clips whose class, out of eight, the model's classifier names from the mean of its emotion
-  features over the whole clip; a model with `emotion_heard` is asked what it hears at the clip's end. A package is asked
-  through the SDK: the emotion probabilities of its last frame.
+  features over the whole clip; a model with `emotion_heard` is asked what it hears at the clip's end. A package is
+  asked through the SDK: the emotion probabilities of its last frame.
   Clips without speech (silence and noise alone, which a corpus labels neutral) are no question and left out: a later
   change, since they were right answers for nothing.
 - calibrated: the mean emotion feature of the same voice's neutral speech, as `Animator.calibrate` takes it (features of
