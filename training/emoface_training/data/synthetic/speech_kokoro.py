@@ -35,15 +35,14 @@ _MURMUR, _UNSTRESSED_ER, _STRESS, _GAP = "ə", "əɹ", "ˈ", " "
 _PIECE = re.compile(r"[a-z']+|[,.!?;:]")
 LONGEST = 510  # symbols of one text
 
-# Seconds by which the start of a symbol comes after the start of its articulation at the normal rate, measured against
-# an independent aligner, and by which the last sound before a pause ends early.
-_LATE = dict.fromkeys(VOWELS, 0.05) | dict(
-    AY=0.07, IY=0.058, P=0.093, B=0.093, T=0.055, D=0.056, K=0.078, G=0.078, CH=0.1, JH=0.088, M=0.08, N=0.075, NG=0.08,
-    F=0.09, V=0.065, S=0.088, Z=0.072, SH=0.12, ZH=0.09, TH=0.085, DH=0.066, HH=0.085, L=0.073, R=0.05, W=0.088,
-    Y=0.085,
+# Seconds by which the start of a symbol comes after the start of its articulation, at any rate, measured against an
+# independent aligner on eight voices, and by which the last sound before a pause ends early.
+_LATE = dict.fromkeys(VOWELS, 0.052) | dict(
+    AO=0.046, UW=0.048, AW=0.06, IY=0.065, P=0.077, B=0.085, T=0.056, D=0.055, K=0.075, G=0.081, CH=0.098, JH=0.067,
+    M=0.085, N=0.073, NG=0.09, F=0.091, V=0.077, S=0.096, Z=0.067, SH=0.102, ZH=0.071, TH=0.09, DH=0.068, HH=0.077,
+    L=0.071, R=0.06, W=0.086, Y=0.088,
 )  # fmt: skip
 _LATE_END = 0.06
-_LATE_RATES = (0.7, 1.3)  # speaking rates between which lateness goes with slowness
 _SHORTEST_PAUSE = 0.15  # seconds; shorter gaps between words hold no pause
 # A sound is no longer heard 30 dB below loud speech; what is left of it then is silence of at least so many seconds.
 _HEARD, _NEAR_MARK, _FADES, _SHORTEST_SILENCE = 0.03, 0.1, 0.02, 0.06
@@ -147,7 +146,7 @@ class _Engine:
             (edges[mine[0]], edges[mine[-1] + 1]) for mine in (np.flatnonzero(owner == i) for i in range(len(units)))
         ]
         pitch, loudness = self._middle.run(None, inputs)
-        segments = _segments(units, spans, edges[-1], how.rate)
+        segments = _segments(units, spans, edges[-1])
         inputs["pitch"] = _pitch(pitch[0], segments, how, rng)[None]
         inputs["loudness"] = _loudness(loudness[0], how)[None]
         (samples,) = self._back.run(None, inputs)
@@ -208,15 +207,12 @@ def _loudness(predicted: np.ndarray, how: Prosody) -> np.ndarray:
     return np.where(sounding, changed, predicted).astype(np.float32)
 
 
-def _segments(
-    units: Sequence[_Unit], spans: Sequence[tuple[float, float]], seconds: float, rate: float
-) -> list[Segment]:
-    """Phonemes where they are articulated, with the pauses between them; in slow speech symbols come later."""
-    slow = 1 / float(np.clip(rate, *_LATE_RATES))
+def _segments(units: Sequence[_Unit], spans: Sequence[tuple[float, float]], seconds: float) -> list[Segment]:
+    """Phonemes where they are articulated, with the pauses between them."""
     spoken = [(unit.phoneme, *span) for unit, span in zip(units, spans, strict=True) if unit.phoneme]
     starts: list[float] = []
     for name, start, _ in spoken:
-        starts.append(max(start - _LATE[name] * slow, starts[-1] + 0.01 if starts else 0.0))
+        starts.append(max(start - _LATE[name], starts[-1] + 0.01 if starts else 0.0))
     segments = [Segment(SIL, 0.0, starts[0])]
     for i, (name, _, end) in enumerate(spoken):
         following = starts[i + 1] if i + 1 < len(spoken) else seconds
