@@ -47,8 +47,35 @@ constexpr double kLikeUpper = 0.5;  // of the largest travel: vertices that move
 constexpr double kMeets = 0.15;     // of the distance at rest: pairs that come nearer than this meet
 constexpr double kCentral = 0.7;    // of the widest distance at rest: pairs in the corners are left out
 constexpr double kWidest = 1.5;     // most of the shape that is added
+constexpr double kEarly = 0.9;      // of a shape: one whose lids have met by then closes the eye with that much of it
 
 double dot(const double* a, const double* b) { return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]; }
+
+// The weight at which lids meet that meet before kEarly; 1 where none do.
+double first_contact(const std::vector<double>& rest, const std::vector<double>& move, const std::vector<size_t>& uppers,
+                     const std::vector<size_t>& lowers) {
+    std::vector<std::pair<double, double>> met;  // weight, distance at rest
+    for (const size_t upper : uppers)
+        for (const size_t lower : lowers) {
+            double gap[3], closing[3], missed[3];
+            for (size_t i = 0; i < 3; ++i) {
+                gap[i] = rest[3 * lower + i] - rest[3 * upper + i];
+                closing[i] = move[3 * lower + i] - move[3 * upper + i];
+            }
+            const double square = dot(closing, closing);
+            if (!(square > 0)) continue;
+            const double weight = -dot(gap, closing) / square;
+            if (!(weight > 0 && weight <= 1)) continue;
+            for (size_t i = 0; i < 3; ++i) missed[i] = gap[i] + weight * closing[i];
+            const double apart = std::sqrt(dot(gap, gap));
+            if (std::sqrt(dot(missed, missed)) <= kMeets * apart) met.emplace_back(weight, apart);
+        }
+    double widest = 0.0, first = 1.0;
+    for (const auto& [weight, apart] : met) widest = std::max(widest, apart);
+    for (const auto& [weight, apart] : met)
+        if (apart >= kCentral * widest) first = std::min(first, weight);
+    return first < kEarly ? first : 1.0;
+}
 
 size_t shape_of(const Package& package, const char* name) {
     const std::vector<std::string>& names = package.face().blendshape_names;
@@ -113,11 +140,10 @@ BlinkStarts blink_starts(const Blinks& blinks, int64_t cell) {
 Lid::Lid(const Face& face, size_t index) {
     const size_t count = face.vertices.size() / 3;
     const float* shape = face.blendshapes.data() + index * face.vertices.size();
-    const std::vector<double> rest(face.vertices.begin(), face.vertices.end()), move(shape, shape + 3 * count);
-    std::vector<double> closed(3 * count), travel(count);
+    const std::vector<double> rest(face.vertices.begin(), face.vertices.end());
+    std::vector<double> move(shape, shape + 3 * count), closed(3 * count), travel(count);
     double largest = 0.0;
     for (size_t v = 0; v < count; ++v) {
-        for (size_t i = 3 * v; i < 3 * v + 3; ++i) closed[i] = rest[i] + move[i];
         travel[v] = std::sqrt(dot(&move[3 * v], &move[3 * v]));
         largest = std::max(largest, travel[v]);
         if (shape[3 * v] == 0 && shape[3 * v + 1] == 0 && shape[3 * v + 2] == 0) continue;
@@ -130,18 +156,28 @@ Lid::Lid(const Face& face, size_t index) {
         if (mask != face.mask_names.end())
             for (const int32_t v : face.masks[size_t(mask - face.mask_names.begin())]) skin[size_t(v)] = 0;
     }
+    std::vector<size_t> uppers, lowers;
+    for (size_t v = 0; v < count; ++v) {
+        if (!skin[v]) continue;
+        const bool upper = travel[v] >= kLikeUpper * largest;
+        if (!upper) lowers.push_back(v);
+        else if (travel[v] > 0) uppers.push_back(v);
+    }
+    full_ = first_contact(rest, move, uppers, lowers);
+    for (size_t i = 0; i < move.size(); ++i) {
+        move[i] = move[i] * full_;
+        closed[i] = rest[i] + move[i];
+    }
     // By lower vertex: the upper vertex that comes nearest. (Skin near the rim comes near, too.)
     struct Meeting {
         double square = 0.0, rest = 0.0;
         Pair pair{};
     };
     std::map<size_t, Meeting> meetings;
-    for (size_t v = 0; v < count; ++v) {
-        if (!skin[v] || !(travel[v] >= kLikeUpper * largest) || !(travel[v] > 0)) continue;
+    for (const size_t v : uppers) {
         double least = std::numeric_limits<double>::infinity();
         size_t nearest = count;
-        for (size_t other = 0; other < count; ++other) {
-            if (!skin[other] || travel[other] >= kLikeUpper * largest) continue;
+        for (const size_t other : lowers) {
             double gap[3];
             for (size_t i = 0; i < 3; ++i) gap[i] = closed[3 * other + i] - closed[3 * v + i];
             const double square = dot(gap, gap);
@@ -202,7 +238,7 @@ void EyeBlinks::add(int64_t frame, float share, float* offsets, float closed[2])
     const int64_t closure = schedule_.closure(frame);
     if (closure == 0) return;
     for (size_t i = 0; i < lids_.size(); ++i) {
-        closed[i] = float(double(closure) / double(kOne) * lids_[i].opening(offsets)) * share;
+        closed[i] = float(double(closure) / double(kOne) * lids_[i].opening(offsets) * lids_[i].full()) * share;
         lids_[i].add(closed[i], offsets);
     }
 }

@@ -48,8 +48,10 @@ class Lid {
 public:
     // Failure (PACKAGE) where the shape does not close the eye.
     Lid(const Face& face, size_t shape);
-    // 1 at rest, 0 for closed lids, up to 1.5 for eyes wide open; offsets [V, 3].
+    // How much of `full` closes the eye: 1 at rest, 0 for closed lids, up to 1.5 for eyes wide open; offsets [V, 3].
     double opening(const float* offsets) const;
+    // The weight of a shape at which the lids have met; 1 but for one that goes on after.
+    double full() const { return full_; }
     void add(float weight, float* offsets) const;
 
 private:
@@ -57,6 +59,7 @@ private:
         size_t upper, lower;
         double per_unit[3];  // change of the distance, as a part of what the shape closes
     };
+    double full_ = 1.0;
     std::vector<Pair> pairs_;
     std::vector<size_t> moving_;
     std::vector<float> shape_;  // [moving, 3]

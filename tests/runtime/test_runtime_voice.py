@@ -81,6 +81,20 @@ def test_blinks_have_pythons_bits(voiced, voiced_python, sound, given, blinks):
     np.testing.assert_allclose(got["blendshapes"], expected.blendshape_weights, rtol=0, atol=1e-5)
 
 
+def test_blinks_of_a_shape_that_goes_on_after_the_lids_have_met(api, tmp_path, sound):
+    import handmade
+    import handmade_voice
+
+    face = handmade_voice.blinking_face()
+    files = handmade_voice.with_lids(handmade.package_files(), blendshapes=face["blendshapes"] * np.float32(1.6))
+    path = handmade.write_zip(tmp_path / "far.emoface", files)
+    audio = sound(1.5)
+    expected = python_run(Package.load(path), audio, blinks=SEED, blendshapes=True)
+    got = calm(api.open(path), blink_seed=SEED, blendshapes=1).run(audio)
+    assert got["vertices"].tobytes() == expected.vertices.tobytes()
+    np.testing.assert_allclose(got["blendshapes"], expected.blendshape_weights, rtol=0, atol=1e-5)
+
+
 def test_minutes_of_blinks(voiced, voiced_python, sound):
     """Near silence at the highest rate, across the borders of minutes."""
     audio = np.zeros(16000 * 130, np.float32)

@@ -205,6 +205,22 @@ def test_a_closed_frame_closes_narrow_and_wide_eyes(package):
         assert max(gaps) < 0.0025
 
 
+def test_a_shape_that_goes_on_after_the_lids_have_met(files, tmp_path):
+    """Lids meet with what closes them, and no lid passes the other; the shape's weight says how much that is."""
+    face = handmade_voice.blinking_face()
+    face["blendshapes"] *= np.float32(1.6)
+    given = handmade_voice.with_lids(files, blendshapes=face["blendshapes"])
+    package = Package.load(handmade.write_folder(tmp_path / "far", given))
+    assert [lid.full for lid in package.lids] == pytest.approx([1 / (0.9 * 1.6)] * 2, rel=1e-2)
+    frame = next(frame for frame in range(90) if BlinkSchedule(Blinks(SEED), 30).closure(frame) == 4096)
+    offsets = np.zeros((1, handmade.V, 3), np.float32)
+    weights = EyeBlinks(package.lids, 30, Blinks(SEED)).add(frame, offsets)
+    assert weights == pytest.approx(1 / (0.9 * 1.6), rel=1e-2)
+    closed = package.face.template + offsets[0]
+    gaps = [(closed[u] - closed[v])[1] for pairs in handmade_voice.LIDS.values() for u, v in pairs]
+    assert min(gaps) > -1e-4 and max(gaps) < 5e-4
+
+
 def test_weights_show_the_blink(package, sound):
     audio = sound(1.5)
     frames = frames_of(package, audio, blinks=SEED, blendshapes=True)

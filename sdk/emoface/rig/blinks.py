@@ -136,6 +136,7 @@ _LIKE_UPPER = 0.5  # of the largest travel: vertices that move more are the uppe
 _MEETS = 0.15  # of the distance at rest: pairs that come nearer than this meet when the eye closes
 _CENTRAL = 0.7  # of the widest distance at rest: pairs in the corners of the eye are left out
 _WIDEST = 1.5  # most of the shape that is added, for eyes that are wide open
+_EARLY = 0.9  # of a shape: one whose lids have met by then closes the eye with that much of it
 
 
 class Lid:
@@ -143,7 +144,8 @@ class Lid:
 
     The lids' rims are found once: pairs of an upper and a lower vertex that meet when the shape is added to the face at
     rest. In a frame whose rims are apart by another distance, because the eye is narrowed or wide open, so much of the
-    shape is added as brings the nearest pair together: the lids never pass through each other.
+    shape is added as brings the nearest pair together: the lids never pass through each other. A shape that goes on
+    after the lids have met is taken as far as that: `full`, 1 for others.
 
     Raises:
         RigError: the shape does not close the eye.
@@ -161,6 +163,8 @@ class Lid:
             skin[face.masks.get(region, np.zeros(0, np.int32))] = False
         upper = travel >= _LIKE_UPPER * travel.max()
         uppers, lowers = np.flatnonzero(upper & skin & (travel > 0)), np.flatnonzero(~upper & skin)
+        self.full = _first_contact(template, offsets, uppers, lowers)
+        offsets = offsets * self.full
         nearest = dict[int, tuple[float, int, float]]()
         closed = template + offsets
         for vertex in uppers if len(lowers) else ():
@@ -187,9 +191,30 @@ class Lid:
         self._per_unit = apart / _dot(offsets[self._lower] - offsets[self._upper], apart)[:, None]
 
     def opening(self, offsets: Floats) -> float:
-        """How much of the shape closes the eye of a frame with offsets (V, 3): 1 at rest, 0 for closed lids."""
+        """How much of `full` closes the eye of a frame with offsets (V, 3): 1 at rest, 0 for closed lids."""
         change = offsets[self._upper].astype(np.float64) - offsets[self._lower]
         return float(min(max(1.0 + _dot(change, self._per_unit).min(), 0.0), _WIDEST))
+
+
+def _first_contact(
+    template: npt.NDArray[np.float64],
+    offsets: npt.NDArray[np.float64],
+    uppers: npt.NDArray[np.int64],
+    lowers: npt.NDArray[np.int64],
+) -> float:
+    """The weight at which lids meet that meet before `_EARLY`; 1 where none do."""
+    met: list[tuple[float, float]] = []
+    for vertex in uppers:
+        gaps, closing = template[lowers] - template[vertex], offsets[lowers] - offsets[vertex]
+        squares = _dot(closing, closing)
+        weights = -_dot(gaps, closing) / np.where(squares > 0, squares, 1.0)
+        missed = gaps + weights[:, None] * closing
+        rests = np.sqrt(_dot(gaps, gaps))
+        meets = (squares > 0) & (weights > 0) & (weights <= 1) & (np.sqrt(_dot(missed, missed)) <= _MEETS * rests)
+        met += zip(weights[meets].tolist(), rests[meets].tolist(), strict=True)
+    widest = max((rest for _, rest in met), default=0.0)
+    first = min((weight for weight, rest in met if rest >= _CENTRAL * widest), default=1.0)
+    return first if first < _EARLY else 1.0
 
 
 def _dot(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -239,7 +264,7 @@ class EyeBlinks:
             if not closure:
                 continue
             for place, lid in enumerate(self._lids):
-                weight = np.float32(closure / _ONE * lid.opening(frame))
+                weight = np.float32(closure / _ONE * lid.opening(frame) * lid.full)
                 if shares is not None:
                     weight *= shares[index]
                 frame[lid.moving] += weight * lid.shape
