@@ -29,8 +29,7 @@ def told(emotion: torch.Tensor, batch: int = 1) -> dict[str, torch.Tensor]:
     return {name: value.expand(batch, -1) for name, value in given.items()}
 
 
-@pytest.mark.parametrize("blocks", [(1,), (2,), (3, 1, 7), (50,)])
-@pytest.mark.parametrize("calibrated", [False, True])
+@pytest.mark.parametrize(("blocks", "calibrated"), [((1,), True), ((2,), False), ((3, 1, 7), True), ((50,), False)])
 def test_chained_steps_hear_what_the_whole_clip_does(blocks, calibrated):
     net, size = model(), 17
     encoder, features, n = net.emotion_encoder, 300, 0
