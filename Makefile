@@ -58,8 +58,7 @@ model: $(VENV)/.dev
 	$(call train,default,default,a)
 	$(call train,default_emotion,emotion,a) --encoders $(RUNS)/default/stage_a
 	$(call train,default,default,b) --encoders $(RUNS)/emotion/stage_a
-	$(call train,default_polish,polish,b) --model $(RUNS)/default/stage_b
-	$(BIN)/emoface export $(RUNS)/polish/stage_b --out build/default.emoface --precisions int8 --name default --force
+	$(BIN)/emoface export $(RUNS)/default/stage_b --out build/default.emoface --precisions int8 --name default --force
 
 # The paper's experiments on a recorded dataset (docs/paper.md): make paper DATA=DIR. Interrupted, the same line goes on.
 OUT ?= out/paper
