@@ -164,7 +164,10 @@ def test_ablations_are_filled_from_reports(tmp_path: Path) -> None:
 
 def test_deviations_of_the_default_configuration_are_documented() -> None:
     text = (ROOT / "configs/default.yaml").read_text()
-    named = "motion_rank|emotion_heard|level_decay|loss_regions|loss_vertices|frame_gains|loss_closure|pair_alignment|freeze_encoders_for"
+    named = (
+        "motion_rank|emotion_heard|level_decay|loss_regions|loss_vertices|frame_gains|loss_closure|pair_alignment|"
+        "freeze_encoders_for"
+    )
     used = set(re.findall(rf"^\s+({named}):", text, re.M))
     documented = (ROOT / "docs/model.md").read_text()
     assert "motion_rank" in used
