@@ -26,9 +26,9 @@ OPEN_ABOVE = 2.0e-3
 TOUCHING, LEAST_SHARE = 0.3e-3, 0.6
 """What a closure must come to, and the share of the target's least gap nearby that open lips must keep."""
 RARE = 12.0
-"""How much more a frame of a missed closure counts than one of lips closed in error: five to one would make them equal, for
-open frames are that many more, and the rest says that a missed p is seen first. On frozen features of an earlier model, a
-factor of 5 closed 89 % of p b m and 0.8 % of free consonants."""
+"""How much more a frame of a missed closure counts than one of lips closed in error: five to one would make them equal,
+for open frames are that many more, and the rest says that a missed p is seen first. On frozen features of an earlier
+model, a factor of 5 closed 89 % of p b m and 0.8 % of free consonants."""
 
 
 class Mouth(Protocol):
