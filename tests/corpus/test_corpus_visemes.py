@@ -116,7 +116,7 @@ def test_every_emotion_keeps_the_mouth_shut_in_silence(emotion: str) -> None:
     out = _motion(emotion, 1)
     assert out.shape == (60, len(RIG_PARAMETERS)) and out.dtype == np.float32
     assert out[38:, CLOSE].min() == 1.0 and out[38:, JAW].max() == 0.0
-    assert out[:, RIG_PARAMETERS.index("blink")].max() < 0.3
+    assert out[:, RIG_PARAMETERS.index("blink")].max() < 0.45
     sides = [RIG_PARAMETERS.index(name) for name in ("brow_side", "mouth_side")]
     assert np.delete(out, sides, axis=1).min() >= 0.0 and out.max() <= 1.3
     assert (np.ptp(out[:, sides], axis=0) == 0).all() and np.abs(out[:, sides]).max() <= 0.25

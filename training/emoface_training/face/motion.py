@@ -22,6 +22,8 @@ NAMES = (
 )  # fmt: skip
 # The face units turn the eyes by 10 to 15 degrees, ours further: the lids follow as much further.
 LIDS = {"Up": 1.3, "Down": 1.1, "In": 1.0, "Out": 1.0}
+# The face unit goes on after the lids have met; ARKit's shape ends there.
+_BLINK = 0.70
 
 
 def shapes(wheel: Wheel, mesh: BaseMesh, cut: Cut, eyes: dict[str, tuple[Array, float]]) -> Array:
@@ -32,6 +34,8 @@ def shapes(wheel: Wheel, mesh: BaseMesh, cut: Cut, eyes: dict[str, tuple[Array, 
     still = (cut.part[rest] != PARTS.index("teeth_upper"))[:, None]
     for row, name in zip(out, NAMES, strict=True):
         row[rest] = still * cut.points(wheel.target(f"faceunits01/targets/faceunits/{name}", VERTICES))
+        if name.startswith("eyeBlink"):
+            row *= _BLINK
         if name.startswith("eyeLook"):
             side = "left" if name.endswith("Left") else "right"
             direction = name.removeprefix("eyeLook").removesuffix(side.capitalize())

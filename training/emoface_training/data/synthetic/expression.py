@@ -21,9 +21,9 @@ from .visemes import CLOSE, FPS, JAW, LOWER, ROUND, TUCK, UPPER, WIDE, silence_w
 
 POSES: dict[str, dict[str, float]] = {
     "neutral": {},
-    "calm": {"smile": 0.28, "cheek_raise": 0.20, "brow_outer_up": 0.35, "blink": 0.08},
+    "calm": {"smile": 0.28, "cheek_raise": 0.20, "brow_outer_up": 0.35, "blink": 0.11},
     "happy": {"smile": 0.95, "cheek_raise": 1.0, "eye_squint": 0.85, "brow_outer_up": 0.70, "brow_inner_up": 0.15},
-    "sad": {"frown": 0.75, "brow_inner_up": 1.30, "chin_raise": 0.45, "eye_squint": 0.65, "blink": 0.26},
+    "sad": {"frown": 0.75, "brow_inner_up": 1.30, "chin_raise": 0.45, "eye_squint": 0.65, "blink": 0.37},
     "angry": {
         "brow_down": 1.0, "eye_wide": 0.75, "lips_press": 0.45, "nose_wrinkle": 0.30, "jaw_forward": 0.25,
         "frown": 0.25,
