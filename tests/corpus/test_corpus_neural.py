@@ -139,12 +139,16 @@ def test_a_sound_before_a_pause_ends_where_it_is_no_longer_heard() -> None:
     audio[1600:6400] = 0.3 * np.sin(np.arange(4800))  # until 0.4 s
     audio[12800:14400] = 0.3 * np.sin(np.arange(1600))
     segments = [Segment("AA", 0.1, 0.3), Segment("V", 0.3, 0.8), Segment("AH", 0.8, 1.0)]
-    cut = speech_kokoro.without_silent_ends(segments, [0.75], audio)
+    cut = speech_kokoro.without_silent_ends(segments, [0.75], [], audio)
     assert [name for name, _, _ in cut] == ["AA", "V", SIL, "AH"]
+    assert speech_kokoro.without_silent_ends(segments, [], [0.75], audio) == cut, "a long gap between words"
+    shorter = audio.copy()
+    shorter[6400:11000] = 0.3
+    assert speech_kokoro.without_silent_ends(segments, [], [0.75], shorter) == segments, "that of a closure is short"
     assert cut[1].end == cut[2].start == pytest.approx(0.42, abs=0.011) and cut[2].end == 0.8
-    assert speech_kokoro.without_silent_ends(segments, [], audio) == segments, "silence in a word is a closure"
-    assert speech_kokoro.without_silent_ends(segments[:1], [0.3], audio) == segments[:1], "heard to its end"
-    assert speech_kokoro.without_silent_ends(segments, [0.75], np.zeros(16000)) == segments, "nothing is heard at all"
+    assert speech_kokoro.without_silent_ends(segments, [], [], audio) == segments, "silence in a word is a closure"
+    assert speech_kokoro.without_silent_ends(segments[:1], [0.3], [], audio) == segments[:1], "heard to its end"
+    assert speech_kokoro.without_silent_ends(segments, [0.75], [], np.zeros(16000)) == segments, "nothing heard"
 
 
 def test_prosody_changes_rate_pitch_and_range_and_nothing_is_random(voices: Path) -> None:

@@ -151,14 +151,19 @@ class _Engine:
         inputs["loudness"] = _loudness(loudness[0], how)[None]
         (samples,) = self._back.run(None, inputs)
         audio = at_sample_rate(samples.reshape(-1).astype(np.float64), SAMPLE_RATE)
-        marks = [span[0] for unit, span in zip(units, spans, strict=True) if not unit.phoneme and unit.symbols != _GAP]
-        return Speech(audio, without_silent_ends(segments, [*marks, edges[-1]], audio))
+        between = [(unit.symbols, span[0]) for unit, span in zip(units, spans, strict=True) if not unit.phoneme]
+        marks = [*(start for symbols, start in between if symbols != _GAP), edges[-1]]
+        gaps = [start for symbols, start in between if symbols == _GAP]
+        return Speech(audio, without_silent_ends(segments, marks, gaps, audio))
 
 
-def without_silent_ends(segments: Sequence[Segment], marks: Sequence[float], audio: np.ndarray) -> list[Segment]:
-    """Segments whose last sound before a mark (seconds) ends where it is no longer heard: the model lets it last on.
+def without_silent_ends(
+    segments: Sequence[Segment], marks: Sequence[float], gaps: Sequence[float], audio: np.ndarray
+) -> list[Segment]:
+    """Segments whose last sound before a pause ends where it is no longer heard: the model lets it last on.
 
-    audio: float64 [N] at 16 kHz, what is spoken.
+    marks, gaps: seconds at which punctuation and gaps between words begin; a gap is a pause where it is long. audio:
+    float64 [N] at 16 kHz, what is spoken.
     """
     hop = CORPUS_RATE // 100
     power = np.square(audio[: len(audio) // hop * hop]).reshape(-1, hop).mean(axis=1)
@@ -166,10 +171,15 @@ def without_silent_ends(segments: Sequence[Segment], marks: Sequence[float], aud
     out: list[Segment] = []
     for name, start, end in segments:
         last = end
-        if name != SIL and any(start < mark <= end + _NEAR_MARK for mark in marks):
+        least = [
+            shortest
+            for places, shortest in ((marks, _SHORTEST_SILENCE), (gaps, _SHORTEST_PAUSE))
+            if any(start < place <= end + _NEAR_MARK for place in places)
+        ]
+        if name != SIL and least:
             sounding = np.flatnonzero(heard[int(start * 100) : int(np.ceil(end * 100))])
             until = start + float(sounding[-1] + 1) / 100 + _FADES if len(sounding) else end
-            last = until if end - until >= _SHORTEST_SILENCE else end
+            last = until if end - until >= min(least) else end
         out += [Segment(name, start, last), Segment(SIL, last, end)]
     return merge(out)
 
