@@ -10,7 +10,6 @@ import math
 import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from itertools import count, islice
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -36,6 +35,7 @@ from . import (
 from .clips import make_clips
 from .parameters import RIG_PARAMETERS
 from .voice_actors import ACTORS, SPLITS, TRAIN_ACTORS, Actor, actors_of, neural, stranger
+from .workers import each
 
 # The shards of one turn of a training actor, and what they last on average.
 TURN = ("mirror", "rich", "stranger", "neural", "neural")
@@ -229,13 +229,8 @@ def generate(
     write_description(root, describe(root, hours, seed, jobs))
     progress = _Progress(len(jobs))
     try:
-        if workers == 1:
-            for job in jobs:
-                progress.advance(make(job, root, seed, voices))
-        else:
-            with ProcessPoolExecutor(workers) as pool:
-                for seconds in pool.map(make, jobs, *([same] * len(jobs) for same in (root, seed, voices))):
-                    progress.advance(seconds)
+        for seconds in each(make, workers, jobs, *([same] * len(jobs) for same in (root, seed, voices))):
+            progress.advance(seconds)
     finally:
         progress.close()
     description = describe(root, hours, seed, jobs)

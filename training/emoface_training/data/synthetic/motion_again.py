@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from ..corpus import DESCRIPTION, FORMAT, read_shard, write_arrays, write_descri
 from .clips import motion
 from .parameters import RIG_PARAMETERS
 from .phonemes import PHONEMES, Segment
+from .workers import each
 
 
 def make_motion(root: str | Path, workers: int = 1) -> int:
@@ -38,12 +38,8 @@ def make_motion(root: str | Path, workers: int = 1) -> int:
         )
     shards = sorted(root.glob("*/*/[0-9]*.npz"))
     write_description(root, {**description, "parameters": []})
-    if workers == 1:
-        for shard in shards:
-            _remake(shard)
-    else:
-        with ProcessPoolExecutor(workers) as pool:
-            list(pool.map(_remake, shards, chunksize=4))
+    for _ in each(_remake, workers, shards):
+        pass
     write_description(root, {**description, "parameters": list(RIG_PARAMETERS)})
     return len(shards)
 
