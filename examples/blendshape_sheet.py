@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 import emoface
-from emoface.render import portrait
+from emoface.render import portrait_of
 from emoface.rig import read_blendshapes
 
 WITH_JAW = {"mouthClose": 1.0, "tongueOut": 0.7}  # how far the jaw opens in their pictures
@@ -29,7 +29,7 @@ def main() -> None:
     shapes = read_blendshapes(options.blendshapes, face) if options.blendshapes else face.blendshapes
     if shapes is None:
         raise SystemExit(f"the package {options.package!r} has no blendshapes: give --blendshapes")
-    renderer = portrait(face.template, face.faces, face.colours, face.masks, TILE)
+    renderer = portrait_of(face, TILE)
     wide, high = TILE[0] + 4, TILE[1] + CAPTION
     sheet = Image.new("RGB", (COLUMNS * wide, -(-len(shapes) // COLUMNS) * high), "white")
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)

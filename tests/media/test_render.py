@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from media_shapes import sphere
 
 from emoface.errors import TemplateError
-from emoface.render import Camera, Renderer, portrait
+from emoface.package import Face
+from emoface.render import Camera, Renderer, portrait, portrait_of
 from emoface.render.creases import Creases
 from emoface.render.lighting import decode_srgb, encode_srgb
 from emoface.render.occlusion import ambient_occlusion
@@ -231,3 +235,28 @@ def test_a_textured_mesh_is_drawn_as_its_vertex_colours_would_be() -> None:
     expected = Renderer(faces, plain, (64, 64), gloss=gloss).frame(vertices)
     assert np.abs(drawn.astype(int) - expected.astype(int)).max() <= 1
     assert portrait(vertices, faces, size=(32, 32), texture=texture).frame(vertices).std() > 5
+
+
+def test_a_package_face_is_drawn_with_its_texture() -> None:
+    image = pytest.importorskip("PIL.Image")
+    vertices, faces = sphere(12)
+    red = io.BytesIO()
+    image.fromarray(np.broadcast_to(np.array([200, 20, 20], np.uint8), (4, 4, 3))).save(red, "PNG")
+    uvs = np.full((len(vertices), 2), 0.5, np.float32)
+    plain = Face(vertices, faces, np.full_like(vertices, 0.5), {}, 1.0, None)
+    painted = replace(plain, uvs=uvs, uv_faces=faces, textures={"albedo": red.getvalue()})
+    grey, shown = (portrait_of(face, (48, 48)).frame(vertices)[20:28, 20:28].mean((0, 1)) for face in (plain, painted))
+    assert shown[0] > 2 * shown[1] and abs(grey[0] - grey[1]) < 20
+    other = replace(painted, textures={"normals": red.getvalue()})
+    assert np.array_equal(portrait_of(other, (48, 48)).frame(vertices), portrait_of(plain, (48, 48)).frame(vertices))
+
+
+def test_a_bust_is_framed_without_its_shoulders() -> None:
+    vertices, faces = sphere(12)
+    low = np.flatnonzero(vertices[:, 1] < -0.03).astype(np.int32)
+    wide = vertices.copy()
+    wide[vertices[:, 1] < -0.07, 0] *= 9
+    far, near = (portrait(wide, faces, masks=masks).camera for masks in ({}, {"neck": low}))
+    assert far is not None and near is not None and near.distance < 0.7 * far.distance
+    everything = portrait(wide, faces, masks={"neck": np.arange(len(wide), dtype=np.int32)}).camera
+    assert everything is not None and everything.distance == far.distance

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,9 +13,15 @@ from emoface.render.camera import Camera
 from emoface.render.renderer import Renderer
 from emoface.render.texture import Texture
 
+if TYPE_CHECKING:
+    from emoface.face_file import Face
+
 BACKGROUND = (226, 230, 236)
 # Above 255: so bright that the corners, which are darker, are white too
 PAPER = (360, 360, 360)
+
+# Of the head's height: so much is shown of what is below it.
+_NECK = 0.2
 
 # How strongly a region reflects the lights as a sharp spot.
 _GLOSS = {"lips": 0.10, "tongue": 0.12, "teeth_upper": 0.25, "teeth_lower": 0.25, "eyeballs": 0.75}
@@ -43,8 +51,8 @@ def portrait(
     size is (width, height) in pixels; yaw and pitch, in radians, turn the camera around the head. background: sRGB,
     darker towards the corners; `PAPER` stays white there. texture: an albedo picture in place of `colours`.
     """
-    camera = Camera.fit(template, size[0] / size[1], yaw=yaw, pitch=pitch)
     masks = masks or {}
+    camera = Camera.fit(_framed(template, masks), size[0] / size[1], yaw=yaw, pitch=pitch)
     gloss = _per_vertex(_GLOSS, masks, len(template))
     openness = _per_vertex(_OPENNESS, masks, len(template))
     smoothness = _per_vertex(_SMOOTHNESS, masks, len(template))
@@ -68,6 +76,30 @@ def portrait(
         texture=texture,
         background=background,
     )
+
+
+def portrait_of(face: Face, size: tuple[int, int] = (512, 512), **view: Any) -> Renderer:
+    """`portrait` of a package's face, with its texture `albedo` where it has one; view: yaw, pitch, background.
+
+    Pillow, of the extra [view], reads the texture.
+    """
+    image, texture = face.textures.get("albedo"), None
+    if image is not None and face.uvs is not None and face.uv_faces is not None:
+        from PIL import Image
+
+        picture = np.asarray(Image.open(io.BytesIO(image)).convert("RGB"))
+        texture = Texture(picture, face.uvs, face.uv_faces)
+    return portrait(face.template, face.faces, face.colours, face.masks, size, texture=texture, **view)
+
+
+def _framed(template: NDArray[np.floating], masks: Mapping[str, NDArray[np.integer]]) -> NDArray[np.floating]:
+    """What the picture is to show of a face (V, 3): all, but of a bust no shoulders."""
+    head = np.ones(len(template), bool)
+    head[masks.get("neck", np.zeros(0, np.int32))] = False
+    if head.all() or not head.any():
+        return template
+    low, high = template[head, 1].min(), template[head, 1].max()
+    return np.asarray(template[template[:, 1] > low - _NECK * (high - low)])
 
 
 def _per_vertex(

@@ -13,7 +13,7 @@ import numpy as np
 
 from emoface.errors import OutputError
 from emoface.frames import Clip, Floats, Piece
-from emoface.render import Renderer, portrait
+from emoface.render import Renderer, portrait_of
 from emoface.writers.extras import require
 from emoface.writers.frame_writer import FrameWriter, require_frames, require_vertices, write_files
 from emoface.writers.progress import Progress
@@ -52,8 +52,9 @@ class Mp4Writer(FrameWriter):
         require_frames(clip.expected, ".mp4")
         require_vertices(clip, ".mp4")
         self._av = require("av", ".mp4")
-        face = clip.face
-        self._picture = renderer or portrait(face.template, face.faces, face.colours, face.masks, size)
+        if clip.face.textures and renderer is None:
+            require("PIL.Image", ".mp4")
+        self._picture = renderer or portrait_of(clip.face, size)
         width, height = self._picture.width, self._picture.height
         if width % 2 or height % 2:
             raise OutputError(

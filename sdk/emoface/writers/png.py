@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from emoface.frames import Clip, Piece
-from emoface.render import portrait
+from emoface.render import portrait_of
 from emoface.writers.extras import require
 from emoface.writers.frame_writer import FrameWriter, require_frames, require_vertices, write_files
 from emoface.writers.mouth import even_frames, mouth_opening, widest_frames
@@ -85,8 +85,8 @@ class PngWriter(FrameWriter):
         sheet = Image.new("RGB", (width, len(rows) * row_height + _GAP + _STRIP + _CAPTION + _GAP), _PAPER)
         draw = ImageDraw.Draw(sheet)
         font = ImageFont.load_default(12)
-        face, count = self._clip.face, len(self._vertices)
-        renderer = portrait(face.template, face.faces, face.colours, face.masks, self._tile)
+        count = len(self._vertices)
+        renderer = portrait_of(self._clip.face, self._tile)
         for row, (title, colour, frames) in enumerate(rows):
             top = _GAP // 2 + row * row_height
             for column, index in enumerate(frames):
