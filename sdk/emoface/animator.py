@@ -378,25 +378,13 @@ class Animator:
         self._failed = False
 
     def _batch(self, motion: Motion, shares: Floats | None = None) -> FrameBatch:
-        frames = LayerFrames(
-            motion.first,
-            motion.offsets,
-            motion.head_rotation,
-            motion.head_translation,
-            motion.coefficients,
-            shares,
-        )
+        frames = LayerFrames.of(motion, shares)
         self._layers.apply(frames)
         vertices = np.add(frames.offsets, self._template, out=frames.offsets)
         time = np.arange(motion.first, motion.first + len(vertices)) / self.fps + self.sync_offset
-        rest = {
-            **motion.beside_offsets,
-            "head_rotation": frames.head_rotation,
-            "head_translation": frames.head_translation,
-        }
-        if frames.weights is None:
-            return FrameBatch(time=time, vertices=vertices, **rest)
-        return FrameBatch(time=time, vertices=vertices, blendshape_weights=frames.weights, **rest)
+        pose = {"head_rotation": frames.head_rotation, "head_translation": frames.head_translation}
+        weights = {} if frames.weights is None else {"blendshape_weights": frames.weights}
+        return FrameBatch(time=time, vertices=vertices, **{**motion.beside_offsets, **pose, **weights})
 
     def _identity(self) -> dict[str, Any]:
         return {

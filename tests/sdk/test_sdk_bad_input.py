@@ -355,7 +355,7 @@ def test_an_option_that_there_is_not(package):
         lambda **options: package.pool(1, **options),
         lambda **o: animate([], 16000, package, **o),
     ):
-        with pytest.raises(UsageError, match="option 'emotoin'; expected one of backend, blendshapes, "):
+        with pytest.raises(UsageError, match="option 'emotoin'; expected one of auto_strength, backend, blendshapes, "):
             made(emotoin="happy")
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ from emoface.rig.blinks import SHAPES, EyeBlinks
 from emoface.rig.controls import ControlFilter, RigControls
 from emoface.rig.solver import BlendshapeSolver
 from emoface.rig.speech import Speech
+
+if TYPE_CHECKING:
+    from emoface.stream.motion import Motion
 
 Floats = npt.NDArray[np.float32]
 State = Mapping[str, npt.NDArray[np.generic]]
@@ -69,6 +72,12 @@ class LayerFrames:
     speech: Speech = NOTHING_HEARD
     added: dict[str, Floats] = field(default_factory=dict)
     weights: Floats | None = None
+
+    @classmethod
+    def of(cls, motion: Motion, shares: Floats | None) -> LayerFrames:
+        """The frames of a model's motion, as no layer has changed them."""
+        rotation, translation = motion.head_rotation, motion.head_translation
+        return cls(motion.first, motion.offsets, rotation, translation, motion.coefficients, shares)
 
 
 class Layer(Protocol):
