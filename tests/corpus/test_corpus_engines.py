@@ -4,6 +4,7 @@ import ctypes
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,8 +94,12 @@ def test_an_unknown_engine_is_an_error() -> None:
 
 
 def test_a_missing_engine_names_its_debian_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    def no_library(name: str, *_: object) -> None:
-        raise OSError(f"{name}: cannot open shared object file")
+    load = ctypes.CDLL
+
+    def no_library(name: str, *others: Any, **named: Any) -> ctypes.CDLL:
+        if "espeak" in str(name):
+            raise OSError(f"{name}: cannot open shared object file")
+        return load(name, *others, **named)
 
     monkeypatch.setattr(shutil, "which", lambda name: None)
     monkeypatch.setattr(ctypes, "CDLL", no_library)
