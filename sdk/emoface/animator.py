@@ -34,7 +34,6 @@ from emoface.rig.layers import LayerFrames
 from emoface.stream.calibrate import CONDITION, calibrated_output, learn_voice
 from emoface.stream.choices import (
     block_features,
-    check_auto_strength,
     check_channels,
     chosen_face,
     initial_conditions,
@@ -91,7 +90,7 @@ class Animator:
         self._layers = self._rig.layers
         clock = manifest.clock(block_features(package, chosen["block_ms"]))
         initial = initial_conditions(package, chosen)
-        self._auto_strength = check_auto_strength(manifest, chosen["auto_strength"])
+        self._auto_strength = float(chosen["auto_strength"])
         if engine is None:
             engine = package.engine(chosen["backend"], chosen["precision"], chosen["threads"])
         self._engine = engine

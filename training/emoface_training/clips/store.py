@@ -76,6 +76,13 @@ def heard_batch(
     return audio
 
 
+def evenly_spread(clips: list[StoredClip], count: int) -> list[StoredClip]:
+    """`count` of these clips, evenly spread (all when there are fewer)."""
+    if count >= len(clips):
+        return clips
+    return [clips[i] for i in np.linspace(0, len(clips) - 1, count).round().astype(int)]
+
+
 def neutral_takes_among(clips: Sequence[StoredClip]) -> list[list[int]]:
     """For each of these clips the others that are neutral and of the same named speaker, by their places."""
     return [
@@ -191,9 +198,7 @@ class ClipStore:
 
     def spread(self, count: int) -> list[StoredClip]:
         """`count` clips evenly spread over the split (all when it has fewer)."""
-        if count >= len(self.clips):
-            return self.clips
-        return [self.clips[i] for i in np.linspace(0, len(self.clips) - 1, count).round().astype(int)]
+        return evenly_spread(self.clips, count)
 
     def parameter_statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Mean and standard deviation of each parameter over all frames, float32 [P]."""

@@ -105,6 +105,19 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def read_description(root: Path) -> dict[str, Any]:
+    """A corpus' description; raises CorpusError when there is none or it is damaged."""
+    path = root / DESCRIPTION
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise CorpusError(f"{path} ({error})", "the description of a corpus", "Check the folder.") from None
+    except (TypeError, ValueError) as error:
+        raise CorpusError(
+            f"{path}, which is no JSON ({error})", "the description of a corpus", "Run `emoface data synth` again."
+        ) from error
+
+
 def write_description(root: Path, description: dict[str, Any]) -> None:
     """Write a corpus' description, whole or not at all."""
     temporary = root / f".{DESCRIPTION}.{os.getpid()}.part"
@@ -200,12 +213,7 @@ class Corpus:
                 "the folder of a corpus",
                 f"Make one with `emoface data synth --out {root}`.",
             )
-        try:
-            description = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise CorpusError(
-                f"{path}, which is no JSON ({error})", "the description of a corpus", "Run `emoface data synth` again."
-            ) from error
+        description = read_description(root)
         wanted = {"format": FORMAT, "fps": FPS, "sample_rate": SAMPLE_RATE}
         for field, expected in (*wanted.items(), ("parameters", list(RIG_PARAMETERS)), ("emotions", list(EMOTIONS))):
             if description.get(field) != expected:

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from emoface_training.clips.store import ClipStore, StoredClip
+from emoface_training.clips.store import ClipStore, StoredClip, evenly_spread
 from emoface_training.data.corpus import FPS
 from emoface_training.data.sample import DatasetFace
 from emoface_training.errors import CheckpointError, OptionsError
@@ -217,7 +217,7 @@ def evaluate(
         },
         "disturbed": _disturbed(models, chosen, rig, mouth, request),
         "told": {
-            name: class_distances(one, rig, _spread(in_own_style(chosen, one.styles), request.told), progress)
+            name: class_distances(one, rig, evenly_spread(in_own_style(chosen, one.styles), request.told), progress)
             for name, one in models.items()
             if request.told
         },
@@ -252,11 +252,6 @@ def _limits(truth: _Row, mouth: _Mouth | None) -> dict[str, float]:
     return {"closed_below_mm": 1000.0 * truth.speech.closed_below, "tucked_below_mm": 1000.0 * mouth.tucked_below}
 
 
-def _spread(clips: list[StoredClip], count: int) -> list[StoredClip]:
-    """At most `count` clips, evenly spread."""
-    return [clips[i] for i in np.linspace(0, len(clips) - 1, min(count, len(clips))).round().astype(int)]
-
-
 def _disturbed(
     models: dict[str, EvaluatedModel], clips: list[StoredClip], rig: Face, mouth: _Mouth | None, request: Request
 ) -> dict[str, Any]:
@@ -266,7 +261,7 @@ def _disturbed(
     return {
         name: under_disturbances(
             one,
-            _spread(in_own_style(clips, one.styles), request.disturbed),
+            evenly_spread(in_own_style(clips, one.styles), request.disturbed),
             request.emotion,
             *mouth,
             lambda clip: clip_offsets(rig, clip),

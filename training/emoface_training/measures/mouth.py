@@ -33,6 +33,21 @@ def lacking(face: MaskedTemplate) -> list[str]:
     return [name for name in MASKS if not len(face.masks.get(name, ()))]
 
 
+def middle_third(
+    template: np.ndarray, upper: np.ndarray, lower: np.ndarray, within: float = WITHIN
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Upper vertices [U] of the mouth's middle third (at least the nearest one), all lower ones [L] from side to side,
+    and what each upper one faces: weights [U, L] by linear interpolation across the template [V, 3]."""
+    x = template[:, 0]
+    ends = x[np.concatenate([upper, lower])]
+    centre, third = (ends.min() + ends.max()) / 2, np.ptp(ends) / 6
+    away = np.abs(x[upper] - centre)
+    middle = upper[away <= max(third, away.min()) + within]
+    lower = lower[np.argsort(x[lower], kind="stable")]
+    facing = np.stack([np.interp(x[middle], x[lower], row) for row in np.eye(len(lower))], 1)
+    return middle, lower, facing
+
+
 class MouthGauge:
     """Tracks in metres of offsets [T, V, 3] from the template, in the face's unit.
 
@@ -49,23 +64,11 @@ class MouthGauge:
         self.unit = float(getattr(face, "unit_in_metres", 1.0))
         self.template = np.asarray(face.template, np.float64)
         upper, lower = (np.asarray(face.masks[name]) for name in MASKS[:2])
-        self.upper, self.lower, self.facing = self._middle_third(upper, lower)
+        self.upper, self.lower, self.facing = middle_third(self.template, upper, lower, WITHIN / self.unit)
         self.lips = np.asarray(face.masks["lips"])
         across = self.template[self.lips, 0]
         self.corners = int(self.lips[across.argmin()]), int(self.lips[across.argmax()])
         self.upper_teeth, self.lower_teeth = (np.asarray(face.masks[name]) for name in MASKS[3:])
-
-    def _middle_third(self, upper: np.ndarray, lower: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Upper vertices [U] of the mouth's middle third (at least the nearest one), all lower ones [L] from side to
-        side, and what each upper one faces: weights [U, L] by linear interpolation across the template."""
-        x = self.template[:, 0]
-        ends = x[np.concatenate([upper, lower])]
-        centre, third = (ends.min() + ends.max()) / 2, np.ptp(ends) / 6
-        away = np.abs(x[upper] - centre)
-        middle = upper[away <= max(third, away.min()) + WITHIN / self.unit]
-        lower = lower[np.argsort(x[lower], kind="stable")]
-        facing = np.stack([np.interp(x[middle], x[lower], row) for row in np.eye(len(lower))], 1)
-        return middle, lower, facing
 
     def _place(self, offsets: np.ndarray, indices: np.ndarray) -> np.ndarray:
         return (offsets[:, indices].astype(np.float64) + self.template[indices]) * self.unit

@@ -8,17 +8,15 @@ that is missing or one too many costs its whole gap.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from emoface_training.errors import OptionsError
+from emoface_training.measures.mouth import MASKS, MaskedTemplate, middle_third
 
-UPPER, LOWER = "upper_lip_inner", "lower_lip_inner"
+UPPER, LOWER = MASKS[:2]
 CLOSED_BELOW = 0.8e-3
 """Metres: lips of the target nearer than this, beyond how they lie in the template, are closed."""
 OPEN_ABOVE = 2.0e-3
@@ -31,14 +29,7 @@ for open frames are that many more, and the rest says that a missed p is seen fi
 model, a factor of 5 closed 89 % of p b m and 0.8 % of free consonants."""
 
 
-class Mouth(Protocol):
-    """What is needed of a face."""
-
-    template: np.ndarray
-    masks: Mapping[str, np.ndarray]
-
-
-def lip_pairs(face: Mouth) -> Tensor:
+def lip_pairs(face: MaskedTemplate) -> Tensor:
     """Facing vertices int64 [2, n], upper then lower, of the middle third of the lips.
 
     Raises:
@@ -49,11 +40,8 @@ def lip_pairs(face: Mouth) -> Tensor:
             "loss_closure on a face without the masks of its inner lips", f"{UPPER} and {LOWER}", "Set loss_closure: 0."
         )
     upper, lower = (np.asarray(face.masks[name], np.int64) for name in (UPPER, LOWER))
-    x = face.template[lower, 0]
-    middle = np.abs(x - (x.min() + x.max()) / 2) <= np.ptp(x) / 6 + 1e-9
-    lower = lower[middle]
-    nearest = np.abs(face.template[lower, None, 0] - face.template[None, upper, 0]).argmin(axis=1)
-    return torch.from_numpy(np.stack([upper[nearest], lower]))
+    middle, lower, facing = middle_third(face.template, upper, lower)
+    return torch.from_numpy(np.stack([middle, lower[facing.argmax(axis=1)]]))
 
 
 def lip_gap(offsets: Tensor) -> Tensor:

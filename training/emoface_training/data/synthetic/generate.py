@@ -5,7 +5,6 @@ makes it or whether others exist: an interrupted run continues where it stopped,
 one of the same seed, and the same seed gives the same bytes.
 """
 
-import json
 import math
 import sys
 import time
@@ -19,7 +18,7 @@ import numpy as np
 from emoface_training.errors import CorpusError, OptionsError
 from emoface_training.vocabulary import EMOTIONS, LEVELS, SAMPLE_RATE
 
-from ..corpus import DESCRIPTION, FORMAT, FPS, write_description, write_shard
+from ..corpus import DESCRIPTION, FORMAT, FPS, read_description, write_description, write_shard
 from . import (
     clip_lines,
     kokoro_files,
@@ -162,10 +161,9 @@ def describe(root: Path, hours: float, seed: int, jobs: list[Job]) -> dict[str, 
 
 
 def _check_existing(root: Path, seed: int) -> None:
-    path = root / DESCRIPTION
-    if not path.exists():
+    if not (root / DESCRIPTION).exists():
         return
-    old = json.loads(path.read_text(encoding="utf-8"))
+    old = read_description(root)
     if (old.get("format"), old.get("seed")) != (FORMAT, seed):
         raise CorpusError(
             f"{root}, a corpus of format {old.get('format')} and seed {old.get('seed')}",

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
 
 from emoface_training.errors import CorpusError, OptionsError
 
-from ..corpus import DESCRIPTION, FORMAT, read_shard, write_arrays, write_description
+from ..corpus import FORMAT, read_description, read_shard, write_arrays, write_description
 from .clips import motion
 from .parameters import RIG_PARAMETERS
 from .phonemes import PHONEMES, Segment
@@ -25,11 +24,7 @@ def make_motion(root: str | Path, workers: int = 1) -> int:
     root = Path(root)
     if workers < 1:
         raise OptionsError(f"{workers} workers", "at least one", "Correct --workers.")
-    path = root / DESCRIPTION
-    try:
-        description = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise CorpusError(f"{path} ({error})", "the description of a corpus", "Check the folder.") from None
+    description = read_description(root)
     if description.get("format") != FORMAT:
         raise CorpusError(
             f"{root}, a corpus of format {description.get('format')}",

@@ -23,6 +23,14 @@ def rms(audio: np.ndarray) -> float:
     return float(np.sqrt(np.mean(np.square(audio)))) if len(audio) else 0.0
 
 
+def add_at(audio: np.ndarray, at: float, sound: np.ndarray) -> None:
+    """Add a sound from ``at`` seconds on, in place; what lies outside is cut off."""
+    place = int(at * SAMPLE_RATE)
+    if 0 <= place < len(audio):
+        part = sound[: len(audio) - place]
+        audio[place : place + len(part)] += part
+
+
 def spoken(segments: Iterable[Segment], count: int) -> np.ndarray:
     """Which of ``count`` samples belong to a phoneme, bool [count]."""
     mask = np.zeros(count, bool)

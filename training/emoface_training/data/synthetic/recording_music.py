@@ -7,6 +7,7 @@ from scipy.signal import butter, sosfilt
 
 from emoface_training.vocabulary import SAMPLE_RATE
 
+from .recording_levels import add_at
 from .recording_noises import unit
 
 _SCALES = ((0, 2, 4, 5, 7, 9, 11), (0, 2, 3, 5, 7, 8, 10), (0, 2, 3, 5, 7, 9, 10))  # major, minor, dorian
@@ -49,13 +50,6 @@ def music(count: int, rng: np.random.Generator) -> np.ndarray:
     return unit(sound[skip:])
 
 
-def _add(out: np.ndarray, at: float, note: np.ndarray) -> None:
-    place = int(at * SAMPLE_RATE)
-    if 0 <= place < len(out):
-        part = note[: len(out) - place]
-        out[place : place + len(part)] += part
-
-
 def _note(pitch: float, seconds: float, overtones: np.ndarray, attack: float, decay: float) -> np.ndarray:
     """Harmonics [K] with given strengths; the higher ones die away faster; a short release."""
     time = np.arange(int(seconds * SAMPLE_RATE)) / SAMPLE_RATE
@@ -84,12 +78,12 @@ def _chords(song: _Song, bars: int, total: int, rng: np.random.Generator) -> np.
         if way == "broken":
             for eighth in range(8):
                 at = start + (eighth // 2 + (song.offbeat if eighth % 2 else 0)) * song.beat
-                _add(out, at, _note(pitches[eighth % len(pitches)], 1.2 * song.beat, timbre, attack, decay))
+                add_at(out, at, _note(pitches[eighth % len(pitches)], 1.2 * song.beat, timbre, attack, decay))
             continue
         each = 4 if way == "held" else 1
         chord = sum(_note(pitch, each * song.beat, timbre, attack, decay) for pitch in pitches)
         for beat in range(0, 4, each):
-            _add(out, start + beat * song.beat, chord)
+            add_at(out, start + beat * song.beat, chord)
     return out
 
 
@@ -99,7 +93,7 @@ def _bass(song: _Song, bars: int, total: int, rng: np.random.Generator) -> np.nd
     for bar in range(bars):
         for beat, tone in steps:
             pitch = song.pitch(song.chords[bar % 4] + tone, -2)
-            _add(out, (bar * 4 + beat) * song.beat, _note(pitch, 0.9 * song.beat, timbre, 0.01, 0.7))
+            add_at(out, (bar * 4 + beat) * song.beat, _note(pitch, 0.9 * song.beat, timbre, 0.01, 0.7))
     return out
 
 
@@ -115,12 +109,12 @@ def _drums(song: _Song, bars: int, total: int, rng: np.random.Generator) -> np.n
     for bar in range(bars):
         start = bar * 4 * song.beat
         for beat in kicks:
-            _add(out, start + beat * song.beat, kick)
+            add_at(out, start + beat * song.beat, kick)
         for beat in (1, 3):
-            _add(out, start + beat * song.beat, snare)
+            add_at(out, start + beat * song.beat, snare)
         for eighth in range(8):
             at = eighth // 2 + (song.offbeat if eighth % 2 else 0)
-            _add(out, start + at * song.beat, hat * rng.uniform(0.5, 1.0))
+            add_at(out, start + at * song.beat, hat * rng.uniform(0.5, 1.0))
     return out
 
 
@@ -131,7 +125,7 @@ def _tune(song: _Song, bars: int, total: int, rng: np.random.Generator) -> np.nd
     while at < bars * 4:
         length = float(rng.choice([0.5, 0.5, 1.0, 1.0, 2.0]))
         if rng.random() < 0.8:
-            _add(out, at * song.beat, _note(song.pitch(degree, 1), length * song.beat, timbre, 0.02, 0.8))
+            add_at(out, at * song.beat, _note(song.pitch(degree, 1), length * song.beat, timbre, 0.02, 0.8))
         degree = int(np.clip(degree + rng.integers(-2, 3), -3, 10))
         at += length
     return out

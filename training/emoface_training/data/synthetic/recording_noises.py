@@ -12,7 +12,7 @@ from scipy.signal import lfilter, resample_poly
 from emoface_training.vocabulary import SAMPLE_RATE
 
 from .recording_bands import filtered, passed
-from .recording_levels import rms
+from .recording_levels import add_at, rms
 
 
 def unit(audio: np.ndarray) -> np.ndarray:
@@ -103,10 +103,7 @@ def keyboard(count: int, rng: np.random.Generator) -> np.ndarray:
     sound = np.zeros(count)
     at, pace = rng.uniform(0, 0.5), rng.uniform(3, 8)
     while at * SAMPLE_RATE < count:
-        stroke = key_stroke(rng) * rng.uniform(0.4, 1.0)
-        place = int(at * SAMPLE_RATE)
-        part = stroke[: count - place]
-        sound[place : place + len(part)] += part
+        add_at(sound, at, key_stroke(rng) * rng.uniform(0.4, 1.0))
         at += rng.gamma(4, 1 / (4 * pace)) + (rng.uniform(0.4, 1.5) if rng.random() < 0.12 else 0.0)
     return unit(sound)
 

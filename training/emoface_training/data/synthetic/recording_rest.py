@@ -13,7 +13,7 @@ from scipy.signal import lfilter
 from emoface_training.vocabulary import SAMPLE_RATE
 
 from .phonemes import SIL
-from .recording_levels import LOUDNESS, decibels, rms, spoken
+from .recording_levels import LOUDNESS, add_at, decibels, rms, spoken
 from .recording_noises import key_stroke, mouse_click
 from .speech import Speech
 
@@ -60,18 +60,13 @@ def rest_sounds(speech: Speech, rng: np.random.Generator) -> Speech:
         if speaking.any() and until - at < 1.5:  # one sound; a breath taken in leads to the phrase behind it
             sound = _drawn(until - at, level, body, rng)
             if sound is not None:
-                _place(audio, at + rng.uniform(0.3, 1.0) * max(0.0, until - at - len(sound) / SAMPLE_RATE), sound)
+                add_at(audio, at + rng.uniform(0.3, 1.0) * max(0.0, until - at - len(sound) / SAMPLE_RATE), sound)
             continue
         while (sound := _drawn(until - at, level, body, rng)) is not None:
             at += rng.uniform(0, min(1.2, until - at - len(sound) / SAMPLE_RATE))
-            _place(audio, at, sound)
+            add_at(audio, at, sound)
             at += len(sound) / SAMPLE_RATE + rng.gamma(2, 0.25)
     return Speech(audio, speech.segments)
-
-
-def _place(audio: np.ndarray, at: float, sound: np.ndarray) -> None:
-    place = int(at * SAMPLE_RATE)
-    audio[place : place + len(sound)] += sound
 
 
 def _drawn(room: float, level: float, body: Body, rng: np.random.Generator) -> np.ndarray | None:
@@ -173,8 +168,7 @@ def laugh(seconds: float, body: Body, rng: np.random.Generator) -> np.ndarray:
         breath = _noise(size, rng) * _course([0, 0.8, 0.35, 0.25, 0.4, 0], size)
         voice = _glottis(top * (1 - 0.35 * done) * _course([0.92, 1.08, 0.95, 0.85], size), 0.7, rng)
         burst = 0.5 * breath + (voiced * 1.2) * voice * _course([0, 0.1, 1, 0.85, 0.1, 0], size)
-        place = int(at * SAMPLE_RATE)
-        out[place : place + size] += burst * (1 - 0.6 * done) * rng.uniform(0.75, 1.1)
+        add_at(out, at, burst * (1 - 0.6 * done) * rng.uniform(0.75, 1.1))
         at += period * (1 + 0.25 * done) * rng.uniform(0.93, 1.07)
     return _tract(out, _AH, body)
 
@@ -189,8 +183,7 @@ def cough(seconds: float, body: Body, rng: np.random.Generator) -> np.ndarray:
         time = np.arange(size) / SAMPLE_RATE
         burst = _noise(size, rng) * (np.exp(-time / 0.022) * 2.2 + _course([0.2, 0.55, 0.5, 0.3, 0.1, 0], size))
         end = _glottis(body.pitch * _course([1.5, 1.3, 1.0], size), 0.6, rng) * _course([0, 0, 0.2, 1, 0.4, 0], size)
-        place = int(at * SAMPLE_RATE)
-        out[place : place + size] += (burst + rng.choice([0.0, 0.8]) * end) * np.minimum(time / 0.002, 1)
+        add_at(out, at, (burst + rng.choice([0.0, 0.8]) * end) * np.minimum(time / 0.002, 1))
         at += size / SAMPLE_RATE + rng.uniform(0.02, 0.15)
     return _tract(out, _UH, body) + 0.25 * out * rms(_tract(out, _UH, body)) / (rms(out) + 1e-12)
 
@@ -211,10 +204,9 @@ def _keys(seconds: float, body: Body, rng: np.random.Generator) -> np.ndarray:
     at, pace = 0.0, rng.uniform(4, 9)
     while True:
         stroke = key_stroke(rng) * rng.uniform(0.4, 1.0)
-        place = int(at * SAMPLE_RATE)
-        if place + len(stroke) > len(out):
+        if int(at * SAMPLE_RATE) + len(stroke) > len(out):
             return out
-        out[place : place + len(stroke)] += stroke
+        add_at(out, at, stroke)
         at += rng.gamma(4, 1 / (4 * pace))
 
 

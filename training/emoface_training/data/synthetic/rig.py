@@ -73,5 +73,5 @@ class Rig:
         Raises:
             ValueError: parameters are not [T, P].
         """
-        weights = self.coefficients(parameters)
-        return (weights @ self.fields).reshape(len(weights), *self.template.shape)
+        found = self.coefficients(parameters)
+        return (found @ self.fields).reshape(len(found), *self.template.shape)
