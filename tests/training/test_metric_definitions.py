@@ -274,7 +274,7 @@ def test_speech_measures_are_their_definitions(seed: int, clips: int, frames: in
     counts = [len(hits[name]) for name in ("closures", "free_closed", "tucks", "silence_closed", "pauses_closed")]
     assert [figures[n] for n in ("bilabials", "free", "labiodentals", "silent_frames", "pauses")] == counts
     assert figures["closure_precision"] == (right / (right + wrong) if right + wrong else 0.0)
-    assert figures["false_closures_per_10_s"] == pytest.approx(10 * wrong / seconds if wrong else 0.0, rel=1e-9)
+    assert figures["false_closures_per_10_s"] == pytest.approx(10 * wrong / seconds if seconds else 0.0, rel=1e-9)
     assert figures["aperture"] == pytest.approx(reach / reach_rules, rel=EXACT)
     if widths["UW"] and widths["IY"]:
         apart = [mean(w[k] for w in widths["IY"]) - mean(w[k] for w in widths["UW"]) for k in (0, 1)]
