@@ -1,0 +1,52 @@
+// Build the npm package's files: node build.mjs [OUT] (default: dist). With --page, the static page too.
+import { build } from "esbuild";
+import { copyFile, mkdir, readFile, writeFile } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const words = process.argv.slice(2);
+const out = path.resolve(words.find((word) => !word.startsWith("-")) ?? path.join(here, "dist"));
+const WASM = "ort-wasm-simd-threaded.wasm";
+
+const common = {
+  absWorkingDir: here,
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  minify: true,
+  keepNames: true, // an error says its kind
+  legalComments: "none",
+  logLevel: "warning",
+  loader: { ".npz": "binary" },
+};
+
+await mkdir(out, { recursive: true });
+await build({
+  ...common,
+  entryPoints: Object.fromEntries(
+    [["emoface", "src/index.ts"], ["worker", "src/live/worker.ts"], ["capture", "src/live/capture_worklet.ts"],
+      ["three", "src/view/index.ts"]].filter(([, file]) => existsSync(path.join(here, file))),
+  ),
+  outdir: out,
+  external: ["node:*", "module", "three", "three/*", "@pixiv/three-vrm"],
+});
+await copyFile(path.join(here, "node_modules/onnxruntime-web/dist", WASM), path.join(out, WASM));
+if (words.includes("--page") && existsSync(path.join(here, "page/page.ts"))) {
+  await build({ ...common, entryPoints: { page: "page/page.ts" }, outdir: out, external: [] });
+  for (const name of ["index.html", "page.css"]) await copyFile(path.join(here, "page", name), path.join(out, name));
+  await notices();
+}
+
+/** The terms of what is bundled, beside it. */
+async function notices() {
+  const parts = [];
+  for (const name of ["onnxruntime-web", "onnxruntime-common", "three", "@pixiv/three-vrm"]) {
+    const folder = path.join(here, "node_modules", name);
+    const about = JSON.parse(await readFile(path.join(folder, "package.json"), "utf8"));
+    const file = ["LICENSE", "LICENSE.txt", "LICENSE.md"].map((each) => path.join(folder, each)).find(existsSync);
+    parts.push(`${name} ${about.version} (${about.license})\n\n${file ? await readFile(file, "utf8") : ""}`);
+  }
+  await writeFile(path.join(out, "THIRD_PARTY.txt"), parts.join(`\n${"-".repeat(78)}\n\n`));
+}
