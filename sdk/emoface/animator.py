@@ -33,12 +33,14 @@ from emoface.rig.head_sway import HeadSway
 from emoface.rig.layers import LayerFrames
 from emoface.stream.calibrate import CONDITION, calibrated_output, learn_voice
 from emoface.stream.choices import (
+    announce,
     block_features,
     check_channels,
     chosen_face,
     initial_conditions,
     tail_frames,
     weakened,
+    with_emotion_keys,
 )
 from emoface.stream.conditions import ConditionTimeline, condition_vector
 from emoface.stream.driver import Calls, Probe, open_driver, run_alone
@@ -78,7 +80,7 @@ class Animator:
         engine: Engine | None = None,
         **options: Unpack[AnimatorOptions],
     ) -> None:
-        chosen = complete(options)
+        chosen, self._planned = with_emotion_keys(package.manifest, complete(options))
         manifest = package.manifest
         self.package = package
         self.sample_rate = check_rate(chosen["sample_rate"])
@@ -100,8 +102,8 @@ class Animator:
         timeline = ConditionTimeline(initial)
         self.noise_seed = check_noise_seed(chosen["noise_seed"])
         self._driver = open_driver(manifest, engine, clock, self.sample_rate, timeline, probe, self.noise_seed, source)
-        samples = self._driver.latency
-        self.latency = Latency(samples, samples / self.sample_rate, 1000 * samples / self.sample_rate)
+        announce(self._driver, self._planned)
+        self.latency = Latency(n := self._driver.latency, n / self.sample_rate, 1000 * n / self.sample_rate)
         self._template = self.face.template if source.any else self.face.template[:0]
         self._ended = self._failed = self._closed = False
         self._phases = PhaseWatch(self.sample_rate)
@@ -235,6 +237,7 @@ class Animator:
         """Begin a new stream with the conditions the animator was made with; the same audio gives the same bits."""
         with self._use(failed_too=True):
             self._driver.reset()
+            announce(self._driver, self._planned)
             self._phases.reset()
             self._layers.reset()
             self._channels = self._given_channels
@@ -254,8 +257,8 @@ class Animator:
                 nothing changes.
         """
         with self._use(failed_too=True):
-            mine = self._layers.state()
-            header, layers = load_state(data, self._driver, self._identity(), self._given_channels, mine)
+            rig = self._layers.state()
+            header, layers = load_state(data, self._driver, self._identity(), self._given_channels, rig)
             self._layers.restore(layers)
             self._ended, self._failed = header["ended"], False
             self._channels = header["channels"] or self._given_channels
@@ -289,9 +292,8 @@ class Animator:
             ConditionError: unknown name, wrong shape, or `at` lies before a frame that was already computed.
         """
         with self._use():
-            manifest = self.package.manifest
-            vector = weakened(manifest, name, condition_vector(manifest, name, value), self._auto_strength)
-            self._driver.set_condition(name, vector, at)
+            vector = condition_vector(self.package.manifest, name, value)
+            self._driver.set_condition(name, weakened(self.package.manifest, name, vector, self._auto_strength), at)
 
     def calibrate(
         self,

@@ -28,7 +28,8 @@ class VoiceOptions(TypedDict, total=False):
     Attributes:
         style: speaking style: a name, a dict of name -> weight, an array, or None (default) for the mean of the styles.
             Also an `emoface.Person` of the package's model, or its .json file.
-        emotion: an emotion's name, a dict of weights, an array, or "auto" (default): follow the voice.
+        emotion: an emotion's name, a dict of weights, an array, or "auto" (default): follow the voice. Or keys in time:
+            an `emoface.rig.EmotionTimeline`, or its .json or .csv file.
         auto_strength: 0 to 1 (default), how far "auto" follows the voice; the rest is neutral. A short way to write
             weights: "auto" at 0.7 is {"auto": 0.7, "neutral": 0.3}, here and wherever the emotion is set later.
         level: emotional level: "normal" (default) or "strong", a dict of weights or an array.
@@ -44,7 +45,7 @@ class VoiceOptions(TypedDict, total=False):
         blendshapes: True for weights of the package's blendshapes in every batch; a `Blendshapes`, or a .glb or .npz
             file, for your own of the same topology; False (default) for none. Weights of `Face.basis` are the model's
             coefficients, exactly, where it fuses nothing vertex by vertex. See `emoface.rig`.
-        controls: strength and smoothing of upper and lower face, and a shift in time.
+        controls: strengths, smoothing and offsets of parts of the face, and a shift in time.
         blinks: False for none, a seed, or `emoface.rig.Blinks`; True insists on them. None (default): where the face
             can blink. Blinks come after the controls and before the blendshape weights.
         gaze: False for eyes as the model moves them, a strength from 0.1 to 2, or `emoface.rig.Gaze`; True insists on

@@ -26,7 +26,12 @@ def register(subparsers: Any) -> None:
     parser.add_argument(
         "--style", metavar="S", help="style, weights (anna=0.5,ben=0.5) or a person file (default: mean of all)"
     )
-    parser.add_argument("--emotion", default="auto", metavar="E", help="emotion, weights, or auto (follow the voice)")
+    parser.add_argument(
+        "--emotion",
+        default="auto",
+        metavar="E",
+        help="emotion, weights, auto (follow the voice), or a file of keys in time (.json, .csv)",
+    )
     parser.add_argument(
         "--auto-strength", type=float, default=1.0, metavar="X", help="how far auto follows the voice: 0 (neutral) to 1"
     )
@@ -66,16 +71,10 @@ def register(subparsers: Any) -> None:
         help="solve blendshape weights, of the package or of FILE (.glb, .npz); a .glb then has these shapes by name. "
         "Implied by .csv",
     )
-    strength, smooth = "factor on the motion of the {} face, 0 to 3", "smoothing of the {} face in seconds, 0 to 1"
-    for half in ("upper", "lower"):
-        group.add_argument(f"--{half}-strength", type=float, default=1.0, metavar="X", help=strength.format(half))
-        group.add_argument(f"--{half}-smoothing", type=float, default=0.0, metavar="S", help=smooth.format(half))
     group.add_argument(
         "--no-vertices", action="store_true", help="coefficients alone, of packages whose motion lies in a basis"
     )
-    group.add_argument(
-        "--sync-offset", type=float, default=0.0, metavar="S", help="move the face later than the sound, -1 to 1"
-    )
+    options.add_controls(group)
     options.add_backend(parser)
     options.add_json(parser)
     parser.set_defaults(run=run)
@@ -85,13 +84,10 @@ def run(args: argparse.Namespace) -> int:
     """Animate into the files, report."""
     from emoface.animation import stream_file
     from emoface.package import Package
-    from emoface.rig import RigControls
     from emoface.writers import progress_line, write_all
 
     check_outputs(args)
-    controls = RigControls(
-        args.upper_strength, args.lower_strength, args.upper_smoothing, args.lower_smoothing, args.sync_offset
-    )
+    controls = options.controls(args)
     package = Package.load(args.package)
     with stream_file(
         args.input,
@@ -132,6 +128,7 @@ def check_outputs(args: argparse.Namespace) -> None:
         "template": args.template,
         "person file": _file_of(args.person),
         "person file of the style": _file_of(args.style),
+        "file of emotion keys": _file_of(args.emotion),
         "speech to calibrate on": args.calibrate,
         "file of blendshapes": args.blendshapes if isinstance(args.blendshapes, str) else None,
     }
@@ -139,8 +136,8 @@ def check_outputs(args: argparse.Namespace) -> None:
 
 
 def _file_of(given: str | None) -> str | None:
-    """The person file that --style or --person may name."""
-    return given if given is not None and given.endswith(".json") else None
+    """The file that --style, --person or --emotion may name."""
+    return given if given is not None and given.lower().endswith((".json", ".csv")) else None
 
 
 def calibration(package: Package, args: argparse.Namespace) -> Calibration | str | None:

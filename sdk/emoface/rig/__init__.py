@@ -1,4 +1,5 @@
-"""Blendshapes: named bases, weights for vertices, other meshes of the topology. Controls, blinks, gaze, head sway."""
+"""Blendshapes: named bases, weights for vertices, other meshes of the topology. Controls, emotion keys, blinks, gaze,
+head sway."""
 
 from __future__ import annotations
 
@@ -11,12 +12,16 @@ from emoface.rig.head_sway import HeadSway
 from emoface.rig.names import ARKIT_52
 from emoface.rig.retarget import Retarget
 from emoface.rig.solver import BlendshapeSolver
+from emoface.rig.timeline import EmotionBlend, EmotionBlending, EmotionTimeline
 
 __all__ = [
     "ARKIT_52",
     "BlendshapeSolver",
     "Blendshapes",
     "Blinks",
+    "EmotionBlend",
+    "EmotionBlending",
+    "EmotionTimeline",
     "Gaze",
     "HeadSway",
     "Retarget",

@@ -244,13 +244,18 @@ class EyeBlinks:
     Args:
         lids: of the package's face; see `find_lids`.
         fps: frames per second.
-        blinks: when.
+        blinks: when; None for never.
+        strength: factor on how far they close the eyes.
+        offset: by how much the eyes are closed all the time.
     """
 
-    def __init__(self, lids: tuple[Lid, ...], fps: int, blinks: Blinks) -> None:
+    def __init__(
+        self, lids: tuple[Lid, ...], fps: int, blinks: Blinks | None, strength: float = 1.0, offset: float = 0.0
+    ) -> None:
         self.blinks = blinks
-        self._schedule = BlinkSchedule(blinks, fps)
+        self._schedule = None if blinks is None else BlinkSchedule(blinks, fps)
         self._lids = lids
+        self._strength, self._offset = strength, offset
 
     def add(self, first: int, offsets: Floats, shares: Floats | None = None) -> Floats:
         """Close the eyes in frames [first, first + n) with offsets (n, V, 3), in place.
@@ -260,11 +265,12 @@ class EyeBlinks:
         """
         weights = np.zeros((len(offsets), len(self._lids)), np.float32)
         for index, frame in enumerate(offsets):
-            closure = self._schedule.closure(first + index)
+            blink = 0 if self._schedule is None else self._schedule.closure(first + index)
+            closure = min(blink / _ONE * self._strength + self._offset, 1.0)
             if not closure:
                 continue
             for place, lid in enumerate(self._lids):
-                weight = np.float32(closure / _ONE * lid.opening(frame) * lid.full)
+                weight = np.float32(closure * lid.opening(frame) * lid.full)
                 if shares is not None:
                     weight *= shares[index]
                 frame[lid.moving] += weight * lid.shape
@@ -272,7 +278,7 @@ class EyeBlinks:
         return weights
 
 
-def open_blinks(package: Package, blinks: bool | int | Blinks | None, without: str | None = None) -> EyeBlinks | None:
+def open_blinks(package: Package, blinks: bool | int | Blinks | None, without: str | None = None) -> Blinks | None:
     """The blinks that an animator's argument asks for; None, the default, asks for them where the face can blink.
 
     `without` says why none are possible, whatever the face can do.
@@ -286,7 +292,7 @@ def open_blinks(package: Package, blinks: bool | int | Blinks | None, without: s
         raise RigError(f"blinks={blinks!r} and {without}", "one of the two", "Leave blinks out, or pass blinks=False.")
     if blinks is None:
         try:
-            return EyeBlinks(package.lids, package.manifest.fps, Blinks())
+            return Blinks() if package.lids else None
         except RigError:
             return None
     if blinks is True:
@@ -295,4 +301,5 @@ def open_blinks(package: Package, blinks: bool | int | Blinks | None, without: s
         blinks = Blinks(int(blinks))
     elif not isinstance(blinks, Blinks):
         raise RigError(f"blinks={blinks!r}", "True, False, a seed, or emoface.rig.Blinks", "Pass one of these.")
-    return EyeBlinks(package.lids, package.manifest.fps, blinks)
+    package.lids  # noqa: B018 -- raises where the face cannot blink
+    return blinks

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from emoface.errors import RigError
 from emoface.rig.basis import Blendshapes
-from emoface.rig.blinks import Blinks, open_blinks
+from emoface.rig.blinks import Blinks, EyeBlinks, open_blinks
 from emoface.rig.controls import ControlFilter, RigControls
 from emoface.rig.gaze import Gaze, GazeLayer
-from emoface.rig.head_sway import HeadSway, SwayLayer, check_head
+from emoface.rig.head_sway import AXES, HeadSway, SwayLayer, check_head
 from emoface.rig.layers import BlendshapeLayer, BlinkLayer, ControlLayer, Layer, Layers
 from emoface.rig.seeded import wanted
 from emoface.rig.solver import BlendshapeSolver
@@ -83,11 +83,13 @@ def open_rig(package: Package, face: Face, options: AnimatorOptions, vertices: b
     fps = package.manifest.fps
     layers: list[Layer] = []
     if moved != RigControls():
-        layers.append(ControlLayer(moved, ControlFilter(moved, face, fps)))
+        layers.append(ControlLayer(moved, _filter(package, face, moved)))
     solver = None if shapes is None or direct else _solver(shapes, face)
-    lids = open_blinks(package, options["blinks"], no_lids)
-    blinks = None if lids is None else lids.blinks
-    if lids is not None:
+    blinks = open_blinks(package, options["blinks"], no_lids)
+    if moved.blink_offset and no_lids is not None:
+        raise RigError(f"blink_offset={moved.blink_offset:g} and {no_lids}", "one of the two", "Leave one out.")
+    if blinks is not None or moved.blink_offset:
+        lids = EyeBlinks(package.lids, fps, blinks, moved.blink_strength, moved.blink_offset)
         layers.append(BlinkLayer(lids))
     gaze = wanted(Gaze, options["gaze"], blinks, no_eyes, lambda: package.eyes)
     if gaze is not None:
@@ -104,6 +106,17 @@ def open_rig(package: Package, face: Face, options: AnimatorOptions, vertices: b
     if shapes is not None:
         layers.append(BlendshapeLayer(shapes, solver, own=shapes is face.blendshapes))
     return Rig(Layers(layers), moved, blinks, gaze, sway, shapes)
+
+
+def _filter(package: Package, face: Face, controls: RigControls) -> ControlFilter:
+    manifest = package.manifest
+    if controls.needs_axes and manifest.axes != AXES:
+        raise RigError(
+            f"a face with the axes {manifest.axes!r}",
+            f"{AXES!r}, which a soft mask, an offset of the tongue and lips that close need",
+            "Leave these controls out, or export the package with these axes.",
+        )
+    return ControlFilter(controls, face, manifest.fps, manifest.unit_in_metres, lambda: package.lids)
 
 
 def _chosen_shapes(given: bool | Blendshapes | str | Path, face: Face) -> Blendshapes | None:

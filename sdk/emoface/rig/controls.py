@@ -1,4 +1,7 @@
-"""What an animator of a character turns: how strongly and how smoothly the upper and lower face move, and when."""
+"""What an animator of a character turns: how strongly and how smoothly parts of the face move, what is added, and when.
+
+csrc/runtime/controls.cpp does the same in the same order.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from emoface.errors import RigError
+from emoface.rig.face_parts import INNER, EyelidOffset, LipOffset, Tongue
 
 if TYPE_CHECKING:
     from emoface.package import Face
+    from emoface.rig.blinks import Lid
 
 Floats = npt.NDArray[np.float32]
 Blend = Callable[[Floats, Floats, Floats], Floats]
@@ -24,8 +29,20 @@ _LIMITS = {
     "upper_smoothing": (0.0, 1.0),
     "lower_smoothing": (0.0, 1.0),
     "sync_offset": (-1.0, 1.0),
+    "mask_level": (0.0, 1.0),
+    "mask_softness": (0.0, 0.5),
+    "skin_strength": (0.0, 2.0),
+    "blink_strength": (0.0, 2.0),
+    "blink_offset": (0.0, 1.0),
+    "eyelid_open_offset": (-1.0, 1.0),
+    "lip_open_offset": (-0.2, 0.2),
+    "tongue_strength": (0.0, 3.0),
+    "tongue_height_offset": (-3.0, 3.0),
+    "tongue_depth_offset": (-3.0, 3.0),
 }
+_FIRST = 5  # that snapshots always had; the others are told where one of them is not as it was before there were any
 _UPPER_MASKS = ("eyes_forehead", "eyeballs")
+_LOWER_MASKS = ("jaw", "lips")
 _BLUR_ROUNDS = 24
 
 
@@ -39,6 +56,19 @@ class RigControls:
         upper_smoothing, lower_smoothing: time constant in seconds, 0 to 1, of a one-pole low-pass filter.
         sync_offset: seconds, -1 to 1, that the face moves later than the sound (negative: earlier). A stream shifts the
             `time` of its frames; a finished clip is resampled, so that its frames stay at m / fps.
+        mask_level, mask_softness: where the upper face begins, 0 (chin) to 1 (top of the forehead), and over how much
+            of that height it blends into the lower: 0.001 to 0.5. A softness of 0 takes the package's own mask instead,
+            which follows brows and eyes.
+        skin_strength: factor 0 to 2 on the motion of all but teeth, tongue and eyeballs.
+        blink_strength: factor 0 to 2 on how far blinks close the eyes; they close no farther than shut.
+        blink_offset: 0 to 1, by how much the lids are closed all the time, on top of what they do: 1 is shut.
+        eyelid_open_offset: -1 to 1, a weight of `eyeWide` that is added; below 0 the lids close by so much of what is
+            between them.
+        lip_open_offset: -0.2 to 0.2, a weight of the shapes that part the lips; below 0 it closes lips that are apart,
+            until they touch.
+        tongue_strength: factor 0 to 3 on the tongue's own motion, beside that of the jaw which carries it.
+        tongue_height_offset, tongue_depth_offset: -3 to 3 cm by which the tip of the tongue is higher and farther out;
+            its root stays.
 
     Raises:
         RigError: a value out of its range.
@@ -49,26 +79,60 @@ class RigControls:
     upper_smoothing: float = 0.0
     lower_smoothing: float = 0.0
     sync_offset: float = 0.0
+    mask_level: float = 0.5
+    mask_softness: float = 0.0
+    skin_strength: float = 1.0
+    blink_strength: float = 1.0
+    blink_offset: float = 0.0
+    eyelid_open_offset: float = 0.0
+    lip_open_offset: float = 0.0
+    tongue_strength: float = 1.0
+    tongue_height_offset: float = 0.0
+    tongue_depth_offset: float = 0.0
 
     def __post_init__(self) -> None:
         for name, (low, high) in _LIMITS.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
                 raise RigError(f"{name}={value!r}", f"a number from {low:g} to {high:g}", "Choose a value in range.")
+        if 0 < self.mask_softness < _LEAST_SOFTNESS:
+            expected = f"0 for the package's mask, or a number from {_LEAST_SOFTNESS:g} to 0.5"
+            raise RigError(f"mask_softness={self.mask_softness!r}", expected, "Choose a value in range.")
+
+    @classmethod
+    def limits(cls) -> dict[str, tuple[float, float]]:
+        """The least and the largest value of every attribute, in their order."""
+        return dict(_LIMITS)
 
     @property
     def moves(self) -> bool:
-        """Whether offsets change: a shift in time alone leaves them."""
-        return replace(self, sync_offset=0.0) != RigControls()
+        """Whether offsets change before the blinks: a shift in time, a mask and what blinks do leave them."""
+        return replace(self, **{name: getattr(_PLAIN, name) for name in _UNMOVED}) != _PLAIN
+
+    @property
+    def needs_axes(self) -> bool:
+        """Whether up and front must be known."""
+        if self.mask_softness or self.tongue_height_offset or self.tongue_depth_offset:
+            return True
+        return self.lip_open_offset < 0
 
     @property
     def identity(self) -> list[float]:
-        """The values in the order of the attributes."""
-        return [float(getattr(self, name)) for name in _LIMITS]
+        """The values in the order of the attributes; the first five where all others are as they were always."""
+        values = [float(getattr(self, name)) for name in _LIMITS]
+        plain = [float(getattr(_PLAIN, name)) for name in _LIMITS]
+        return values[:_FIRST] if values[_FIRST:] == plain[_FIRST:] else values
 
 
-def upper_share(face: Face) -> Floats:
+_LEAST_SOFTNESS = 0.001
+_UNMOVED = ("sync_offset", "mask_level", "mask_softness", "blink_strength", "blink_offset")
+_PLAIN = RigControls()
+
+
+def upper_share(face: Face, level: float = 0.5, softness: float = 0.0) -> Floats:
     """Share (V,) of the upper face in each vertex: 1 on brows, forehead and eyes, 0 below, smooth between.
+
+    With a softness above 0 it depends on the height alone; see `RigControls`.
 
     Raises:
         RigError: the face has no mask `eyes_forehead`.
@@ -79,6 +143,8 @@ def upper_share(face: Face) -> Floats:
             "the mask that parts the upper from the lower face",
             "Give both halves the same strength and smoothing, or export the package with the mask.",
         )
+    if softness:
+        return _share_by_height(face, level, softness)
     share = np.zeros(len(face.template), np.float64)
     for name in _UPPER_MASKS:
         share[face.masks.get(name, np.zeros(0, np.int32))] = 1.0
@@ -90,29 +156,84 @@ def upper_share(face: Face) -> Floats:
     return share.astype(np.float32)
 
 
-class ControlFilter:
-    """Strength and smoothing of one stream's offsets. The same frames give the same bits for any cut into batches."""
+def _share_by_height(face: Face, level: float, softness: float) -> Floats:
+    heights = face.template[:, 1].astype(np.float64)
+    below = [face.masks[name] for name in _LOWER_MASKS if name in face.masks]
+    bottom = min((float(heights[mask].min()) for mask in below), default=float(heights.min()))
+    top = float(heights[face.masks[_UPPER_MASKS[0]]].max())
+    if not top > bottom:
+        raise RigError("a face whose forehead is not above its jaw", "+Y up", "Leave mask_softness at 0.")
+    t = np.clip(((heights - bottom) / (top - bottom) - (level - softness)) / (2.0 * softness), 0.0, 1.0)
+    return np.asarray(t * t * (3.0 - 2.0 * t), np.float32)
 
-    def __init__(self, controls: RigControls, face: Face, fps: int) -> None:
+
+class ControlFilter:
+    """Controls of one stream's offsets. The same frames give the same bits for any cut into batches.
+
+    The tongue's own motion is scaled first, then all motion, which then is smoothed; what is added at last is constant.
+
+    Args:
+        controls: of the stream.
+        face: that is animated.
+        fps: frames per second.
+        unit_in_metres: of its vertices.
+        lids: gives the lids of the face's eyes.
+
+    Raises:
+        RigError: the face lacks a mask or a shape that a control needs.
+    """
+
+    def __init__(
+        self, controls: RigControls, face: Face, fps: int, unit_in_metres: float, lids: Callable[[], tuple[Lid, ...]]
+    ) -> None:
         c = controls
         self._gain: Floats | None = None
         self._follow: Floats | None = None
         pairs = ((c.upper_strength, c.lower_strength), (c.upper_smoothing, c.lower_smoothing))
         parted = any(upper != lower for upper, lower in pairs)
-        share = upper_share(face)[:, None] if parted else np.zeros((len(face.template), 1), np.float32)
+        share = np.zeros((len(face.template), 1), np.float32)
+        if parted:
+            share = upper_share(face, c.mask_level, c.mask_softness)[:, None]
         if (c.upper_strength, c.lower_strength) != (1.0, 1.0):
             self._gain = _blend(c.upper_strength, c.lower_strength, share)
+        if c.skin_strength != 1.0:
+            skin = np.ones(len(face.template), np.bool_)
+            for name in INNER:
+                skin[face.masks.get(name, np.zeros(0, np.int32))] = False
+            if self._gain is None:
+                self._gain = np.ones_like(share)
+            self._gain[skin] *= np.float32(c.skin_strength)
         if c.upper_smoothing or c.lower_smoothing:
             self._follow = _blend(follow(c.upper_smoothing, fps), follow(c.lower_smoothing, fps), share)
+        self._tongue: Tongue | None = None
+        lifted = (c.tongue_height_offset, c.tongue_depth_offset)
+        if c.tongue_strength != 1.0 or any(lifted):
+            self._tongue = Tongue(face, c.tongue_strength, *(0.01 * cm / unit_in_metres for cm in lifted))
+        self._added: list[Tongue | LipOffset | EyelidOffset] = [self._tongue] if self._tongue and any(lifted) else []
+        if c.lip_open_offset:
+            self._added.append(LipOffset(face, c.lip_open_offset))
+        if c.eyelid_open_offset:
+            self._added.append(EyelidOffset(face, c.eyelid_open_offset, lids))
         self._held = np.zeros(face.template.shape, np.float32)
         self._started = False
 
-    def apply(self, offsets: Floats) -> None:
-        """Change offsets (n, V, 3) of the next frames in place. The first frame of a stream passes unsmoothed."""
+    def apply(self, offsets: Floats, shares: Floats | None = None) -> None:
+        """Change offsets (n, V, 3) of the next frames in place. The first frame of a stream passes unsmoothed.
+
+        `shares` (n,): factor on what is added, for a face that returns to rest.
+        """
+        if self._tongue is not None:
+            for frame in offsets:
+                self._tongue.scale(frame)
         if self._gain is not None:
             offsets *= self._gain
-        if self._follow is None:
-            return
+        if self._follow is not None:
+            self._smooth(offsets)
+        for part in self._added:
+            for index, frame in enumerate(offsets):
+                part.add(frame, np.float32(1.0) if shares is None else shares[index])
+
+    def _smooth(self, offsets: Floats) -> None:
         for frame in offsets:
             if self._started:
                 frame -= self._held

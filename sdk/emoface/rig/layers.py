@@ -159,7 +159,7 @@ def _prefix(layer: Layer) -> str:
 
 
 class ControlLayer:
-    """Strength and smoothing of the offsets."""
+    """Strength, smoothing and additions to the offsets."""
 
     place = "controls"
 
@@ -171,7 +171,7 @@ class ControlLayer:
         return None if self._controls == RigControls() else self._controls.identity
 
     def apply(self, frames: LayerFrames) -> None:
-        self._filter.apply(frames.offsets)
+        self._filter.apply(frames.offsets, frames.shares)
 
     def reset(self) -> None:
         self._filter.reset()
@@ -192,8 +192,8 @@ class BlinkLayer:
         self._blinks = blinks
 
     @property
-    def identity(self) -> list[float]:
-        return self._blinks.blinks.identity
+    def identity(self) -> list[float] | None:
+        return None if self._blinks.blinks is None else self._blinks.blinks.identity
 
     def apply(self, frames: LayerFrames) -> None:
         lids = self._blinks.add(frames.first, frames.offsets, frames.shares)

@@ -11,6 +11,7 @@ import numpy as np
 
 from emoface.calibration import calibration_for
 from emoface.errors import AudioFormatError, ConditionError, UsageError
+from emoface.rig.timeline import Change, given_timeline
 from emoface.stream.conditions import Vector, condition_vector
 from emoface.stream.snapshot_checks import LONGEST_TAIL_S
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from emoface.manifest import Manifest
     from emoface.options import AnimatorOptions
     from emoface.package import Face, Package
+    from emoface.stream.driver import StreamDriver
 
 # What a package cannot be steered by may only be left as it is.
 _NEUTRAL = {"style": None, "emotion": "auto", "level": "normal", "person": None, "speaker_mean": None}
@@ -56,6 +58,28 @@ def initial_conditions(package: Package, options: AnimatorOptions) -> dict[str, 
     vectors = {name: condition_vector(manifest, name, given.get(name)) for name in manifest.conditions}
     strength = check_auto_strength(manifest, options["auto_strength"])
     return {name: weakened(manifest, name, vector, strength) for name, vector in vectors.items()}
+
+
+def with_emotion_keys(manifest: Manifest, options: AnimatorOptions) -> tuple[AnimatorOptions, list[Change]]:
+    """The options with the emotion that holds before its keys in time, and the changes that the keys ask for.
+
+    Raises:
+        ConditionError: as `EmotionTimeline.load` and `EmotionTimeline.changes`.
+    """
+    keys = given_timeline(options["emotion"], manifest.choices("emotion"))
+    if keys is None:
+        return options, []
+    start = condition_vector(manifest, "emotion", keys.start)
+    strength = check_auto_strength(manifest, options["auto_strength"])
+    changes = keys.changes(manifest, start)
+    weaker = [(at, weakened(manifest, "emotion", vector, strength)) for at, vector in changes]
+    return {**options, "emotion": keys.start}, weaker
+
+
+def announce(driver: StreamDriver, emotions: list[Change]) -> None:
+    """Tell a driver at its start of the changes of the emotion."""
+    for at, vector in emotions:
+        driver.set_condition("emotion", vector, at)
 
 
 def check_auto_strength(manifest: Manifest, strength: object) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from typing import Any
 
@@ -105,6 +106,10 @@ def _range(manifest: Manifest, name: str) -> tuple[str, str]:
     return f"numbers from {least:g} to {most:g}", "Pass for example 0.5 for half of it, 1 for all."
 
 
+def _moment(change: tuple[float, Vector]) -> float:
+    return change[0]
+
+
 class ConditionTimeline:
     """Per condition the values and the audio time, in seconds, from which each holds."""
 
@@ -119,23 +124,18 @@ class ConditionTimeline:
     def set(self, name: str, vector: Vector, at: float) -> None:
         """Let `vector` hold from `at` on; a later call wins where two name the same moment."""
         changes = self._changes[name]
-        position = len(changes)
-        while changes[position - 1][0] > at:
-            position -= 1
-        changes.insert(position, (at, vector))
+        changes.insert(bisect_right(changes, at, key=_moment), (at, vector))
 
     def value(self, name: str, time: float) -> Vector:
         """The vector that holds at `time`."""
-        for at, vector in reversed(self._changes[name]):
-            if at <= time:
-                return vector
-        raise AssertionError("the first value holds from minus infinity")
+        changes = self._changes[name]
+        # The first value holds from minus infinity. Changes may be announced for hours to come.
+        return changes[bisect_right(changes, time, key=_moment) - 1][1]
 
     def forget_before(self, time: float) -> None:
         """Drop values that were replaced before `time`: a stream of hours keeps only what it still needs."""
         for changes in self._changes.values():
-            while len(changes) > 1 and changes[1][0] <= time:
-                del changes[0]
+            del changes[: bisect_right(changes, time, 1, key=_moment) - 1]
 
     def state(self) -> list[tuple[str, float, Vector]]:
         """All changes, for a snapshot."""
