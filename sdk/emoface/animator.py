@@ -14,14 +14,7 @@ import numpy.typing as npt
 from emoface.audio.antiphase import PhaseWatch
 from emoface.audio.chunk import check_policy, check_rate, to_mono
 from emoface.calibration import Calibration, calibration_for
-from emoface.errors import (
-    AudioFormatError,
-    ClosedError,
-    EmoFaceError,
-    RuntimeFailure,
-    StreamEndedError,
-    UsageError,
-)
+from emoface.errors import AudioFormatError, ClosedError, EmoFaceError, RuntimeFailure, StreamEndedError, UsageError
 from emoface.frames import FrameBatch
 from emoface.options import AnimatorOptions, complete
 from emoface.package import DEFAULT, Package
@@ -145,6 +138,11 @@ class Animator:
     def has_vertices(self) -> bool:
         """Whether the frames hold vertices."""
         return len(self._template) > 0
+
+    @property
+    def fed(self) -> int:
+        """Samples heard since the stream began, at `sample_rate`."""
+        return self._driver.fed
 
     @property
     def sync_offset(self) -> float:

@@ -1,0 +1,307 @@
+"""One voice of a conversation: audio in, numbered frames out, and what conversations do besides.
+
+Frames are numbered from 0 on one timeline that never goes back: frame m is shown at m / fps of the voice's audio time.
+A voice that is interrupted goes on counting; see `LiveVoice.interrupt`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from emoface import head_pose
+from emoface.animator import Animator
+from emoface.errors import SnapshotError, StreamEndedError
+from emoface.frames import FRAME_ARRAYS, FrameBatch
+from emoface.live.codes import LiveError
+from emoface.options import AnimatorOptions
+from emoface.package import Package
+
+REST_S = 0.2
+"""Seconds in which an interrupted face returns to rest."""
+KEPT_S = 10.0
+"""Seconds of frames that are kept for those who ask again."""
+_MAGIC = b"EFLV\x01"
+_FADING = ("blendshape_weights", "coefficients", "emotion_coefficients", "head_translation")
+
+
+@dataclass(frozen=True)
+class LiveFrames:
+    """n >= 0 consecutive frames of a voice.
+
+    Attributes:
+        first: number of the first of them; frame m is shown at m / fps of the voice's audio time.
+        batch: what is shown; `batch.time` (n,) are seconds of the voice's audio time (plus the `sync_offset` of the
+            controls), `batch.blendshape_weights` the weights, and so on: see `emoface.FrameBatch`.
+    """
+
+    first: int
+    batch: FrameBatch
+
+    def __len__(self) -> int:
+        return len(self.batch)
+
+    @property
+    def end(self) -> int:
+        """Number of the frame after the last."""
+        return self.first + len(self.batch)
+
+    def part(self, first: int, end: int) -> LiveFrames:
+        """Those of the frames [first, end) that are among them."""
+        begin = min(max(first, self.first), self.end)
+        stop = max(begin, min(end, self.end))
+        cut = slice(begin - self.first, stop - self.first)
+        return LiveFrames(begin, FrameBatch(**{name: getattr(self.batch, name)[cut] for name in FRAME_ARRAYS}))
+
+    @staticmethod
+    def joined(parts: list[LiveFrames]) -> LiveFrames:
+        """Parts that follow one another as one; ValueError for none at all."""
+        return LiveFrames(parts[0].first, FrameBatch.concat(part.batch for part in parts))
+
+
+class LiveVoice:
+    """One voice: no clock, no thread, no socket; not thread-safe.
+
+    Without interruptions its frames are those of an `Animator` with the same options, bit for bit, however the audio is
+    cut.
+
+    Args:
+        package: the loaded package.
+        kept_s: seconds of frames that `frames_from` can repeat.
+        **options: see `emoface.options.AnimatorOptions`.
+
+    Raises:
+        What `Animator` raises.
+    """
+
+    def __init__(self, package: Package, *, kept_s: float = KEPT_S, **options: Any) -> None:
+        chosen: AnimatorOptions = {**options}  # type: ignore[typeddict-item]
+        self.animator = Animator(package, **chosen)
+        self.fps, self.sample_rate = self.animator.fps, self.animator.sample_rate
+        self._kept_frames = max(1, math.ceil(kept_s * self.fps))
+        self._nothing = self.animator.step(np.zeros(0, np.float32))
+        self.animator.reset()  # the empty chunk has said nothing of the channels to come
+        self._begin()
+
+    def _begin(self) -> None:
+        self._start = 0  # number of this stretch's first frame
+        self._rising = 0  # frames over which a stretch after an interruption rises from rest
+        self._samples = 0  # fed in this stretch
+        self.next_frame = 0
+        self._set: dict[str, list[tuple[float, Any]]] = {}  # conditions by voice's time, in the order of setting
+        self._last: FrameBatch | None = None
+        self._ended = False
+        self._kept: deque[LiveFrames] = deque()
+
+    @property
+    def position(self) -> float:
+        """Seconds of the voice's audio time up to which audio was heard: where the next chunk begins."""
+        return self._start / self.fps + self._samples / self.sample_rate
+
+    @property
+    def ended(self) -> bool:
+        """Whether `finish` was called."""
+        return self._ended
+
+    @property
+    def blendshape_names(self) -> tuple[str, ...]:
+        """Names of the weights, in order; empty without `blendshapes`."""
+        return self.animator.blendshape_names
+
+    def feed(self, chunk: Any, dtype: object = None) -> LiveFrames:
+        """Hear the next audio; the frames that are complete.
+
+        Args and errors: as of `Animator.step`. A chunk that is refused changes nothing.
+        """
+        if self._ended:
+            raise StreamEndedError("audio after the end", "reset() first", "Call reset() to begin anew.")
+        before = self.animator.fed
+        batch = self.animator.step(chunk, dtype=dtype)
+        self._samples += self.animator.fed - before
+        return self._numbered(batch)
+
+    def finish(self, tail_s: float = 0.0) -> LiveFrames:
+        """End the audio: the frames still due, then `tail_s` seconds in which the face returns to rest."""
+        batch = self.animator.flush(tail_s)
+        self._ended = True
+        return self._numbered(batch)
+
+    def set(self, name: str, value: Any, at: float | None = None) -> None:
+        """Change a condition (emotion, style, level, person) from second `at` of the voice's audio time on.
+
+        Args and errors: as of `Animator.set_condition`; None is the audio heard so far. It outlasts interruptions.
+        """
+        at = self.position if at is None else at
+        self.animator.set_condition(name, value, max(0.0, at - self._start / self.fps))
+        changes = self._set.setdefault(name, [])
+        changes[:] = [change for change in changes if change[0] < at] + [(at, value)]
+
+    def interrupt(self) -> LiveFrames:
+        """Barge-in: forget what was heard and not yet shown; the face returns to rest within `REST_S`.
+
+        The frames returned lead there from the last one that was handed out (a smoothstep, the last is the neutral
+        face) and are numbered on; whatever is heard next begins behind them: see `position`. An ended voice hears
+        again. Conditions stay as they are. Where nothing was shown yet there are no frames: the face is at rest.
+        """
+        count = 0 if self._last is None else math.ceil(REST_S * self.fps)
+        first = self.next_frame
+        batch = self._to_rest(count)
+        self.animator.reset()
+        self._start, self._samples, self._rising = first + count, 0, count
+        self._ended = False
+        now = self._start / self.fps
+        for name, changes in self._set.items():
+            past = [change for change in changes if change[0] <= now]
+            changes[:] = past[-1:] + [change for change in changes if change[0] > now]
+            for at, value in changes:
+                self.animator.set_condition(name, value, max(0.0, at - now))
+        return self._shown(LiveFrames(first, self._timed(first, batch)))
+
+    def reset(self) -> None:
+        """Begin anew at frame 0 with the options that the voice was made with."""
+        self.animator.reset()
+        self._begin()
+
+    def frames_from(self, frame: int) -> LiveFrames:
+        """The frames from number `frame` up to the last that was handed out, with the same bits as then.
+
+        Raises:
+            LiveError: code "not_kept" where they are older than `kept_s`, "out_of_order" for a frame that was not
+                handed out yet.
+        """
+        if not 0 <= frame <= self.next_frame:
+            raise LiveError(
+                "out_of_order", f"frame {frame}", f"0 to {self.next_frame}", "Ask from a frame that was sent."
+            )
+        oldest = self._kept[0].first if self._kept else self.next_frame
+        if frame < oldest:
+            raise LiveError(
+                "not_kept", f"frame {frame}", f"one from {oldest} on", "Begin anew: older frames are not kept."
+            )
+        if frame == self.next_frame:
+            return LiveFrames(frame, self._nothing)
+        return LiveFrames.joined([part.part(frame, part.end) for part in self._kept if part.end > frame])
+
+    def snapshot(self) -> bytes:
+        """The whole state but the kept frames: `restore` goes on here or on another machine.
+
+        Conditions that were set hold numbers and names alone; arrays are stored as lists.
+        """
+        last = {} if self._last is None else {name: getattr(self._last, name) for name in FRAME_ARRAYS}
+        header = {
+            "start": self._start,
+            "rising": self._rising,
+            "samples": self._samples,
+            "next": self.next_frame,
+            "ended": self._ended,
+            "set": {name: [[at, _plain(value)] for at, value in changes] for name, changes in self._set.items()},
+            "last": [[name, str(array.dtype), list(array.shape)] for name, array in last.items()],
+        }
+        text = json.dumps(header, sort_keys=True).encode()
+        arrays = b"".join(np.ascontiguousarray(array).tobytes() for array in last.values())
+        return _MAGIC + struct.pack("<II", len(text), len(arrays)) + text + arrays + self.animator.snapshot()
+
+    def restore(self, data: bytes) -> None:
+        """Go on from a snapshot. Raises SnapshotError for one that is damaged or of other options; nothing changes."""
+        head = len(_MAGIC) + 8
+        try:
+            if data[: len(_MAGIC)] != _MAGIC:
+                raise ValueError("no snapshot of a voice")
+            text, size = struct.unpack("<II", data[len(_MAGIC) : head])
+            header = json.loads(data[head : head + text])
+            state = data[head + text + size :]
+            last = _unpacked(header["last"], data[head + text : head + text + size])
+            numbers = {name: int(header[name]) for name in ("start", "rising", "samples", "next")}
+            changes = {name: [(float(at), value) for at, value in rows] for name, rows in header["set"].items()}
+            if min(numbers.values()) < 0:
+                raise ValueError("negative numbers")
+            ended = bool(header["ended"])
+        except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
+            raise SnapshotError(
+                f"bytes that are no snapshot of a voice ({error})",
+                "what LiveVoice.snapshot() returned",
+                "Begin anew, or give the bytes as they were.",
+            ) from None
+        self.animator.restore(state)
+        self._start, self._rising, self._samples = numbers["start"], numbers["rising"], numbers["samples"]
+        self.next_frame, self._ended, self._last, self._set = numbers["next"], ended, last, changes
+        self._kept.clear()
+
+    def close(self) -> None:
+        """Release the stream; closing twice is harmless."""
+        self.animator.close()
+
+    def _numbered(self, batch: FrameBatch) -> LiveFrames:
+        first = self.next_frame
+        if self._start:
+            batch = self._timed(first, self._risen(first, batch))
+        return self._shown(LiveFrames(first, batch))
+
+    def _shown(self, frames: LiveFrames) -> LiveFrames:
+        self.next_frame = frames.end
+        if len(frames):
+            self._last = frames.part(frames.end - 1, frames.end).batch
+            self._kept.append(frames)
+            while len(self._kept) > 1 and self.next_frame - self._kept[0].end >= self._kept_frames:
+                self._kept.popleft()
+        return frames
+
+    def _timed(self, first: int, batch: FrameBatch) -> FrameBatch:
+        return replace(batch, time=np.arange(first, first + len(batch)) / self.fps + self.animator.sync_offset)
+
+    def _to_rest(self, count: int) -> FrameBatch:
+        """`count` frames from the last one to the neutral face."""
+        if self._last is None:
+            return self._nothing
+        steps = np.arange(1, count + 1) / count
+        shares = (1.0 - steps * steps * (3.0 - 2.0 * steps)).astype(np.float32)
+        held = FrameBatch(**{name: np.repeat(getattr(self._last, name), count, axis=0) for name in FRAME_ARRAYS})
+        return self._scaled(held, shares)
+
+    def _risen(self, first: int, batch: FrameBatch) -> FrameBatch:
+        """What comes after an interruption begins at rest, so that layers do not jump."""
+        numbers = np.arange(first, first + len(batch)) - self._start
+        if not self._rising or not (numbers < self._rising).any():
+            return batch
+        steps = np.minimum(1.0, (numbers + 1) / self._rising)
+        return self._scaled(batch, (steps * steps * (3.0 - 2.0 * steps)).astype(np.float32))
+
+    def _scaled(self, batch: FrameBatch, shares: np.ndarray) -> FrameBatch:
+        """Frames of whose motion a share (n,) is left."""
+        changed: dict[str, Any] = {name: getattr(batch, name) * shares[:, None] for name in _FADING}
+        if self.animator.has_vertices:
+            template = self.animator.face.template
+            changed["vertices"] = template + (batch.vertices - template) * shares[:, None, None]
+        changed["head_rotation"] = head_pose.towards_rest(batch.head_rotation, shares)
+        return replace(batch, **changed)
+
+
+def _plain(value: Any) -> Any:
+    """A condition's value as JSON has it."""
+    if isinstance(value, Mapping):
+        return {str(name): float(weight) for name, weight in value.items()}
+    if value is None or isinstance(value, str):
+        return value
+    return np.asarray(value, np.float32).tolist()
+
+
+def _unpacked(described: list[Any], data: bytes) -> FrameBatch | None:
+    if not described:
+        return None
+    arrays, at = {}, 0
+    for name, kind, shape in described:
+        if name not in FRAME_ARRAYS or kind not in ("float32", "float64"):
+            raise ValueError(f"an array {name!r} of {kind}")
+        size = math.prod(shape) * np.dtype(kind).itemsize
+        if size < 0 or at + size > len(data):
+            raise ValueError("arrays cut short")
+        arrays[name] = np.frombuffer(data[at : at + size], kind).reshape(shape).copy()
+        at += size
+    return FrameBatch(**arrays)
