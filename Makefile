@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile $(PYTEST_ARGS)
 # What is set up: all that the tests need where they are asked for.
 GOAL := $(if $(filter test test-%,$(MAKECMDGOALS)),test,demo)
 
-.PHONY: demo test test-engines engine-needs test-python test-wheel lint reference model paper clean FORCE
+.PHONY: demo test test-engines engine-needs test-python test-wheel lint web reference model paper clean FORCE
 
 demo: $(VENV)/.runtime
 	$(BIN)/emoface demo --out out
@@ -44,6 +44,13 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The page of `emoface web` and `emoface view`: built where Node.js is, shipped in wheels.
+WEB := bindings/web
+web:
+	@command -v npm >/dev/null || { echo "make web needs Node.js with npm: apt-get install nodejs npm" >&2; exit 1; }
+	@test -d $(WEB)/node_modules/three || (cd $(WEB) && npm install --silent --no-save --no-package-lock --no-fund --no-audit)
+	node $(WEB)/build.mjs sdk/emoface/_web --page
 
 reference: $(VENV)/.dev
 	$(BIN)/python docs/build_reference.py

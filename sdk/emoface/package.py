@@ -57,7 +57,7 @@ class Package:
         Raises:
             PackageNotFoundError, PackageIntegrityError, ManifestError and PackageFormatError: all of them PackageError.
         """
-        path = _locate(path_or_name)
+        path = locate(path_or_name)
         try:
             with open_files(path) as source:
                 text = source.read(MANIFEST_NAME, MAX_MANIFEST_BYTES)
@@ -145,7 +145,8 @@ class Package:
         return AnimatorPool(self, voices, capacity=capacity, **options)
 
 
-def _locate(path_or_name: str | Path) -> Path:
+def locate(path_or_name: str | Path) -> Path:
+    """Where a package lies: the built-in one by its name, others by their path."""
     # A text that says "default" is always the built-in package; a folder of that name is ./default.
     built_in = Path(__file__).parent / "packages" / f"{DEFAULT}.emoface"
     return built_in if path_or_name == DEFAULT else Path(path_or_name)

@@ -35,7 +35,7 @@ export function buildControls(panel: HTMLElement, info: VoiceInfo, events: Contr
     panel.append(choice(name, title, entries, initial, (value) => events.condition(name, value || null)));
   }
   if (choices.emotion?.includes("auto") && choices.emotion.includes("neutral")) {
-    panel.append(slider("auto_strength", "As heard", [0, 1, 0.05], 1, percent, (value) => events.options({ autoStrength: value })));
+    panel.append(slider("auto_strength", "Follow voice", [0, 1, 0.05], 1, percent, (value) => events.options({ autoStrength: value })));
   }
   if (info.identities.length) {
     const entries: [string, string][] = [["", "the package's own"], ...info.identities.map((n): [string, string] => [n, n])];

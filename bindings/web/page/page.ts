@@ -61,6 +61,7 @@ function reflect(): void {
   talk.textContent = talking ? "Stop" : "Talk";
   const own = document.getElementById("own_head");
   if (own) own.hidden = !stage.hasModel;
+  if (active && !talking && element("status").textContent.startsWith("Preparing")) say("");
   document.body.dataset.state = !speaker ? "loading" : talking ? "talking" : active ? "playing" : "ready";
 }
 
@@ -86,7 +87,7 @@ async function openPackage(source: string | File): Promise<void> {
       timeline.add(batch);
       spent = { sound: spent.sound + seconds, ms: spent.ms + ms };
     },
-    ended: reflect,
+    changed: reflect,
     failed: fail,
   });
   buildControls(panel, info, {
@@ -136,11 +137,8 @@ async function playSound(bytes: ArrayBuffer, name: string): Promise<void> {
   const sound = await speaker.decode(bytes, name);
   timeline.clear();
   spent = { sound: 0, ms: 0 };
-  const playing = speaker.play(sound);
-  await new Promise((resolve) => setTimeout(resolve));
-  reflect();
-  say(name);
-  await playing;
+  say(`Preparing ${name}`);
+  await speaker.play(sound);
 }
 
 function draw(): void {

@@ -8,6 +8,7 @@ import type { Voice } from "../src/live/voice.ts";
 const PIECE_S = 0.1;
 const AHEAD_S = 1.5; // that frames are made before their sound is heard
 const START_S = 0.25; // of frames before a clip begins to sound
+const SLACK = 1.15;
 const MARGIN_S = 0.05; // beyond the declared latency: the browser's own hand-overs
 const TAIL_S = 0.4;
 const LONGEST_S = 600;
@@ -17,8 +18,8 @@ export interface SpeakerEvents {
   heard(samples: Float32Array, rate: number): void;
   /** Frames that were made, the seconds of sound and the ms that they took. */
   made(batch: FrameBatch, seconds: number, tookMs: number): void;
-  /** A clip has ended, or somebody stopped. */
-  ended(): void;
+  /** Something began to sound, has ended, or was stopped. */
+  changed(): void;
   failed(error: unknown): void;
 }
 
@@ -75,12 +76,13 @@ export class Speaker {
     await this.stop();
     const run = ++this.run;
     const context = await this.audio();
-    await this.voice.start({ sampleRate: sound.sampleRate });
+    await this.voice.start({ sampleRate: sound.sampleRate, blockMs: this.voice.info.clipBlockMs });
     this.playout.clear();
     this.live = false;
     this.delay = this.from = 0;
     const mono = mixed(sound);
     const piece = Math.round(PIECE_S * sound.sampleRate);
+    const began = performance.now();
     for (let at = 0; at < mono.length && run === this.run; at += piece) {
       while (run === this.run && this.source && at / sound.sampleRate > (this.time ?? 0) + AHEAD_S) await pause(30);
       if (run !== this.run) return;
@@ -88,7 +90,10 @@ export class Speaker {
       const seconds = samples.length / sound.sampleRate;
       this.events.heard(samples, sound.sampleRate);
       this.take(run, await this.voice.step(samples), seconds);
-      const ready = this.playout.end > START_S || at + piece >= mono.length;
+      // Where making frames takes longer than hearing them, so many come first that none will be missing.
+      const left = Math.max(0, mono.length - at - piece) / sound.sampleRate;
+      const factor = (performance.now() - began) / 1000 / (sound.duration - left);
+      const ready = left === 0 || (this.playout.end > START_S && left * factor * SLACK < sound.duration);
       if (run === this.run && !this.source && ready) this.sound(sound, context, run);
     }
     if (run === this.run) this.take(run, await this.voice.flush(TAIL_S), 0);
@@ -105,11 +110,12 @@ export class Speaker {
       setTimeout(() => {
         if (run !== this.run) return;
         this.source = null;
-        this.events.ended();
+        this.events.changed();
       }, (TAIL_S + this.delay) * 1000);
     };
     source.start(this.base);
     this.source = source;
+    this.events.changed();
   }
 
   /** Follow the microphone, or another stream. */
@@ -118,7 +124,7 @@ export class Speaker {
     const run = ++this.run;
     const given = stream ?? (await microphone());
     const context = await this.audio();
-    await this.voice.start({ sampleRate: context.sampleRate });
+    await this.voice.start({ sampleRate: context.sampleRate, blockMs: null });
     this.playout.clear();
     this.live = true;
     this.from = 0;
@@ -152,7 +158,10 @@ export class Speaker {
       void feed();
     });
     if (run !== this.run) captured.stop();
-    else this.captured = captured;
+    else {
+      this.captured = captured;
+      this.events.changed();
+    }
   }
 
   /** Barge-in: silence at once, and the face at rest within 200 ms. */
@@ -167,7 +176,7 @@ export class Speaker {
     this.playout.add(rest);
     await pause(400);
     if (run === this.run) this.resting = false;
-    this.events.ended();
+    this.events.changed();
   }
 
   /** Stop sound and capture; the face is at rest. */
@@ -177,7 +186,7 @@ export class Speaker {
     this.resting = false;
     if (active) {
       await this.voice.interrupt();
-      this.events.ended();
+      this.events.changed();
     }
   }
 

@@ -18,6 +18,7 @@ export class Stage {
   private head: HeadView | null = null;
   private model: { object: THREE.Object3D; view: MorphView | VrmView; vrm: VRM | null } | null = null;
   private before = performance.now();
+  private turned = false; // by hand: then it stays as it is
 
   constructor(private readonly canvas: HTMLCanvasElement) {
     this.renderer = new THREE.WebGLRenderer({ canvas, antialias: true, alpha: true });
@@ -34,6 +35,7 @@ export class Stage {
     this.orbit = new OrbitControls(this.camera, canvas);
     this.orbit.enableDamping = true;
     this.orbit.enablePan = false;
+    this.orbit.addEventListener("start", () => (this.turned = true));
     canvas.addEventListener("keydown", (event) => this.key(event));
     new ResizeObserver(() => this.resize()).observe(canvas);
     this.resize();
@@ -125,6 +127,7 @@ export class Stage {
     this.camera.near = far / 50;
     this.camera.far = far * 20;
     this.camera.updateProjectionMatrix();
+    this.turned = false;
     this.orbit.target.copy(centre);
     this.orbit.minDistance = far * 0.3;
     this.orbit.maxDistance = far * 3;
@@ -138,7 +141,7 @@ export class Stage {
     this.renderer.setSize(width, height, false);
     this.camera.aspect = width / height;
     this.camera.updateProjectionMatrix();
-    this.frameView();
+    if (!this.turned) this.frameView();
   }
 
   private key(event: KeyboardEvent): void {
@@ -155,6 +158,7 @@ export class Stage {
     if (event.key === "Home") this.frameView();
     else if (moves[event.key]) {
       moves[event.key]();
+      this.turned = true;
       spot.makeSafe();
       this.camera.position.setFromSpherical(spot).add(this.orbit.target);
     } else return;

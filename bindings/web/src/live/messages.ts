@@ -37,6 +37,8 @@ export interface VoiceInfo {
   identities: string[];
   latency: { samples: number; seconds: number; ms: number };
   blockMs: number;
+  /** The block for clips, which nobody waits for: 100 ms where the package allows it. */
+  clipBlockMs: number;
   /** Whether the face can blink, look, and move its head. */
   can: { blinks: boolean; gaze: boolean; headSway: boolean; weight: boolean; controls: boolean };
   face: Face;

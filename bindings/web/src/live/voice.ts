@@ -3,6 +3,7 @@ import type { AnimatorOptions, FrameBatch } from "../animator.ts";
 import { toMono, type Chunk } from "../audio/chunk.ts";
 import { BackendError, ClosedError, PackageNotFoundError, fromMessage } from "../errors.ts";
 import type { RigOptions } from "../rig/choices.ts";
+import { checkSimd } from "../stream/simd.ts";
 import type { ConditionValue } from "../stream/conditions.ts";
 import type { Answer, Made, Request, VoiceInfo } from "./messages.ts";
 
@@ -35,6 +36,7 @@ export class Voice {
    */
   static async open(source: string | URL | Blob | ArrayBuffer, options: VoiceOptions = {}): Promise<Voice> {
     const { worker: script = new URL("worker.js", import.meta.url), wasm, precision, ...animator } = options;
+    checkSimd(); // before megabytes are fetched
     const [bytes, name] = await fetched(source);
     const address = new URL(wasm ?? "ort-wasm-simd-threaded.wasm", new URL(script, document.baseURI)).href;
     const voice = new Voice(new Worker(script, { type: "module" }), {} as VoiceInfo, animator);

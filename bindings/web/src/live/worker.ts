@@ -8,6 +8,7 @@ import { Engine } from "../stream/engine.ts";
 import { LiveVoice, buffersOf } from "./live_voice.ts";
 import type { Answer, Made, OpenRequest, Request, VoiceInfo } from "./messages.ts";
 
+const CLIP_BLOCK_S = 0.1;
 const scope = self as unknown as DedicatedWorkerGlobalScope;
 let loaded: { package: Package; engine: Engine } | null = null;
 let voice: LiveVoice | null = null;
@@ -111,6 +112,7 @@ function infoOf(package_: Package, { animator }: LiveVoice): VoiceInfo {
     identities: [...face.identities.keys()],
     latency: animator.latency,
     blockMs: (1000 * animator.blockFeatures) / manifest.featureRate,
+    clipBlockMs: clipBlock(manifest),
     can: {
       blinks: can(() => findLids(face)),
       gaze: can(() => findEyes(face)),
@@ -121,4 +123,8 @@ function infoOf(package_: Package, { animator }: LiveVoice): VoiceInfo {
     // Shapes and bases stay here: a page draws vertices.
     face: { ...animator.face, blendshapes: null, basis: null, identities: new Map() },
   };
+}
+
+function clipBlock({ allowedBlockFeatures: [low, high], featureRate }: Package["manifest"]): number {
+  return (1000 * Math.min(Math.max(Math.round(CLIP_BLOCK_S * featureRate), low), high)) / featureRate;
 }

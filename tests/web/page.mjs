@@ -1,0 +1,120 @@
+// node page.mjs < {playwright, chromium, address, folder, files, audio}: the page in a browser; what was seen as JSON.
+import { readFileSync } from "node:fs";
+import { pathToFileURL } from "node:url";
+
+const job = JSON.parse(readFileSync(0, "utf8"));
+const { chromium } = await import(pathToFileURL(job.playwright));
+const GL = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"];
+const SOUND = ["--autoplay-policy=no-user-gesture-required", "--use-fake-device-for-media-stream"];
+const HEAR = ["--use-fake-ui-for-media-stream", `--use-file-for-fake-audio-capture=${job.audio}`];
+const SIZE = { width: 800, height: 640 };
+const LONG = { timeout: 90_000 };
+const said = {};
+
+const browser = await chromium.launch({ executablePath: job.chromium, args: [...GL, ...SOUND, ...HEAR] });
+const open = async (options = {}, prepare = async () => {}) => {
+  const context = await browser.newContext({ viewport: SIZE, ...options });
+  const page = await context.newPage();
+  page.faults = [];
+  page.on("pageerror", (error) => page.faults.push(error.message));
+  await prepare(page);
+  await page.goto(job.address);
+  return page;
+};
+const ready = (page) => page.waitForSelector('body[data-state="ready"]', LONG);
+const state = (page, name) => page.getAttribute("body", `data-${name}`);
+const shot = async (page, name) => {
+  const clip = await page.locator("#face").boundingBox();
+  await page.screenshot({ clip, path: `${job.folder}/${name}.png` });
+};
+const error = async (page) => {
+  const box = await page.waitForSelector("#error:not([hidden])", LONG);
+  return [await box.getAttribute("data-kind"), await box.textContent()];
+};
+/** Pictures while the page speaks, `count` of them. */
+const watch = async (page, name, count) => {
+  for (let index = 0; index < count; index++) {
+    await shot(page, `${name}${index}`);
+    await page.waitForTimeout(120);
+  }
+};
+
+// A file, without CSP being passed over.
+let page = await open();
+await ready(page);
+said.loadMs = Number(await state(page, "load-ms"));
+await shot(page, "rest");
+await page.setInputFiles("#file", job.audio);
+await page.waitForSelector('body[data-state="playing"][data-frame]', LONG);
+await watch(page, "file", job.pictures);
+await page.screenshot({ path: `${job.folder}/page.png` });
+said.figures = await page.textContent("#figures");
+await page.click("#interrupt");
+await page.waitForSelector('body[data-state="ready"]', LONG);
+await page.waitForTimeout(300);
+await shot(page, "interrupted");
+
+// By keyboard: every control can be reached and has a name.
+said.labels = await page.locator("button:visible, select:visible, input:visible, canvas:visible").evaluateAll((all) =>
+  all.map((each) => each.getAttribute("aria-label") ?? (each.labels?.[0] ?? each).textContent.trim()));
+await page.focus("#face");
+await page.keyboard.press("ArrowRight");
+await page.keyboard.press("ArrowRight");
+await page.waitForTimeout(400);
+await shot(page, "turned");
+await page.focus("#talk");
+await page.keyboard.press("Enter");
+await page.waitForSelector('body[data-state="talking"]', LONG);
+await page.waitForTimeout(600);
+await watch(page, "talk", job.pictures);
+said.talked = Number(await state(page, "frame"));
+await page.keyboard.press("Enter");
+await page.waitForSelector('body[data-state="ready"]', LONG);
+
+// Models of other makers, and one that cannot speak.
+for (const [name, file] of Object.entries(job.models)) {
+  await page.setInputFiles("#file", file);
+  if (name === "mute") {
+    said.mute = await error(page);
+    continue;
+  }
+  await page.waitForSelector("#own_head:visible", LONG);
+  said[name] = await page.textContent("#status");
+  await page.setInputFiles("#file", job.audio);
+  await page.waitForSelector('body[data-state="playing"]', LONG);
+  await watch(page, name, 6);
+  await page.click("#interrupt");
+  await page.waitForSelector('body[data-state="ready"]', LONG);
+}
+await page.click("#own_head");
+await page.check("#weight_map");
+await page.waitForTimeout(300);
+await shot(page, "weights");
+await page.setInputFiles("#file", job.damaged);
+said.damaged = await error(page);
+said.faults = page.faults;
+await page.context().close();
+
+// A phone in the dark.
+page = await open({ viewport: { width: 390, height: 844 }, colorScheme: "dark", hasTouch: true, isMobile: true });
+await ready(page);
+said.overflow = await page.locator("body").evaluate((body) => body.scrollWidth - innerWidth);
+said.ground = await page.locator("body").evaluate((body) => getComputedStyle(body).backgroundColor);
+said.targets = await page.locator("button:visible, .button:visible, select:visible").evaluateAll((all) =>
+  Math.min(...all.map((each) => each.getBoundingClientRect().height)));
+await page.screenshot({ path: `${job.folder}/phone.png`, fullPage: true });
+await page.context().close();
+
+// What browsers refuse.
+page = await open({}, (made) => made.addInitScript(() => { WebAssembly.validate = () => false; }));
+said.simd = await error(page);
+await page.context().close();
+await browser.close();
+const deaf = await chromium.launch({ executablePath: job.chromium, args: [...GL, ...SOUND, "--deny-permission-prompts"] });
+page = await deaf.newPage({ viewport: SIZE });
+await page.goto(job.address);
+await ready(page);
+await page.click("#talk");
+said.denied = await error(page);
+await deaf.close();
+console.log(JSON.stringify(said));
