@@ -38,8 +38,10 @@ class Seen:
     folder: Path
 
     def picture(self, name: str) -> np.ndarray:
+        """RGB, white where nothing is drawn."""
         image = pytest.importorskip("PIL.Image")
-        return np.asarray(image.open(self.folder / f"{name}.png").convert("RGB")).astype(np.float64)
+        pixels = np.asarray(image.open(self.folder / f"{name}.png").convert("RGBA")).astype(np.float64)
+        return 255 + (pixels[..., :3] - 255) * pixels[..., 3:] / 255
 
     def open_mouth(self, name: str) -> float:
         """Share of dark pixels where the mouth is."""

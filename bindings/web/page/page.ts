@@ -8,6 +8,8 @@ import { HUES, Timeline } from "./timeline.ts";
 
 const PACKAGE = "package.emoface";
 const SAMPLE = "speech.wav";
+const TELL_MS = 200;
+const DRAW_MS = 50; // the timeline needs no more
 const MODELS = /\.(glb|gltf|vrm)$/i;
 
 const element = <T extends HTMLElement>(id: string): T => document.getElementById(id) as T;
@@ -21,6 +23,7 @@ let stage: Stage;
 let voice: Voice | null = null;
 let speaker: Speaker | null = null;
 let spent = { sound: 0, ms: 0 };
+let [told, drawn] = [0, 0];
 
 function say(text: string): void {
   element("status").textContent = text;
@@ -37,7 +40,9 @@ function fail(error: unknown): void {
   console.error(error);
 }
 
+/** A sentence's first letter, unless it begins with the name of a file. */
 function capital(text: string): string {
+  if (/^\S+\.\S/.test(text)) return text;
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
@@ -146,10 +151,17 @@ function draw(): void {
   stage.draw(frame);
   const time = speaker?.time ?? null;
   const latency = speaker?.live && speaker.active ? (voice?.info.latency.seconds ?? 0) : null;
-  timeline.draw(time, latency);
+  const now = performance.now();
+  if (now - drawn > (time === null ? TELL_MS : DRAW_MS)) {
+    drawn = now;
+    timeline.draw(time, latency);
+  }
   if (frame && document.body.dataset.frame === undefined) document.body.dataset.firstFrameMs = String(Math.round(performance.now()));
   if (frame) document.body.dataset.frame = String(frame.number);
-  tell(time);
+  if (now - told > TELL_MS) {
+    told = now;
+    tell(time);
+  }
   requestAnimationFrame(draw);
 }
 

@@ -83,6 +83,7 @@ export class Speaker {
     const mono = mixed(sound);
     const piece = Math.round(PIECE_S * sound.sampleRate);
     const began = performance.now();
+    let started = false;
     for (let at = 0; at < mono.length && run === this.run; at += piece) {
       while (run === this.run && this.source && at / sound.sampleRate > (this.time ?? 0) + AHEAD_S) await pause(30);
       if (run !== this.run) return;
@@ -94,7 +95,10 @@ export class Speaker {
       const left = Math.max(0, mono.length - at - piece) / sound.sampleRate;
       const factor = (performance.now() - began) / 1000 / (sound.duration - left);
       const ready = left === 0 || (this.playout.end > START_S && left * factor * SLACK < sound.duration);
-      if (run === this.run && !this.source && ready) this.sound(sound, context, run);
+      if (run === this.run && !started && ready) {
+        started = true;
+        this.sound(sound, context, run);
+      }
     }
     if (run === this.run) this.take(run, await this.voice.flush(TAIL_S), 0);
   }

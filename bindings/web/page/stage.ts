@@ -9,6 +9,7 @@ import type { Face } from "../src/face_file.ts";
 import type { Frame } from "../src/live/playout.ts";
 
 const STEP = 0.12; // radians per key
+const REFRESH_MS = 500; // a texture may have come
 
 export class Stage {
   private readonly renderer: THREE.WebGLRenderer;
@@ -19,6 +20,8 @@ export class Stage {
   private model: { object: THREE.Object3D; view: MorphView | VrmView; vrm: VRM | null } | null = null;
   private before = performance.now();
   private turned = false; // by hand: then it stays as it is
+  private shown: Frame | null | undefined;
+  private stale = true; // the picture, so that nothing is drawn twice
 
   constructor(private readonly canvas: HTMLCanvasElement) {
     this.renderer = new THREE.WebGLRenderer({ canvas, antialias: true, alpha: true });
@@ -36,6 +39,7 @@ export class Stage {
     this.orbit.enableDamping = true;
     this.orbit.enablePan = false;
     this.orbit.addEventListener("start", () => (this.turned = true));
+    this.orbit.addEventListener("change", () => (this.stale = true));
     canvas.addEventListener("keydown", (event) => this.key(event));
     new ResizeObserver(() => this.resize()).observe(canvas);
     this.resize();
@@ -90,25 +94,32 @@ export class Stage {
 
   setWeightMap(on: boolean): void {
     this.head?.setWeightMap(on);
+    this.shown = undefined;
   }
 
-  /** Draw a frame; null is the neutral face, undefined the picture as it is. */
-  draw(frame: Frame | null | undefined): void {
+  /** Draw a frame; null is the neutral face. Nothing is drawn where nothing has changed. */
+  draw(frame: Frame | null): void {
     const { model, head } = this;
-    if (frame !== undefined) {
+    if (frame !== this.shown) {
+      this.shown = frame;
+      this.stale = true;
       if (!model) frame ? head?.show(frame) : head?.rest();
       else if (model.view instanceof VrmView) model.view.show(frame?.blendshapeWeights ?? [], frame?.headRotation ?? []);
       else model.view.show(frame?.blendshapeWeights ?? []);
     }
+    this.orbit.update();
     const now = performance.now();
+    if (!this.stale && !model?.vrm && !(now - this.before > REFRESH_MS)) return;
     model?.vrm?.update((now - this.before) / 1000);
     this.before = now;
-    this.orbit.update();
+    this.stale = false;
     this.renderer.render(this.scene, this.camera);
   }
 
   /** The camera in front of what there is to see. */
   private frameView(): void {
+    this.stale = true;
+    this.shown = undefined;
     const object = this.model?.object ?? this.head?.object;
     if (!object) return;
     object.updateWorldMatrix(true, true);

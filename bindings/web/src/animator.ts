@@ -195,7 +195,9 @@ export class Animator {
     for (const layer of this.rig.layers) layer.apply(frames);
     const { template } = this.face;
     const vertices = frames.offsets;
-    for (let i = 0; i < vertices.length; i++) vertices[i] += template[i % template.length];
+    for (let at = 0; at < vertices.length; at += template.length) {
+      for (let i = 0; i < template.length; i++) vertices[at + i] += template[i];
+    }
     const shift = this.rig.controls.syncOffset;
     const of = (role: Role): Floats => motion.roles[role];
     return {

@@ -259,6 +259,6 @@ const TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
 /** The CRC-32 of zip and PNG. */
 export function crc32(data: Uint8Array, before = 0): number {
   let value = ~before;
-  for (const byte of data) value = TABLE[(value ^ byte) & 255] ^ (value >>> 8);
+  for (let i = 0; i < data.length; i++) value = TABLE[(value ^ data[i]) & 255] ^ (value >>> 8);
   return ~value >>> 0;
 }

@@ -168,7 +168,11 @@ function readBlendshapes(arrays: Arrays, vertices: number): Blendshapes | null {
   const step = takeArray(FACE, arrays, "blendshape_step", [names.length], "<f4").float32();
   checkFinite(FACE, "blendshape_step", step);
   const integers = array.int16();
-  const shapes = Float32Array.from(integers, (value, index) => value * step[Math.floor(index / (vertices * 3))]);
+  const shapes = new Float32Array(integers.length);
+  const width = vertices * 3;
+  step.forEach((unit, shape) => {
+    for (let i = shape * width; i < (shape + 1) * width; i++) shapes[i] = integers[i] * unit;
+  });
   checkFinite(FACE, "blendshapes", shapes);
   return new Blendshapes(names, shapes);
 }

@@ -1,7 +1,7 @@
 /** The worker: reads a package and runs its graphs, so that the page's thread only draws. */
 import { toMessage } from "../errors.ts";
 import { Package } from "../package.ts";
-import { findLids } from "../rig/blinks.ts";
+import { lidsOf } from "../rig/choices.ts";
 import { findEyes } from "../rig/gaze.ts";
 import { checkHead } from "../rig/head_sway.ts";
 import { Engine } from "../stream/engine.ts";
@@ -114,7 +114,7 @@ function infoOf(package_: Package, { animator }: LiveVoice): VoiceInfo {
     blockMs: (1000 * animator.blockFeatures) / manifest.featureRate,
     clipBlockMs: clipBlock(manifest),
     can: {
-      blinks: can(() => findLids(face)),
+      blinks: can(() => lidsOf(face)),
       gaze: can(() => findEyes(face)),
       headSway: can(() => checkHead(face, manifest.axes)),
       weight: manifest.outputs.has("emotion_weight"),

@@ -182,7 +182,9 @@ function square(array: ArrayLike<number>, v: number): number {
 }
 
 function apartSquare(array: ArrayLike<number>, a: number, b: number): number {
-  const [x, y, z] = [0, 1, 2].map((axis) => array[a * 3 + axis] - array[b * 3 + axis]);
+  const x = array[a * 3] - array[b * 3];
+  const y = array[a * 3 + 1] - array[b * 3 + 1];
+  const z = array[a * 3 + 2] - array[b * 3 + 2];
   return x * x + y * y + z * z;
 }
 
@@ -190,16 +192,19 @@ function apartSquare(array: ArrayLike<number>, a: number, b: number): number {
 function firstContact(template: Floats, offsets: Floats, uppers: number[], lowers: number[]): number {
   const met: [number, number][] = [];
   for (const upper of uppers) {
+    const [ux, uy, uz] = template.subarray(upper * 3, upper * 3 + 3);
+    const [vx, vy, vz] = offsets.subarray(upper * 3, upper * 3 + 3);
     for (const lower of lowers) {
-      const gap = [0, 1, 2].map((axis) => template[lower * 3 + axis] - template[upper * 3 + axis]);
-      const closing = [0, 1, 2].map((axis) => offsets[lower * 3 + axis] - offsets[upper * 3 + axis]);
-      const squares = square(closing, 0);
+      const at = lower * 3;
+      const [x, y, z] = [template[at] - ux, template[at + 1] - uy, template[at + 2] - uz];
+      const [cx, cy, cz] = [offsets[at] - vx, offsets[at + 1] - vy, offsets[at + 2] - vz];
+      const squares = cx * cx + cy * cy + cz * cz;
       if (!(squares > 0)) continue;
-      const weight = -(gap[0] * closing[0] + gap[1] * closing[1] + gap[2] * closing[2]) / squares;
+      const weight = -(x * cx + y * cy + z * cz) / squares;
       if (!(weight > 0 && weight <= 1)) continue;
-      const missed = gap.map((value, axis) => value + weight * closing[axis]);
-      const rest = Math.sqrt(square(gap, 0));
-      if (Math.sqrt(square(missed, 0)) <= MEETS * rest) met.push([weight, rest]);
+      const [mx, my, mz] = [x + weight * cx, y + weight * cy, z + weight * cz];
+      const rest = Math.sqrt(x * x + y * y + z * z);
+      if (Math.sqrt(mx * mx + my * my + mz * mz) <= MEETS * rest) met.push([weight, rest]);
     }
   }
   let widest = 0;

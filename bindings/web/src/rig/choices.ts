@@ -80,7 +80,8 @@ function possible<T>(option: unknown, vertices: boolean, find: () => T): T | nul
   }
 }
 
-function lidsOf(face: Face): Lid[] {
+/** The eyes that blinks close, found once for a face; RigError where its shapes cannot close them. */
+export function lidsOf(face: Face): Lid[] {
   const known = face.blendshapes && LIDS.get(face.blendshapes);
   if (known) return known;
   const lids = findLids(face);

@@ -9,39 +9,49 @@ const RIDGE = 1e-4;
 const TOLERANCE = 1e-10;
 const BULK_ROUNDS = 8;
 
+/** A shape's offsets that are not 0: their places in a frame (V, 3), and what they are. */
+interface Row {
+  places: Int32Array;
+  values: Float64Array;
+}
+
 export class BlendshapeSolver {
-  private readonly moving: Int32Array;
   private readonly used: number[];
   private readonly size: number[];
   private readonly matrix: Float64Array[];
   private readonly ties: number[];
-  private readonly rows: Float64Array[];
+  private readonly rows: Row[];
   private before: Float64Array;
 
   constructor(private readonly shapes: Blendshapes) {
     const width = shapes.vertices * 3;
-    const count = shapes.length;
     const all = shapes.shapes;
     const reach = new Float32Array(shapes.vertices);
-    for (let i = 0; i < all.length; i++) {
-      const v = Math.floor((i % width) / 3);
-      reach[v] = Math.max(reach[v], Math.abs(all[i]));
+    for (let i = 0, v = 0, axis = 0; i < all.length; i++) {
+      const far = Math.abs(all[i]);
+      if (far > reach[v]) reach[v] = far;
+      if (++axis === 3) {
+        axis = 0;
+        v = v + 1 === shapes.vertices ? 0 : v + 1;
+      }
     }
     const least = Math.fround(NEGLIGIBLE) * reach.reduce((a, b) => Math.max(a, b), 0);
-    this.moving = Int32Array.from([...reach.keys()].filter((v) => reach[v] > least));
-    const flat = Array.from({ length: count }, (_, k) => this.taken(all.subarray(k * width, (k + 1) * width)));
-    const sizes = flat.map((row) => Math.sqrt(dot(row, row)));
+    const flat = shapes.names.map((_, k) => rowOf(all.subarray(k * width, (k + 1) * width), reach, least));
+    const sizes = flat.map(({ values }) => Math.sqrt(dot(values, values)));
     this.used = sizes.flatMap((size, k) => (size > 0 ? [k] : []));
     const usedSizes = this.used.map((k) => sizes[k]);
     const scale = Math.sqrt(usedSizes.reduce((sum, size) => sum + size * size, 0) / usedSizes.length);
     this.size = usedSizes.map((size) => size / scale);
     this.ties = this.size.map((size) => SMOOTHNESS * size * size);
-    this.rows = this.used.map((k) => flat[k].map((value) => value / scale ** 2));
-    this.matrix = this.used.map((k, i) => {
-      const row = Float64Array.from(this.used, (l) => dot(flat[k], flat[l]) / scale ** 2);
+    const used = this.used.map((k) => flat[k]);
+    this.matrix = used.map(({ places, values }, i) => {
+      const dense = new Float64Array(width);
+      places.forEach((place, index) => (dense[place] = values[index]));
+      const row = Float64Array.from(used, (other) => product(other, dense) / scale ** 2);
       row[i] += this.ties[i] + RIDGE * this.size[i] ** 2;
       return row;
     });
+    this.rows = used.map(({ places, values }) => ({ places, values: values.map((value) => value / scale ** 2) }));
     this.before = new Float64Array(this.used.length);
   }
 
@@ -52,16 +62,11 @@ export class BlendshapeSolver {
     return made;
   }
 
-  private taken(offsets: Floats): Float64Array {
-    const made = new Float64Array(this.moving.length * 3);
-    this.moving.forEach((v, i) => made.set(offsets.subarray(v * 3, v * 3 + 3), i * 3));
-    return made;
-  }
-
   /** Weights (K,) of the next frame with offsets (V, 3). */
   solve(offsets: Floats): Floats {
-    const moved = this.taken(offsets);
-    const linear = this.rows.map((row, i) => dot(row, moved) + this.ties[i] * this.before[i] - SPARSITY * this.size[i]);
+    const linear = this.rows.map(
+      (row, i) => product(row, offsets) + this.ties[i] * this.before[i] - SPARSITY * this.size[i],
+    );
     const solved = solveBox(this.matrix, linear, this.before);
     const weights = new Float32Array(this.shapes.length);
     this.used.forEach((k, i) => (weights[k] = solved[i]));
@@ -72,6 +77,18 @@ export class BlendshapeSolver {
   reset(): void {
     this.before.fill(0);
   }
+}
+
+function rowOf(shape: Floats, reach: Floats, least: number): Row {
+  const places: number[] = [];
+  for (let i = 0; i < shape.length; i++) if (shape[i] !== 0 && reach[Math.floor(i / 3)] > least) places.push(i);
+  return { places: Int32Array.from(places), values: Float64Array.from(places, (place) => shape[place]) };
+}
+
+function product({ places, values }: Row, dense: Floats | Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < places.length; i++) sum += values[i] * dense[places[i]];
+  return sum;
 }
 
 function dot(a: ArrayLike<number>, b: ArrayLike<number>): number {
