@@ -7,8 +7,9 @@ Needs Node.js, Chromium and bindings/web/node_modules (`make test` installs them
 @met4citizen/headaudio, wawa-lipsync and wlipsync (npm install); they tell visemes, from audio features, without a
 network of weights: not the same job, so bytes and CPU time stand beside ours and quality does not.
 
-Figures: `load_ms` (package read, hashes compared, graphs loaded), `first_frame_ms` (from the start of loading),
-`real_time_factor` (time of computing / time of sound, median of blocks), `real_time_factor_p99`, `page_bytes` and
+Figures: `cpu_factor`, `cpu_factor_weights` (CPU time / time of sound in Node.js; with blendshape weights, too); in
+Chromium `load_ms` (package read, hashes compared, graphs loaded), `first_frame_ms` (from the start of loading),
+`real_time_factor` (time of computing / time of sound, median of blocks), `real_time_factor_p99`; `page_bytes`,
 `page_gzip_bytes` (scripts and WASM), `package_bytes`; of each peer `<name>_bytes`, `<name>_gzip_bytes` and
 `<name>_real_time_factor`. wlipsync ships no profile of phonemes: it runs with one of random prototypes, which costs the
 same.
@@ -76,6 +77,7 @@ def main() -> None:
             threading.Thread(target=server.serve_forever, daemon=True).start()
             address = f"http://{view.HOST}:{server.server_address[1]}"
             job = {"address": address, "chromium": chromium, "seconds": choices.seconds, "peers": peers}
+            job |= {"built": str(built), "package": str(package), "audio": str(files["speech.wav"])}
             command = ["node", Path(__file__).with_name("web_page.mjs")]
             done = subprocess.run(command, input=json.dumps(job), stdout=subprocess.PIPE, text=True, check=True)
             server.shutdown()

@@ -22,6 +22,7 @@ from layer_cases import CASES as LAYERS
 
 import emoface
 from emoface import Package
+from emoface.live.voice import LiveFrames, LiveVoice
 from emoface.options import BARE
 from emoface.rig import ARKIT_52, Blinks, Gaze, HeadSway, RigControls
 from emoface.verification import REDUCED_RELATIVE
@@ -136,6 +137,32 @@ def test_conditions_hold_from_the_moment_that_is_said(node_streams, tmp_path: Pa
     batch = emoface.FrameBatch.concat([animator.step(audio), animator.flush()])
     compare(whole, batch, package.manifest.motion_range_m)
     compare(cut, batch, package.manifest.motion_range_m)
+
+
+def test_an_interrupted_voice_is_pythons(node_streams, tmp_path: Path) -> None:
+    """Barge-in, in the room for live voices: the same numbers, the same frames to rest and from it."""
+    path = written(tmp_path, "package", handmade_gaze.with_gaze(handmade_face.package_files()))
+    package, audio = Package.load(path), speech(2.4)
+    emotion = package.manifest.emotions[1]
+    pieces = [15000, 9000, len(audio) - 24000]
+    stream = {"audio": audio, "cuts": pieces, "interrupt": [1], "tail": 0.3, "options": {}}
+    plain, back = node_streams(
+        path, [{**stream, "changes": [[0, "emotion", emotion, 0.3]]}, {**stream, "options": PLAIN, "back": 4}]
+    )
+    voice = LiveVoice(package, backend="ort-cpu")
+    voice.set("emotion", emotion, 0.3)
+    parts = [voice.feed(audio[:15000]), voice.interrupt(), voice.feed(audio[15000:24000]), voice.feed(audio[24000:])]
+    parts.append(voice.finish(0.3))
+    assert plain.said["firsts"] == [part.first for part in parts]
+    compare(plain, LiveFrames.joined(parts).batch, package.manifest.motion_range_m)
+    # Frames that were made and not shown are taken back; the last of those that lead to rest is the neutral face.
+    shown, rest, rising, *_ = back.said["firsts"]
+    count = parts[0].end - 4
+    assert (shown, rest, rising) == (0, count, count + 6)
+    frames = back.array("vertices").reshape(-1, *package.face.template.shape)
+    last = frames[parts[0].end + 5]
+    assert np.array_equal(last, package.face.template)
+    assert np.abs(frames[parts[0].end] - frames[count - 1]).max() < np.abs(frames[count - 1] - last).max()
 
 
 OPTIONS = {"blinks": "blinks", "gaze": "gaze", "head_sway": "headSway", "identity": "identity"}

@@ -90,7 +90,7 @@ export class Speaker {
       const samples = mono.slice(at, at + piece);
       const seconds = samples.length / sound.sampleRate;
       this.events.heard(samples, sound.sampleRate);
-      this.take(run, await this.voice.step(samples), seconds);
+      this.take(run, await this.voice.feed(samples), seconds);
       // Where making frames takes longer than hearing them, so many come first that none will be missing.
       const left = Math.max(0, mono.length - at - piece) / sound.sampleRate;
       const factor = (performance.now() - began) / 1000 / (sound.duration - left);
@@ -100,7 +100,7 @@ export class Speaker {
         this.sound(sound, context, run);
       }
     }
-    if (run === this.run) this.take(run, await this.voice.flush(TAIL_S), 0);
+    if (run === this.run) this.take(run, await this.voice.finish(TAIL_S), 0);
   }
 
   private sound(sound: AudioBuffer, context: AudioContext, run: number): void {
@@ -143,7 +143,7 @@ export class Speaker {
         const samples = joined(waiting);
         waiting = [];
         try {
-          this.take(run, await this.voice.step(samples), samples.length / context.sampleRate);
+          this.take(run, await this.voice.feed(samples), samples.length / context.sampleRate);
         } catch (error) {
           if (run === this.run) this.events.failed(error);
           break;

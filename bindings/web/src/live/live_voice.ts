@@ -1,19 +1,28 @@
-/** One voice without clocks, threads or sockets: an animator, and an interruption that brings the mouth to rest. */
+/** One voice without clocks, threads or sockets, as `emoface.live.LiveVoice`: numbered frames, and barge-in. */
 import { Animator, type AnimatorOptions, type FrameBatch } from "../animator.ts";
 import type { Chunk } from "../audio/chunk.ts";
+import { towardsRest } from "../head_pose.ts";
 import type { Package } from "../package.ts";
 import type { RigOptions } from "../rig/choices.ts";
 import type { ConditionValue } from "../stream/conditions.ts";
 import type { Engine } from "../stream/engine.ts";
 
 type Floats = Float32Array<ArrayBuffer>;
-const REST_S = 0.2; // from an interruption until the mouth is at rest
+const REST_S = 0.2; // in which an interrupted face returns to rest
 const KEPT_S = 3; // of frames that an interruption may go back to
+const FADING = ["blendshapeWeights", "coefficients", "emotionCoefficients", "headTranslation"] as const;
+const ARRAYS = [
+  "vertices", "emotion", "emotionWeight", "headRotation", "arousal", "valence", "confidence", ...FADING,
+] as const;
 
+/** Frames are numbered on one timeline that never goes back: an interrupted voice goes on counting. */
 export class LiveVoice {
-  /** The last frames, one by one. */
-  private held: FrameBatch[] = [];
-  private offset = 0;
+  /** Number of the frame that comes next. */
+  nextFrame = 0;
+  private start = 0; // number of this stretch's first frame
+  private rising = 0; // frames over which a stretch after an interruption rises from rest
+  private held: FrameBatch[] = []; // the last frames, one by one
+  private readonly changes = new Map<string, [number, ConditionValue][]>();
 
   private constructor(readonly animator: Animator) {}
 
@@ -21,72 +30,102 @@ export class LiveVoice {
     return new LiveVoice(await Animator.open(package_, engine, options));
   }
 
-  async step(chunk: Chunk): Promise<FrameBatch> {
-    return this.later(await this.animator.step(chunk));
+  /** Seconds of the voice's audio time up to which sound was heard. */
+  get position(): number {
+    return this.start / this.animator.fps + this.animator.fed / this.animator.sampleRate;
   }
 
-  async flush(tailS: number): Promise<FrameBatch> {
-    return this.later(await this.animator.flush(tailS));
+  /** Hear the next sound; the frames that are complete. */
+  async feed(chunk: Chunk): Promise<FrameBatch> {
+    return this.numbered(await this.animator.step(chunk));
   }
 
-  /**
-   * Barge-in: audio that no frame was made of is dropped, the face goes to rest within 200 ms, and numbers of frames and
-   * their time go on. Conditions are those that the voice was opened with.
-   *
-   * @param after number of the last frame that was shown: those that follow it are taken back. null: all were shown.
-   */
-  interrupt(after: number | null = null): FrameBatch {
-    const { animator } = this;
-    const held = this.held.findLast((frame) => after === null || frame.first <= after);
-    const { fps, face } = animator;
-    const count = held ? Math.floor(REST_S * fps) : 0;
-    const first = held ? held.first + 1 : this.offset;
-    const batch = emptyBatch(count, first, fps);
-    if (held) {
-      const shares = Float32Array.from({ length: count }, (_, index) => {
-        const t = (index + 1) / count;
-        return 1 - t * t * (3 - 2 * t);
-      });
-      batch.vertices = repeated(held.vertices, shares, (value, share, i) => {
-        const rest = face.template[i];
-        return rest + (value - rest) * share;
-      });
-      for (const name of ["blendshapeWeights", "coefficients", "emotionCoefficients"] as const) {
-        batch[name] = repeated(held[name], shares, (value, share) => value * share);
-      }
-      for (const name of ["emotion", "emotionWeight", "headRotation", "headTranslation", ...AFFECT] as const) {
-        batch[name] = repeated(held[name], shares, (value) => value);
-      }
-    }
-    animator.reset();
-    this.offset = first + count;
-    this.held = count ? [frameOf(batch, count - 1)] : [];
-    return batch;
+  /** End the sound: the frames still due, then `tailS` seconds in which the face returns to rest. */
+  async finish(tailS = 0): Promise<FrameBatch> {
+    return this.numbered(await this.animator.flush(tailS));
   }
 
-  set(name: string, value: ConditionValue, at: number | null): void {
-    this.animator.setCondition(name, value, at === null ? null : at - this.offset / this.animator.fps);
+  /** Change a condition from second `at` of the voice's audio time on; it outlasts interruptions. */
+  set(name: string, value: ConditionValue, at: number | null = null): void {
+    const moment = at ?? this.position;
+    this.animator.setCondition(name, value, Math.max(0, moment - this.start / this.animator.fps));
+    const before = (this.changes.get(name) ?? []).filter(([time]) => time < moment);
+    this.changes.set(name, [...before, [moment, value]]);
   }
 
   setRig(options: RigOptions): void {
     this.animator.setRig(options);
   }
 
-  /** The batch with numbers and time that go on after interruptions; its frames are kept. */
-  private later(batch: FrameBatch): FrameBatch {
-    batch.first += this.offset;
-    for (let index = 0; index < batch.count; index++) batch.time[index] += this.offset / this.animator.fps;
-    for (let index = 0; index < batch.count; index++) this.held.push(frameOf(batch, index));
-    this.held = this.held.slice(-KEPT_S * this.animator.fps);
+  /**
+   * Barge-in: forget what was heard and not yet shown; the frames returned lead to rest within 200 ms and are numbered
+   * on; whatever is heard next begins behind them. Conditions stay as they are.
+   *
+   * @param after number of the last frame that was shown: those that follow it are taken back. null: all were shown.
+   */
+  interrupt(after: number | null = null): FrameBatch {
+    const { animator } = this;
+    const shown = this.held.findLast((frame) => after === null || frame.first <= after);
+    const count = shown ? Math.ceil(REST_S * animator.fps) : 0;
+    const first = shown ? shown.first + 1 : this.nextFrame;
+    const batch = emptyBatch(count, first, animator.fps);
+    if (shown) {
+      for (const name of ARRAYS) batch[name] = repeated(shown[name], count);
+      this.scale(batch, Float32Array.from({ length: count }, (_, index) => 1 - smooth((index + 1) / count)));
+    }
+    animator.reset();
+    this.start = this.nextFrame = first + count;
+    this.rising = count;
+    const now = this.start / animator.fps;
+    for (const [name, changes] of this.changes) {
+      const past = changes.filter(([at]) => at <= now).slice(-1);
+      const kept = [...past, ...changes.filter(([at]) => at > now)];
+      this.changes.set(name, kept);
+      for (const [at, value] of kept) animator.setCondition(name, value, Math.max(0, at - now));
+    }
+    this.keep(batch);
     return batch;
+  }
+
+  private numbered(batch: FrameBatch): FrameBatch {
+    if (this.start) {
+      batch.first += this.start;
+      for (let index = 0; index < batch.count; index++) batch.time[index] += this.start / this.animator.fps;
+      if (batch.first < this.start + this.rising) {
+        const share = (index: number): number => smooth(Math.min(1, (batch.first + index - this.start + 1) / this.rising));
+        this.scale(batch, Float32Array.from({ length: batch.count }, (_, index) => share(index)));
+      }
+    }
+    this.nextFrame = batch.first + batch.count;
+    this.keep(batch);
+    return batch;
+  }
+
+  private keep(batch: FrameBatch): void {
+    for (let index = 0; index < batch.count; index++) this.held.push(oneOf(batch, index));
+    this.held = this.held.slice(-KEPT_S * this.animator.fps);
+  }
+
+  /** Leave a share of each frame's motion. */
+  private scale(batch: FrameBatch, shares: Floats): void {
+    const { template } = this.animator.face;
+    shares.forEach((share, index) => {
+      for (const name of FADING) {
+        const row = rowOf(batch, name, index);
+        for (let i = 0; i < row.length; i++) row[i] *= share;
+      }
+      const vertices = rowOf(batch, "vertices", index);
+      for (let i = 0; i < vertices.length; i++) {
+        vertices[i] = template[i] + Math.fround(Math.fround(vertices[i] - template[i]) * share);
+      }
+    });
+    towardsRest(batch.headRotation, shares, 0);
   }
 }
 
-const AFFECT = ["arousal", "valence", "confidence"] as const;
-const ARRAYS = [
-  "vertices", "emotion", "emotionWeight", "blendshapeWeights", "headRotation", "headTranslation", ...AFFECT,
-  "coefficients", "emotionCoefficients",
-] as const;
+function smooth(t: number): number {
+  return t * t * (3 - 2 * t);
+}
 
 function emptyBatch(count: number, first: number, fps: number): FrameBatch {
   const time = Float64Array.from({ length: count }, (_, index) => (first + index) / fps);
@@ -94,21 +133,21 @@ function emptyBatch(count: number, first: number, fps: number): FrameBatch {
   return { count, first, time, ...arrays } as FrameBatch;
 }
 
-/** One frame of a batch as a batch of its own. */
-function frameOf(batch: FrameBatch, index: number): FrameBatch {
+function rowOf(batch: FrameBatch, name: (typeof ARRAYS)[number], index: number): Floats {
+  const width = batch[name].length / batch.count;
+  return batch[name].subarray(width * index, width * (index + 1));
+}
+
+/** One frame of a batch, copied, as a batch of its own. */
+function oneOf(batch: FrameBatch, index: number): FrameBatch {
   const made = emptyBatch(1, batch.first + index, 1);
-  for (const name of ARRAYS) {
-    const width = batch[name].length / batch.count;
-    made[name] = batch[name].slice(width * index, width * (index + 1));
-  }
+  for (const name of ARRAYS) made[name] = rowOf(batch, name, index).slice();
   return made;
 }
 
-function repeated(frame: Floats, shares: Floats, change: (value: number, share: number, i: number) => number): Floats {
-  const made = new Float32Array(frame.length * shares.length);
-  shares.forEach((share, index) => {
-    for (let i = 0; i < frame.length; i++) made[index * frame.length + i] = change(frame[i], share, i);
-  });
+function repeated(frame: Floats, count: number): Floats {
+  const made = new Float32Array(frame.length * count);
+  for (let index = 0; index < count; index++) made.set(frame, index * frame.length);
   return made;
 }
 

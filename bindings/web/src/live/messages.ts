@@ -17,8 +17,8 @@ export interface OpenRequest {
 export type Request =
   | OpenRequest
   | { kind: "start"; options: AnimatorOptions }
-  | { kind: "step"; chunk: Float32Array[] }
-  | { kind: "flush"; tailS: number }
+  | { kind: "feed"; chunk: Float32Array[] }
+  | { kind: "finish"; tailS: number }
   | { kind: "interrupt"; after: number | null }
   | { kind: "set"; name: string; value: ConditionValue; at: number | null }
   | { kind: "rig"; options: RigOptions };

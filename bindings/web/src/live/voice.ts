@@ -62,14 +62,14 @@ export class Voice {
   }
 
   /** Feed the next sound, any length. The frames that are complete, or null where an interruption came first. */
-  async step(chunk: Chunk): Promise<Made | null> {
+  async feed(chunk: Chunk): Promise<Made | null> {
     const [mono] = toMono(chunk, null);
-    return (await this.ask({ kind: "step", chunk: [mono] }, [mono.buffer])).made ?? null;
+    return (await this.ask({ kind: "feed", chunk: [mono] }, [mono.buffer])).made ?? null;
   }
 
   /** End the sound: all frames still due, and `tailS` seconds in which the face returns to rest. */
-  async flush(tailS = 0): Promise<Made | null> {
-    return (await this.ask({ kind: "flush", tailS })).made ?? null;
+  async finish(tailS = 0): Promise<Made | null> {
+    return (await this.ask({ kind: "finish", tailS })).made ?? null;
   }
 
   /**

@@ -60,11 +60,11 @@ async function answered(request: Request, answer: Answer, asked: number): Promis
       voice = await LiveVoice.open(loaded.package, loaded.engine, request.options);
       answer.info = infoOf(loaded.package, voice);
       return null;
-    case "step":
+    case "feed":
       // What was spoken before an interruption that has come meanwhile is not heard any more.
-      return asked === interruptions ? { batch: await voice.step(request.chunk) } : null;
-    case "flush":
-      return asked === interruptions ? { batch: await voice.flush(request.tailS) } : null;
+      return asked === interruptions ? { batch: await voice.feed(request.chunk) } : null;
+    case "finish":
+      return asked === interruptions ? { batch: await voice.finish(request.tailS) } : null;
     case "interrupt":
       return { batch: voice.interrupt(request.after) };
     case "set":
