@@ -83,6 +83,41 @@ def test_an_interruption_before_anything_was_shown_shows_nothing(package: Packag
     same(LiveFrames.joined([voice.feed(sound(1)), voice.finish()]), LiveFrames(0, package.animator().whole(sound(1))))
 
 
+@pytest.mark.parametrize("shown", [0, 1, 7, 24])
+def test_frames_handed_out_ahead_are_withdrawn_by_an_interruption(package: Package, shown: int) -> None:
+    ahead = LiveVoice(package)
+    ahead.feed(sound(2))
+    ahead.set("emotion", "sad")  # from what is heard next on, and what was heard is forgotten
+    whole = ahead.frames_from(0)
+    rest = ahead.interrupt(at=shown)
+    assert rest.first == shown and ahead.next_frame == rest.end
+    if shown:
+        assert len(rest) == 6
+        np.testing.assert_array_equal(rest.batch.vertices[-1], ahead.animator.face.template)
+        last = whole.batch.vertices[shown - 1] - ahead.animator.face.template
+        assert np.abs(rest.batch.vertices[0] - ahead.animator.face.template - last).max() < np.abs(last).max() * 0.2
+        same(ahead.frames_from(0).part(0, shown), whole.part(0, shown))
+    else:
+        assert len(rest) == 0
+    after = LiveFrames.joined([ahead.feed(sound(1, 1)), ahead.finish()])
+    anew = package.animator(emotion="sad").whole(sound(1, 1))
+    np.testing.assert_array_equal(after.batch.vertices[len(rest) :], anew.vertices[len(rest) :])
+    for wrong, code in ((ahead.next_frame + 1, "out_of_order"), (-1, "out_of_order")):
+        with pytest.raises(LiveError) as caught:
+            ahead.interrupt(at=wrong)
+        assert caught.value.code == code
+
+
+def test_a_voice_at_rest_goes_on_without_frames_between(package: Package) -> None:
+    voice = LiveVoice(package)
+    voice.feed(sound(1))
+    end = voice.finish(0.3).end
+    assert len(voice.interrupt(rest_s=0.0)) == 0 and voice.position == end / voice.fps
+    after = LiveFrames.joined([voice.feed(sound(1, 1)), voice.finish()])
+    assert after.first == end
+    np.testing.assert_array_equal(after.batch.vertices, package.animator().whole(sound(1, 1)).vertices)
+
+
 def test_an_ended_voice_hears_again_after_an_interruption(package: Package) -> None:
     voice = LiveVoice(package)
     voice.feed(sound(1))

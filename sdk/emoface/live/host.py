@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 from emoface.errors import UsageError
 from emoface.live.codes import LiveError
-from emoface.live.voice import LiveFrames
+from emoface.live.voice import REST_S, LiveFrames
 from emoface.live.worker import CALLS, Answer, Opened, Request, run
 from emoface.options import DEFAULTS
 
@@ -179,9 +179,9 @@ class HostedVoice:
         """See `LiveVoice.set`."""
         await self._call("set", name, value, at)
 
-    async def interrupt(self) -> LiveFrames:
+    async def interrupt(self, at: int | None = None, rest_s: float = REST_S) -> LiveFrames:
         """See `LiveVoice.interrupt`."""
-        return await self._call("interrupt")  # type: ignore[no-any-return]
+        return await self._call("interrupt", at, rest_s)  # type: ignore[no-any-return]
 
     async def reset(self) -> None:
         """See `LiveVoice.reset`."""

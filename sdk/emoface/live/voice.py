@@ -143,26 +143,45 @@ class LiveVoice:
         changes = self._set.setdefault(name, [])
         changes[:] = [change for change in changes if change[0] < at] + [(at, value)]
 
-    def interrupt(self) -> LiveFrames:
-        """Barge-in: forget what was heard and not yet shown; the face returns to rest within `REST_S`.
+    def interrupt(self, at: int | None = None, rest_s: float = REST_S) -> LiveFrames:
+        """Barge-in: forget what was heard and not yet shown; the face returns to rest within `rest_s` seconds.
 
-        The frames returned lead there from the last one that was handed out (a smoothstep, the last is the neutral
-        face) and are numbered on; whatever is heard next begins behind them: see `position`. An ended voice hears
-        again. Conditions stay as they are. Where nothing was shown yet there are no frames: the face is at rest.
+        The frames returned lead there from the last one that was shown (a smoothstep, the last is the neutral face) and
+        are numbered on; whatever is heard next begins behind them: see `position`. An ended voice hears again.
+        Conditions stay as they are. Where nothing was shown yet there are no frames: the face is at rest.
+
+        Args:
+            at: number of the first frame that was handed out and not shown, where frames were handed out ahead of their
+                time: it and the later ones are withdrawn, and their numbers used again. None: all were shown.
+            rest_s: 0 for a face that is at rest already, as after `finish` with a tail: no frames.
+
+        Raises:
+            LiveError: code "out_of_order" for a frame that was not handed out, "not_kept" where it is older than
+                `kept_s`; nothing changes.
         """
-        count = 0 if self._last is None else math.ceil(REST_S * self.fps)
+        heard = self.position
+        if at is not None and at != self.next_frame:
+            self._withdraw(at)
+        count = 0 if self._last is None else math.ceil(max(0.0, rest_s) * self.fps)
         first = self.next_frame
-        batch = self._to_rest(count)
+        batch = self._to_rest(count) if count else self._nothing
         self.animator.reset()
         self._start, self._samples, self._rising = first + count, 0, count
         self._ended = False
         now = self._start / self.fps
         for name, changes in self._set.items():
-            past = [change for change in changes if change[0] <= now]
-            changes[:] = past[-1:] + [change for change in changes if change[0] > now]
+            past = [(min(at, now), value) for at, value in changes if at <= max(now, heard)]
+            changes[:] = past[-1:] + [change for change in changes if change[0] > max(now, heard)]
             for at, value in changes:
                 self.animator.set_condition(name, value, max(0.0, at - now))
         return self._shown(LiveFrames(first, self._timed(first, batch)))
+
+    def _withdraw(self, at: int) -> None:
+        """Take back the frames from number `at` on."""
+        self.frames_from(at)  # LiveError for one that is not there
+        self._last = self.frames_from(at - 1).part(at - 1, at).batch if at else None
+        self._kept = deque(part.part(part.first, at) for part in self._kept if part.first < at)
+        self.next_frame = at
 
     def reset(self) -> None:
         """Begin anew at frame 0 with the options that the voice was made with."""
