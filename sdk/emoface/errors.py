@@ -51,6 +51,10 @@ class RigError(UsageError):
     """Blendshapes, controls or a mesh to retarget to that cannot be used."""
 
 
+class SenderError(UsageError):
+    """A sink that is unknown, cannot be reached, or has nothing to send."""
+
+
 class CalibrationError(UsageError):
     """A saved calibration that is damaged, or of another package."""
 

@@ -8,22 +8,13 @@ import math
 
 import numpy as np
 import pytest
+from emotion_cases import BLENDING, KEYS
 
 from emoface import FrameBatch
 from emoface.cli.main import main
 from emoface.errors import ConditionError
 from emoface.rig import EmotionBlend, EmotionBlending, EmotionTimeline
 from emoface.stream.conditions import condition_vector
-
-BLENDING = {
-    "plain": {"rest": "neutral"},
-    "strong contrast": {"contrast": 2.0, "strength": 0.7, "rest": "neutral"},
-    "one at a time": {"max_emotions": 1, "transition_s": 0.25, "rest": "auto"},
-    "at once, and back": {"transition_s": 0.0, "neutral_after": 0.3, "rest": "neutral"},
-    "slow, and back": {"transition_s": 0.9, "neutral_after": 0.4, "rest": "neutral"},
-}
-"""The table of cases of the Python and the C++ runtime: arguments of `EmotionBlending` by name."""
-KEYS = ((0.1, {"happy": 0.5, "sad": 0.3}), (0.35, "sad"), (0.4, {}), (0.9, {"happy": 1.0, "sad": 1.0, "auto": 0.2}))
 
 
 @pytest.fixture(scope="module")

@@ -13,15 +13,16 @@ import pytest
 import emoface
 
 ROOT = Path(emoface.__file__).parent
-ALLOWED = {"numpy", "onnxruntime", "soundfile", "emoface", "pygltflib", "av", "PIL", "cuda"}
+ALLOWED = {"numpy", "onnxruntime", "soundfile", "emoface", "pygltflib", "av", "PIL", "cuda", "sounddevice"}
 # The optional libraries of writers, renderer, the plot of a profile and the GPU backends stay inside them.
 ONLY_IN = {
     "pygltflib": ("writers",),
     "av": ("writers",),
     "PIL": ("writers", "render", "profile"),
     "cuda": ("backends",),
+    "sounddevice": ("audio",),
 }
-LAZY = {"onnxruntime", "soundfile", "pygltflib", "av", "PIL", "cuda"}
+LAZY = {"onnxruntime", "soundfile", "pygltflib", "av", "PIL", "cuda", "sounddevice"}
 
 
 def _run(code: str) -> dict:
