@@ -63,7 +63,7 @@ def test_samples_on_standard_input(named_path, wav, receiver):
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["frames"] == 30
     assert len(receiver.waiting()) >= 30
-    done = subprocess.run(command, input=samples[:-1], capture_output=True, timeout=60)
+    done = subprocess.run(command, input=samples[:2001], capture_output=True, timeout=60)
     assert done.returncode == 4 and b"after the last whole sample" in done.stderr
 
 
