@@ -54,8 +54,9 @@ def test_a_source_that_does_not_wait_loses_the_oldest(receiver):
 
 def test_what_waits_can_be_forgotten(receiver):
     with Paced(LiveLink(30), port=receiver.port, delay_s=5.0) as paced:
-        paced.send(block(0))
-        paced.forget()
+        assert paced.forget() is None
+        paced.send(block(3))
+        assert paced.forget() == 3
         paced.send([frame(99, 0.0)])
         paced.close(drain=False)
     assert receiver.waiting() == [] and paced.sent.dropped == 6

@@ -121,12 +121,21 @@ class Paced:
                 self._queue.append((self._anchor + frame.time, frame))
                 self._changed.notify_all()
 
-    def forget(self) -> None:
-        """Drop the frames that wait: for a voice that was interrupted."""
+    def forget(self) -> int | None:
+        """Drop the frames that wait; the number of the first of them, None where none did.
+
+        For a voice that was interrupted: `LiveVoice.interrupt` takes the number, and its next frames follow at their
+        times on the same clock.
+        """
         with self._changed:
+            if not self._queue:
+                return None
+            _, first = self._queue[0]
+            self._newest = math.nextafter(first.time, -math.inf)
             self._dropped += len(self._queue)
             self._queue.clear()
             self._changed.notify_all()
+            return first.index
 
     @property
     def sent(self) -> Sent:

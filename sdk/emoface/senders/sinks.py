@@ -68,9 +68,9 @@ class LiveSink:
         weights = frames.batch.blendshape_weights
         self._paced.send(list(split(frames.batch, weights, self._names, self._emotions, frames.first)), wait)
 
-    def forget(self) -> None:
-        """Drop what waits: call it when the voice is interrupted, before its frames to rest are sent."""
-        self._paced.forget()
+    def forget(self) -> int | None:
+        """Drop what waits when the voice is interrupted: `sink.send(voice.interrupt(sink.forget()))`."""
+        return self._paced.forget()
 
     @property
     def sent(self) -> Sent:
