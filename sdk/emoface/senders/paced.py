@@ -180,6 +180,7 @@ class Paced:
             raise SenderError("frames for a sender that is closed", "an open one", "Make another.")
 
     def _run(self) -> None:
+        made, packets = None, list[bytes]()
         while True:
             with self._changed:
                 while not self._queue and not self._closing:
@@ -187,6 +188,11 @@ class Paced:
                 if not self._queue:
                     return
                 due, frame = self._queue[0]
+            if made is not frame:  # before it is due, so that it leaves at once
+                made, packets = frame, self._sink.packets(frame)
+            with self._changed:
+                if not self._queue or self._queue[0][1] is not frame:
+                    continue  # it was dropped
                 rest = due - time.monotonic()
                 if rest > 0:
                     self._changed.wait(rest)
@@ -194,7 +200,7 @@ class Paced:
                 self._queue.popleft()
                 self._changed.notify_all()
             try:
-                self._send(frame)
+                self._send(packets)
             except OSError as error:
                 with self._changed:
                     self._error, self._queue = error, deque()
@@ -204,8 +210,8 @@ class Paced:
                 self._frames += 1
                 self._late.append(time.monotonic() - due)
 
-    def _send(self, frame: SentFrame) -> None:
-        for packet in self._sink.packets(frame):
+    def _send(self, packets: list[bytes]) -> None:
+        for packet in packets:
             try:
                 self._socket.send(packet)
             except ConnectionRefusedError:
