@@ -45,11 +45,19 @@ const error = async (page) => {
   const box = await page.waitForSelector("#error:not([hidden])", LONG);
   return [await box.getAttribute("data-kind"), await box.textContent()];
 };
-/** Pictures while the page speaks, `count` of them. */
+/** Pictures while the page speaks, `count` of them, some frames apart however slow the machine is. */
 const watch = async (page, name, count) => {
+  let before = -100;
   for (let index = 0; index < count; index++) {
+    for (let turn = 0; turn < 200; turn++) {
+      const frame = Number(await state(page, "frame"));
+      if (Math.abs(frame - before) >= job.apart) {
+        before = frame;
+        break;
+      }
+      await page.waitForTimeout(25);
+    }
     await shot(page, `${name}${index}`);
-    await page.waitForTimeout(60);
   }
 };
 

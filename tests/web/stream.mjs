@@ -34,7 +34,7 @@ async function run(loaded, engine, stream) {
     let at = 0;
     for (const [index, cut] of stream.cuts.entries()) {
       if (stream.interrupt?.includes(index)) {
-        const back = live.interrupt(stream.back ? live.nextFrame - 1 - stream.back : null);
+        const back = live.interrupt(stream.back ? live.nextFrame - stream.back : null);
         batches.push(back);
       }
       for (const [before, ...change] of stream.changes ?? []) {

@@ -27,7 +27,7 @@ from emoface.rig import ARKIT_52
 HERE = Path(__file__).parent
 WEB = HERE.parents[1] / "bindings" / "web"
 SPEECH = Path(emoface.__file__).parent / "assets" / "speech.wav"
-PICTURES = 10
+PICTURES = 12
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ def seen(page_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Seen:
             "models": {kind: str(folder / name) for kind, (name, _) in made.items()},
             "damaged": str(folder / "damaged.emoface"),
             "pictures": PICTURES,
+            "apart": 4,
         }
         command_line = ["node", HERE / "page.mjs"]
         done = subprocess.run(

@@ -25,6 +25,7 @@ from emoface import Package
 from emoface.live.voice import LiveFrames, LiveVoice
 from emoface.options import BARE
 from emoface.rig import ARKIT_52, Blinks, Gaze, HeadSway, RigControls
+from emoface.senders.visemes import viseme_map, viseme_sets
 from emoface.verification import REDUCED_RELATIVE
 
 DEFAULT = Path(emoface.__file__).parent / "packages" / "default.emoface"
@@ -258,6 +259,20 @@ def test_a_fault_in_a_stream_is_said_as_in_python(node_streams, tmp_path: Path) 
     jobs = [{**stream, "options": {**PLAIN, **options}, "audio": sound} for options, sound, _ in cases]
     for streamed, (options, _, kind) in zip(node_streams(path, jobs), cases, strict=True):
         assert streamed.said.get("error") == kind, (options, streamed.said)
+
+
+def test_visemes_are_those_of_the_senders(web_build: Path) -> None:
+    rng = np.random.default_rng(8)
+    frames = [dict(zip(ARKIT_52, map(float, row), strict=True)) for row in rng.random((20, 52)) ** 3]
+    script = f"""
+        import {{ VisemeMap }} from {json.dumps(str(web_build / "emoface.js"))};
+        const frames = {json.dumps(frames)};
+        const answer = (set) => frames.map((frame) => VisemeMap.of(set).weights((name) => frame[name] ?? 0));
+        console.log(JSON.stringify({json.dumps(viseme_sets())}.map(answer)));"""
+    done = subprocess.run(["node", "--input-type=module", "-e", script], capture_output=True, text=True, check=True)
+    for name, answers in zip(viseme_sets(), json.loads(done.stdout), strict=True):
+        for frame, answer in zip(frames, answers, strict=True):
+            assert answer == pytest.approx(viseme_map(name).weights(frame), abs=1e-12)
 
 
 def test_names_of_shapes_are_those_of_python(web_build: Path) -> None:

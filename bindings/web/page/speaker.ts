@@ -175,7 +175,7 @@ export class Speaker {
     this.halt();
     this.resting = true;
     const run = this.run;
-    const rest = await this.voice.interrupt(shown?.number ?? null);
+    const rest = await this.voice.interrupt((shown?.number ?? -1) + 1);
     this.playout.cut(shown?.time ?? 0);
     this.playout.add(rest);
     await pause(400);

@@ -6,6 +6,7 @@ export { Blendshapes, type Face, type Golden } from "./face_file.ts";
 export { Manifest, FORMATS } from "./manifest.ts";
 export { Package } from "./package.ts";
 export { ARKIT_52 } from "./rig/names.ts";
+export { VisemeMap } from "./rig/visemes.ts";
 export { blinkStarts, BlinkSchedule, type Blinks } from "./rig/blinks.ts";
 export type { RigControls } from "./rig/controls.ts";
 export type { RigOptions } from "./rig/choices.ts";

@@ -1,6 +1,7 @@
 /** One voice without clocks, threads or sockets, as `emoface.live.LiveVoice`: numbered frames, and barge-in. */
 import { Animator, type AnimatorOptions, type FrameBatch } from "../animator.ts";
 import type { Chunk } from "../audio/chunk.ts";
+import { UsageError } from "../errors.ts";
 import { towardsRest } from "../head_pose.ts";
 import type { Package } from "../package.ts";
 import type { RigOptions } from "../rig/choices.ts";
@@ -61,13 +62,17 @@ export class LiveVoice {
    * Barge-in: forget what was heard and not yet shown; the frames returned lead to rest within 200 ms and are numbered
    * on; whatever is heard next begins behind them. Conditions stay as they are.
    *
-   * @param after number of the last frame that was shown: those that follow it are taken back. null: all were shown.
+   * @param at number of the first frame that was handed out and not shown: it and the later ones are withdrawn, and
+   *   their numbers used again. null: all were shown.
+   * @throws UsageError: a frame that was not handed out, or longer ago than 3 s.
    */
-  interrupt(after: number | null = null): FrameBatch {
+  interrupt(at: number | null = null): FrameBatch {
     const { animator } = this;
-    const shown = this.held.findLast((frame) => after === null || frame.first <= after);
+    const heard = this.position;
+    if (at !== null) this.withdraw(at);
+    const shown = this.held.at(-1);
     const count = shown ? Math.ceil(REST_S * animator.fps) : 0;
-    const first = shown ? shown.first + 1 : this.nextFrame;
+    const first = this.nextFrame;
     const batch = emptyBatch(count, first, animator.fps);
     if (shown) {
       for (const name of ARRAYS) batch[name] = repeated(shown[name], count);
@@ -78,13 +83,26 @@ export class LiveVoice {
     this.rising = count;
     const now = this.start / animator.fps;
     for (const [name, changes] of this.changes) {
-      const past = changes.filter(([at]) => at <= now).slice(-1);
-      const kept = [...past, ...changes.filter(([at]) => at > now)];
+      const known = Math.max(now, heard);
+      const past = changes.filter(([time]) => time <= known).slice(-1);
+      const kept = [
+        ...past.map(([time, value]): [number, ConditionValue] => [Math.min(time, now), value]),
+        ...changes.filter(([time]) => time > known),
+      ];
       this.changes.set(name, kept);
-      for (const [at, value] of kept) animator.setCondition(name, value, Math.max(0, at - now));
+      for (const [time, value] of kept) animator.setCondition(name, value, Math.max(0, time - now));
     }
     this.keep(batch);
     return batch;
+  }
+
+  private withdraw(at: number): void {
+    const oldest = this.held[0]?.first ?? this.nextFrame;
+    if (!Number.isInteger(at) || at > this.nextFrame || (at < oldest && oldest > 0)) {
+      throw new UsageError(`frame ${at}`, `${oldest} to ${this.nextFrame}`, "Name a frame of the last seconds.");
+    }
+    this.held = this.held.filter((frame) => frame.first < at);
+    this.nextFrame = at;
   }
 
   private numbered(batch: FrameBatch): FrameBatch {

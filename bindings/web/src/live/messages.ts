@@ -19,7 +19,7 @@ export type Request =
   | { kind: "start"; options: AnimatorOptions }
   | { kind: "feed"; chunk: Float32Array[] }
   | { kind: "finish"; tailS: number }
-  | { kind: "interrupt"; after: number | null }
+  | { kind: "interrupt"; at: number | null }
   | { kind: "set"; name: string; value: ConditionValue; at: number | null }
   | { kind: "rig"; options: RigOptions };
 

@@ -74,10 +74,10 @@ export class Voice {
 
   /**
    * Barge-in: what was fed and not yet turned into frames is dropped. Returns frames that bring the face to rest within
-   * 200 ms from frame `after` on, the last that was shown; null: the last that was made.
+   * 200 ms and take the place of frame `at`, the first that was not shown; null: all were shown.
    */
-  async interrupt(after: number | null = null): Promise<FrameBatch> {
-    return ((await this.ask({ kind: "interrupt", after })).made as Made).batch;
+  async interrupt(at: number | null = null): Promise<FrameBatch> {
+    return ((await this.ask({ kind: "interrupt", at })).made as Made).batch;
   }
 
   /** Let a condition ("style", "emotion", "level", ...) hold from audio time `at` on; null: from now on. */

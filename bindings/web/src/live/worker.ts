@@ -66,7 +66,7 @@ async function answered(request: Request, answer: Answer, asked: number): Promis
     case "finish":
       return asked === interruptions ? { batch: await voice.finish(request.tailS) } : null;
     case "interrupt":
-      return { batch: voice.interrupt(request.after) };
+      return { batch: voice.interrupt(request.at) };
     case "set":
       voice.set(request.name, request.value, request.at);
       return null;

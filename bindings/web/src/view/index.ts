@@ -1,4 +1,4 @@
 /** Heads in three.js: the package's own, any mesh with ARKit's morph targets, a VRM. */
 export { HeadView } from "./head.ts";
 export { MorphView, arkitName } from "./mesh.ts";
-export { VRM_PRESETS, VrmView, type ExpressionMap } from "./vrm.ts";
+export { VrmView } from "./vrm.ts";
