@@ -351,10 +351,11 @@ typedef struct emoface_condition {
     int64_t count;       /* length of the vector, as the manifest has it */
 } emoface_condition;
 
-/* How strongly and how smoothly the face moves, and when. Unlike in other structs zero is a value here, so fill it with
- * emoface_controls_init(). The controls act on the offsets before blendshape weights are solved, so that vertices and
- * weights agree; at their defaults no bit changes. Upper and lower face blend smoothly into each other; where they differ
- * the package must have the mask "eyes_forehead" (else EMOFACE_ERROR_PACKAGE). */
+/* How strongly and how smoothly parts of the face move, what is added, and when. Unlike in other structs zero is a value
+ * here, so fill it with emoface_controls_init(). The controls act on the offsets before blendshape weights are solved, so that
+ * vertices and weights agree; at their defaults no bit changes. Upper and lower face blend smoothly into each other; where
+ * they differ the package must have the mask "eyes_forehead". EMOFACE_ERROR_PACKAGE where a control needs a mask or a shape
+ * that the package lacks. A struct_size that ends before `mask_level` is an older caller's. */
 typedef struct emoface_controls {
     uint32_t struct_size;
     uint32_t reserved;
@@ -364,6 +365,19 @@ typedef struct emoface_controls {
     double lower_smoothing; /* 0 to 1 s, default 0 */
     double sync_offset;     /* -1 to 1 s, default 0: the face moves later than the sound (negative: earlier). It is added
                                to `time` of the frames; emoface_sample() returns the face of audio_time - sync_offset */
+    double mask_level;      /* 0 to 1, default 0.5: where the upper face begins, from the chin to the top of the forehead */
+    double mask_softness;   /* 0.001 to 0.5: over how much of that height it blends into the lower; 0, the default: the
+                               package's own mask, which follows brows and eyes */
+    double skin_strength;   /* 0 to 2, default 1: factor on the motion of all but teeth, tongue and eyeballs */
+    double blink_strength;  /* 0 to 2, default 1: factor on how far blinks close the eyes; no farther than shut */
+    double blink_offset;    /* 0 to 1, default 0: by how much the lids are closed all the time; 1 is shut */
+    double eyelid_open_offset; /* -1 to 1, default 0: weight of eyeWide(Left|Right) that is added; below 0 so much of what is
+                               between the lids is closed */
+    double lip_open_offset; /* -0.2 to 0.2, default 0: weight of the shapes that part the lips; below 0 it closes lips that
+                               are apart, until they touch */
+    double tongue_strength; /* 0 to 3, default 1: factor on the tongue's own motion, beside the jaw's, which carries it */
+    double tongue_height_offset; /* -3 to 3 cm, default 0: the tip of the tongue is higher; its root stays */
+    double tongue_depth_offset;  /* -3 to 3 cm, default 0: the tip is farther out */
 } emoface_controls;
 
 /* Fill controls with the defaults; `struct_size` is sizeof(emoface_controls) in the caller's program. */
@@ -552,6 +566,38 @@ EMOFACE_API emoface_status emoface_set_person(emoface_animator* animator, const 
  *   at      seconds of audio time, at most 1e9 */
 EMOFACE_API emoface_status emoface_set_condition(emoface_animator* animator, const char* condition,
                                                  const float* values, int64_t count, double at);
+
+/* How emotion keys become the emotion of a frame. Zero is a value here, so fill it with emoface_emotion_blending_init(). */
+typedef struct emoface_emotion_blending {
+    uint32_t struct_size;
+    int32_t max_emotions;      /* 1 to 64, default 6: of a key's emotions the strongest so many count */
+    double transition_seconds; /* 0 to 10, default 0.5: from a key to its emotion, smoothly */
+    double strength;           /* 0 to 1, default 1: how much of the emotions is shown; the rest is `rest` */
+    double contrast;           /* 0.3 to 3, default 1: above it the stronger of several emotions gains on the weaker (w becomes
+                                  w^contrast, their sum stays) */
+    double neutral_after;      /* seconds after which a key that no other has followed goes back to `rest`; below 0, the
+                                  default: never */
+    const char* rest;          /* the emotion that fills weights up to 1; NULL = "neutral"; "auto" follows the voice */
+} emoface_emotion_blending;
+
+/* Fill `blending` with the defaults; `struct_size` is sizeof(emoface_emotion_blending) in the caller's program. */
+EMOFACE_API emoface_status emoface_emotion_blending_init(emoface_emotion_blending* blending, uint32_t struct_size);
+
+/* An emotion, or several at once, from a time on. */
+typedef struct emoface_emotion_key {
+    double time;          /* seconds of audio, 0 to 1e6 */
+    const float* weights; /* float [count]: the condition "emotion", 0 to 10; a sum above 1 is brought down to 1 */
+    int64_t count;        /* its length; NULL and 0: `rest` alone */
+} emoface_emotion_key;
+
+/* Let emotions hold at times. A key begins to act at its time and is reached `transition_seconds` later, from wherever the
+ * emotion then is; between them it changes from frame to frame.
+ *
+ *   keys      at most 10000, in the order of their times; EMOFACE_ERROR_CONDITION, and nothing changed, for others, for a time
+ *             whose frame is computed, for weights out of range
+ *   blending  NULL = the defaults */
+EMOFACE_API emoface_status emoface_set_emotion_keys(emoface_animator* animator, const emoface_emotion_key* keys, int64_t count,
+                                                    const emoface_emotion_blending* blending);
 
 /* What emoface_calibrate() found out. Set struct_size = sizeof(emoface_calibration), and speaker_mean to an array or NULL. */
 typedef struct emoface_calibration {

@@ -225,7 +225,8 @@ void Lid::add(float weight, float* offsets) const {
         for (size_t i = 0; i < 3; ++i) offsets[3 * moving_[k] + i] += weight * shape_[3 * k + i];
 }
 
-EyeBlinks::EyeBlinks(const Blinks& blinks, const Package& package) : schedule_(blinks, package.manifest().clock.fps) {
+EyeBlinks::EyeBlinks(const Blinks& blinks, const Package& package, double strength, double offset)
+    : schedule_(blinks, package.manifest().clock.fps), on_(blinks.on), strength_(strength), offset_(offset) {
     for (const char* const name : kShapes) shape_of(package, name);
     for (const char* const name : kShapes) {
         shapes_.push_back(shape_of(package, name));
@@ -235,10 +236,11 @@ EyeBlinks::EyeBlinks(const Blinks& blinks, const Package& package) : schedule_(b
 
 void EyeBlinks::add(int64_t frame, float share, float* offsets, float closed[2]) {
     closed[0] = closed[1] = 0;
-    const int64_t closure = schedule_.closure(frame);
+    const int64_t blink = on_ ? schedule_.closure(frame) : 0;
+    const double closure = std::min(double(blink) / double(kOne) * strength_ + offset_, 1.0);
     if (closure == 0) return;
     for (size_t i = 0; i < lids_.size(); ++i) {
-        closed[i] = float(double(closure) / double(kOne) * lids_[i].opening(offsets) * lids_[i].full()) * share;
+        closed[i] = float(closure * lids_[i].opening(offsets) * lids_[i].full()) * share;
         lids_[i].add(closed[i], offsets);
     }
 }

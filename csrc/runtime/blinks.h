@@ -68,8 +68,9 @@ private:
 // Blinks of one stream.
 class EyeBlinks {
 public:
+    // `strength` is a factor on how far blinks close the eyes, `offset` by how much they are closed all the time.
     // Failure (PACKAGE) where the package has no shapes that close the eyes.
-    EyeBlinks(const Blinks& blinks, const Package& package);
+    EyeBlinks(const Blinks& blinks, const Package& package, double strength = 1.0, double offset = 0.0);
     // Close the eyes in a frame with offsets [V, 3], in place; `share` is a factor for a face that returns to rest.
     // `closed` receives the weights of the left and the right eye's shape that were added.
     void add(int64_t frame, float share, float* offsets, float closed[2]);
@@ -78,6 +79,8 @@ public:
 
 private:
     BlinkSchedule schedule_;
+    bool on_;
+    double strength_, offset_;
     std::vector<Lid> lids_;
     std::vector<size_t> shapes_;
 };

@@ -124,6 +124,7 @@ bool skips_vertices(const Manifest& manifest, const emoface_animator_config& con
                              : config.gaze == 1      ? "gaze = 1"
                              : config.head_sway == 1 ? "head_sway = 1"
                              : controls.moves()      ? "controls that move them"
+                             : controls.blink_offset != 0.0 ? "blink_offset"
                                                      : nullptr;
     if (what != nullptr)
         fail(EMOFACE_ERROR_ARGUMENT, std::string("skip_vertices = 1 and ") + what, "one of the two", "Leave one out.");
@@ -211,22 +212,20 @@ bool too_small(const emoface_frames* out, int64_t capacity, int64_t needed, int6
     return true;
 }
 
-emoface_status change(emoface_animator* animator, double at, const std::string& condition,
-                      const std::function<std::vector<float>(const Manifest&)>& value) {
+emoface_status change(emoface_animator* animator, const std::function<void(Stream&)>& set) {
     const Use use(animator);
-    Stream& stream = animator->stream;
-    const auto set = [&] {
-        stream.require_sound();
-        stream.set_condition(condition, value(stream.package().manifest()), at);
+    const auto change_stream = [&] {
+        animator->stream.require_sound();
+        set(animator->stream);
         return EMOFACE_OK;
     };
-    return animator->running.load() ? animator->realtime->locked(set) : set();
+    return animator->running.load() ? animator->realtime->locked(change_stream) : change_stream();
 }
 
 emoface_status change_by_name(emoface_animator* animator, const char* condition, const char* name, double at) {
     return guarded([&] {
-        return change(animator, at, condition, [&](const Manifest& manifest) {
-            return named_condition(manifest, condition, name ? name : "");
+        return change(animator, [&](Stream& stream) {
+            stream.set_condition(condition, named_condition(stream.package().manifest(), condition, name ? name : ""), at);
         });
     });
 }
@@ -480,9 +479,16 @@ emoface_status emoface_set_condition(emoface_animator* animator, const char* con
                                      double at) {
     return guarded([&] {
         require_pointer(condition, "condition");
-        return change(animator, at, condition, [&](const Manifest& manifest) {
-            return weighted_condition(manifest, condition, values, count);
+        return change(animator, [&](Stream& stream) {
+            stream.set_condition(condition, weighted_condition(stream.package().manifest(), condition, values, count), at);
         });
+    });
+}
+
+emoface_status emoface_set_emotion_keys(emoface_animator* animator, const emoface_emotion_key* keys, int64_t count,
+                                        const emoface_emotion_blending* blending) {
+    return guarded([&] {
+        return change(animator, [&](Stream& stream) { stream.set_emotion_keys(keys, count, blending); });
     });
 }
 

@@ -1,4 +1,8 @@
 // emoface.h: controls of the motion, and retargeting.
+#include <cstddef>
+#include <cstring>
+
+#include "emotion_keys.h"
 #include "handles.h"
 #include "retarget.h"
 
@@ -13,17 +17,28 @@ extern "C" {
 emoface_status emoface_controls_init(emoface_controls* controls, uint32_t struct_size) {
     return guarded([&] {
         require_pointer(controls, "controls");
-        if (struct_size != sizeof(emoface_controls))
+        if (struct_size != sizeof(emoface_controls) && struct_size != offsetof(emoface_controls, mask_level))
             fail(EMOFACE_ERROR_ARGUMENT, "struct_size = " + std::to_string(struct_size),
                  std::to_string(sizeof(emoface_controls)), "Use the header of this library's version.");
-        const RigControls defaults;
-        *controls = {struct_size,
-                     0,
-                     defaults.upper_strength,
-                     defaults.lower_strength,
-                     defaults.upper_smoothing,
-                     defaults.lower_smoothing,
-                     defaults.sync_offset};
+        // The fields are doubles in the order of RigControls; a caller of an earlier version has the first of them.
+        const auto defaults = RigControls{}.values();
+        static_assert(sizeof(emoface_controls) == offsetof(emoface_controls, upper_strength) + sizeof defaults);
+        controls->struct_size = struct_size;
+        controls->reserved = 0;
+        std::memcpy(&controls->upper_strength, defaults.data(), struct_size - offsetof(emoface_controls, upper_strength));
+        return EMOFACE_OK;
+    });
+}
+
+emoface_status emoface_emotion_blending_init(emoface_emotion_blending* blending, uint32_t struct_size) {
+    return guarded([&] {
+        require_pointer(blending, "blending");
+        if (struct_size != sizeof(emoface_emotion_blending))
+            fail(EMOFACE_ERROR_ARGUMENT, "struct_size = " + std::to_string(struct_size),
+                 std::to_string(sizeof(emoface_emotion_blending)), "Use the header of this library's version.");
+        const EmotionBlending defaults;
+        *blending = {struct_size,       int32_t(defaults.max_emotions), defaults.transition_s, defaults.strength,
+                     defaults.contrast, defaults.neutral_after,         nullptr};
         return EMOFACE_OK;
     });
 }

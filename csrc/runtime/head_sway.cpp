@@ -12,8 +12,6 @@
 namespace emoface::runtime {
 namespace {
 
-const char* const kAxes = "+Y up, +Z front";
-
 // As in Python: degrees, milliseconds, seconds.
 constexpr uint64_t kSalt = 0x73776179;
 constexpr double kSway[3][2] = {{1.5, 0.4}, {2.2, 0.6}, {1.2, 0.3}};

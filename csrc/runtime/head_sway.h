@@ -11,6 +11,9 @@
 
 namespace emoface::runtime {
 
+// The axes of faces whose heads can sway, and of what must know up and front.
+inline constexpr const char* kAxes = "+Y up, +Z front";
+
 class Package;
 
 // Failure (PACKAGE) where there is nothing that the package's head could turn about.

@@ -5,12 +5,13 @@
 #include "failure.h"
 
 namespace emoface::runtime {
-ControlLayer::ControlLayer(const RigControls& controls, const Package& package) : controls_(controls) {
-    if (controls.moves()) filter_ = std::make_unique<ControlFilter>(controls, package);
+ControlLayer::ControlLayer(const RigControls& controls, const Package& package, const std::vector<float>& neutral)
+    : controls_(controls) {
+    if (controls.moves()) filter_ = std::make_unique<ControlFilter>(controls, package, neutral);
 }
 
 void ControlLayer::apply(LayerFrame& frame) {
-    if (filter_) filter_->apply(frame.changed_offsets());
+    if (filter_) filter_->apply(frame.changed_offsets(), frame.share);
 }
 
 void ControlLayer::reset() {

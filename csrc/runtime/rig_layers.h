@@ -11,12 +11,12 @@
 
 namespace emoface::runtime {
 
-// Strength and smoothing of the offsets.
+// Strengths, smoothing and additions to the offsets.
 class ControlLayer : public Layer {
 public:
-    ControlLayer(const RigControls& controls, const Package& package);
+    ControlLayer(const RigControls& controls, const Package& package, const std::vector<float>& neutral);
     Place place() const override { return Place::controls; }
-    Json identity() const override { return controls_.values(); }
+    Json identity() const override { return controls_.identity(); }
     void apply(LayerFrame& frame) override;
     void reset() override;
     std::vector<LayerArray> state() const override;
@@ -24,15 +24,16 @@ public:
 
 private:
     RigControls controls_;
-    std::unique_ptr<ControlFilter> filter_;  // none where they shift time alone
+    std::unique_ptr<ControlFilter> filter_;  // none where they change no offsets
 };
 
 // Closes the eyes; nothing is remembered from frame to frame.
 class BlinkLayer : public Layer {
 public:
-    BlinkLayer(const Blinks& blinks, const Package& package) : blinks_(blinks), eyes_(blinks, package) {}
+    BlinkLayer(const Blinks& blinks, const RigControls& controls, const Package& package)
+        : blinks_(blinks), eyes_(blinks, package, controls.blink_strength, controls.blink_offset) {}
     Place place() const override { return Place::blinks; }
-    Json identity() const override { return {double(blinks_.seed), blinks_.rate}; }
+    Json identity() const override { return blinks_.on ? Json{double(blinks_.seed), blinks_.rate} : Json(); }
     void apply(LayerFrame& frame) override;
 
 private:

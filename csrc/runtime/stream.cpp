@@ -48,7 +48,8 @@ Stream::Stream(std::shared_ptr<Package> package, StreamOptions options)
 
 void Stream::put_layers() {
     const RigControls& controls = options_.controls;
-    if (options_.blinks.on) layers_.put(std::make_unique<BlinkLayer>(options_.blinks, *package_));
+    if (options_.blinks.on || controls.blink_offset != 0.0)
+        layers_.put(std::make_unique<BlinkLayer>(options_.blinks, controls, *package_));
     const int64_t fps = package_->manifest().clock.fps;
     if (options_.gaze.on) layers_.put(std::make_unique<GazeLayer>(options_.gaze, *package_, options_.blinks));
     if (options_.head_sway.on) {
@@ -57,7 +58,7 @@ void Stream::put_layers() {
     }
     if (options_.gaze.on || options_.head_sway.on)
         layers_.put(std::make_unique<SpeechLayer>(package_->face(), options_.vertices, fps));
-    if (!controls.plain()) layers_.put(std::make_unique<ControlLayer>(controls, *package_));
+    if (!controls.plain()) layers_.put(std::make_unique<ControlLayer>(controls, *package_, options_.vertices));
     if (!options_.blendshapes) return;
     // Weights of the package's blendshapes, where its coefficients are of them, are not solved.
     const bool of_blendshapes = package_->face().basis.empty() && options_.basis == nullptr;
@@ -182,6 +183,19 @@ void Stream::set_condition(const std::string& name, std::vector<float> value, do
              "a time from " + std::to_string(earliest) + " s on: earlier frames were already computed",
              "Announce changes before feeding the audio they belong to, or pass EMOFACE_NOW.");
     driver_.timeline().set(index, std::move(value), moment);
+}
+
+void Stream::set_emotion_keys(const emoface_emotion_key* keys, int64_t count, const emoface_emotion_blending* given) {
+    const Manifest& manifest = package_->manifest();
+    const size_t index = require_condition(manifest, "emotion");
+    const EmotionBlending blending = read_blending(given);
+    const std::vector<EmotionKey> read = read_keys(manifest, blending, keys, count);
+    if (read.empty()) return;
+    const std::vector<float> rest = blended_emotion(manifest, blending, nullptr, 0);
+    const std::vector<float> start = driver_.timeline().value(index, read.front().at);
+    // In the order of their times: only the first can lie in the past.
+    for (Change& change : emotion_changes(read, blending, rest, start, fps()))
+        set_condition("emotion", std::move(change.value), change.at);
 }
 
 Identity Stream::identity() const {

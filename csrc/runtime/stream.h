@@ -8,6 +8,7 @@
 #include "audio_input.h"
 #include "calibrate.h"
 #include "driver.h"
+#include "emotion_keys.h"
 #include "package.h"
 #include "rig_layers.h"
 #include "seeded.h"
@@ -87,6 +88,9 @@ public:
 
     // Let a condition hold from `at` on (negative: the audio fed so far); Failure (CONDITION).
     void set_condition(const std::string& name, std::vector<float> value, double at);
+    // Let emotions hold at times, blended; the first begins where the emotion then is. Failure (ARGUMENT, CONDITION), and
+    // nothing changed.
+    void set_emotion_keys(const emoface_emotion_key* keys, int64_t count, const emoface_emotion_blending* blending);
 
     // Beside the stream, whose state is not touched.
     VoiceMean mean_feature(int64_t rate, const float* samples, int64_t count) const {

@@ -1,5 +1,6 @@
 #include "timeline.h"
 
+#include <algorithm>
 #include <cstdio>
 
 #include "failure.h"
@@ -19,6 +20,11 @@ std::string number(float value) {
     return text;
 }
 
+// The first change that comes after a time.
+template <class Iterator> Iterator after(Iterator first, Iterator last, double time) {
+    return std::upper_bound(first, last, time, [](double moment, const Change& change) { return moment < change.at; });
+}
+
 }  // namespace
 
 void Timeline::reset() {
@@ -28,21 +34,18 @@ void Timeline::reset() {
 
 void Timeline::set(size_t condition, std::vector<float> value, double at) {
     std::vector<Change>& changes = changes_[condition];
-    size_t position = changes.size();
-    while (position > 0 && changes[position - 1].at > at) --position;
-    changes.insert(changes.begin() + std::ptrdiff_t(position), Change{at, std::move(value)});
+    changes.insert(after(changes.begin(), changes.end(), at), Change{at, std::move(value)});
 }
 
 const std::vector<float>& Timeline::value(size_t condition, double time) const {
     const std::vector<Change>& changes = changes_[condition];
-    for (size_t i = changes.size(); i-- > 1;)
-        if (changes[i].at <= time) return changes[i].value;
-    return changes.front().value;
+    // The first value holds from minus infinity. Changes may be announced for hours to come.
+    return (after(changes.begin() + 1, changes.end(), time) - 1)->value;
 }
 
 void Timeline::forget_before(double time) {
     for (std::vector<Change>& changes : changes_)
-        while (changes.size() > 1 && changes[1].at <= time) changes.erase(changes.begin());
+        changes.erase(changes.begin(), after(changes.begin() + 1, changes.end(), time) - 1);
 }
 
 size_t require_condition(const Manifest& manifest, const std::string& condition) {

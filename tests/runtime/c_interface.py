@@ -58,7 +58,28 @@ class Controls(Sized):
         ("reserved", c_uint32),
         *[(name, c_double) for name in ("upper_strength", "lower_strength", "upper_smoothing", "lower_smoothing")],
         ("sync_offset", c_double),
+        *[(name, c_double) for name in ("mask_level", "mask_softness", "skin_strength", "blink_strength")],
+        *[(name, c_double) for name in ("blink_offset", "eyelid_open_offset", "lip_open_offset", "tongue_strength")],
+        *[(name, c_double) for name in ("tongue_height_offset", "tongue_depth_offset")],
     ]
+
+    def __init__(self, **values: float) -> None:
+        """Zero is a value: what is not given has its default, as emoface_controls_init() has it."""
+        ones = ("upper_strength", "lower_strength", "skin_strength", "blink_strength", "tongue_strength")
+        super().__init__(**{**dict.fromkeys(ones, 1.0), "mask_level": 0.5, **values})
+
+
+class EmotionBlending(Sized):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("max_emotions", c_int32),
+        *[(name, c_double) for name in ("transition_seconds", "strength", "contrast", "neutral_after")],
+        ("rest", c_char_p),
+    ]
+
+
+class EmotionKey(ctypes.Structure):
+    _fields_ = [("time", c_double), ("weights", c_void_p), ("count", c_int64)]
 
 
 class AnimatorInfo(Sized):

@@ -15,6 +15,7 @@ from emoface import FrameBatch, Package
 from emoface.rig import Retarget, RigControls
 
 NAMES = ("upper_strength", "lower_strength", "upper_smoothing", "lower_smoothing", "sync_offset")
+PLAIN = {name: getattr(RigControls(), name) for name in RigControls.limits()}
 CONTROLS = {
     "strength": (1.5, 0.7, 0.0, 0.0, 0.0),
     "smoothing": (1.0, 1.0, 0.2, 0.04, 0.0),
@@ -84,9 +85,16 @@ def test_frames_equal_pythons_and_any_cut_gives_the_same_bits(parted, parted_pyt
 def test_defaults_change_no_bit(parted, api, sound):
     given = Controls()
     assert api.call("controls_init", byref(given), ctypes.sizeof(given)) == "OK"
-    assert [getattr(given, name) for name in NAMES] == [1.0, 1.0, 0.0, 0.0, 0.0] == RigControls().identity
+    assert {name: getattr(given, name) for name in PLAIN} == PLAIN
+    older = Controls(mask_level=7.0)  # beyond its struct_size: left alone
+    assert api.call("controls_init", byref(older), Controls.mask_level.offset) == "OK"
+    assert (older.upper_strength, older.sync_offset, older.mask_level) == (1.0, 0.0, 7.0)
+    assert older.struct_size == Controls.mask_level.offset
     plain = parted.animator(blendshapes=1)
     same = parted.animator(blendshapes=1, controls=ctypes.addressof(given))
+    same_bits(same.run(sound(0.7)), plain.run(sound(0.7)))
+    same = parted.animator(blendshapes=1, controls=ctypes.addressof(older))
+    plain.api.call("reset", plain.handle)
     same_bits(same.run(sound(0.7)), plain.run(sound(0.7)))
 
 

@@ -188,11 +188,33 @@ internal static class BindingChecks
                 var rest = neutral[index % neutral.Length];
                 Expect.Near(strong[index] - rest, 2.0 * (plain[index] - rest), 1e-6, "twice the motion");
             }
+            var still = Voice.Frames(package, new AnimatorOptions { Controls = new MotionControls { SkinStrength = 0.0 } }, audio, 777);
+            Expect.True(!System.Linq.Enumerable.SequenceEqual(still, plain), "skin that stays");
             using (var animator = new FaceAnimator(package, options))
+            using (var told = new FaceAnimator(package, options))
             using (var room = new FrameBuffer(package, 64))
+            using (var other = new FrameBuffer(package, 64))
             {
                 Expect.True(animator.Step(audio, 0, 16000, room) > 0, "frames");
                 Expect.Near(room.Time[0], 0.25, 1e-12, "the sync offset");
+                animator.Reset();
+                var happy = new EmotionKey { Time = 0.0, Emotions = new Dictionary<string, float> { { "happy", 1f } } };
+                var rest = new EmotionKey { Time = 0.4 };
+                var blending = new EmotionBlending { TransitionSeconds = 0.0 };
+                animator.SetEmotionKeys(new[] { happy, rest }, blending);
+                told.SetEmotion("happy", 0.0);
+                told.SetEmotion("neutral", 0.4);
+                Expect.Equal(animator.Step(audio, 0, 16000, room), told.Step(audio, 0, 16000, other), "frames of both");
+                for (var index = 0; index < 20 * neutral.Length; index++)
+                    Expect.True(room.Vertices[index] == other.Vertices[index], "keys are changes of the emotion");
+                happy.Time = 5.0;
+                rest.Time = 4.0;
+                Expect.Throws<ConditionException>(() => animator.SetEmotionKeys(new[] { happy, rest }), "keys[1].time");
+                happy.Emotions["nobody"] = 1f;
+                Expect.Throws<ConditionException>(() => animator.SetEmotionKeys(new[] { happy }), "nobody");
+                blending.Contrast = 9.0;
+                Expect.Throws<UsageException>(() => animator.SetEmotionKeys(new[] { rest }, blending), "contrast = 9");
+                Expect.Throws<ArgumentNullException>(() => animator.SetEmotionKeys(null), "keys");
             }
         }
     }

@@ -43,6 +43,52 @@ namespace EmoFace
         public double LowerSmoothing;
         /// <summary>-1 to 1 s: the face moves later than the sound; negative is earlier.</summary>
         public double SyncOffset;
+        /// <summary>0 to 1: where the upper face begins, from the chin to the top of the forehead.</summary>
+        public double MaskLevel = 0.5;
+        /// <summary>0.001 to 0.5: over how much of that height it blends into the lower; 0: the package's own mask.</summary>
+        public double MaskSoftness;
+        /// <summary>0 to 2: factor on the motion of all but teeth, tongue and eyeballs.</summary>
+        public double SkinStrength = 1.0;
+        /// <summary>0 to 2: factor on how far blinks close the eyes; no farther than shut.</summary>
+        public double BlinkStrength = 1.0;
+        /// <summary>0 to 1: by how much the lids are closed all the time; 1 is shut.</summary>
+        public double BlinkOffset;
+        /// <summary>-1 to 1: eyes that are wider open; below 0 so much of what is between the lids is closed.</summary>
+        public double EyelidOpenOffset;
+        /// <summary>-0.2 to 0.2: lips that are parted more; below 0 they close until they touch.</summary>
+        public double LipOpenOffset;
+        /// <summary>0 to 3: factor on the tongue's own motion, beside the jaw's, which carries it.</summary>
+        public double TongueStrength = 1.0;
+        /// <summary>-3 to 3 cm: the tip of the tongue is higher; its root stays.</summary>
+        public double TongueHeightOffset;
+        /// <summary>-3 to 3 cm: the tip of the tongue is farther out.</summary>
+        public double TongueDepthOffset;
+    }
+
+    /// <summary>An emotion, or several at once, from a time on.</summary>
+    public sealed class EmotionKey
+    {
+        /// <summary>Seconds of audio.</summary>
+        public double Time;
+        /// <summary>Weights by name, 0 to 10; a sum above 1 is brought down to 1. Empty or null: the rest alone.</summary>
+        public IDictionary<string, float> Emotions;
+    }
+
+    /// <summary>How emotion keys become the emotion of a frame.</summary>
+    public sealed class EmotionBlending
+    {
+        /// <summary>0 to 10 s from a key to its emotion, smoothly.</summary>
+        public double TransitionSeconds = 0.5;
+        /// <summary>0 to 1: how much of the emotions is shown; the rest is Rest.</summary>
+        public double Strength = 1.0;
+        /// <summary>0.3 to 3: above 1 the stronger of several emotions gains on the weaker.</summary>
+        public double Contrast = 1.0;
+        /// <summary>1 to 64: of a key's emotions the strongest so many count.</summary>
+        public int MaxEmotions = 6;
+        /// <summary>The emotion that fills weights up to 1; "auto" follows the voice.</summary>
+        public string Rest = "neutral";
+        /// <summary>Seconds after which a key that no other has followed goes back to Rest; below 0: never.</summary>
+        public double NeutralAfter = -1.0;
     }
 
     /// <summary>How an animator is made. What is left alone is the default.</summary>
@@ -83,7 +129,7 @@ namespace EmoFace
         /// <summary>Coefficients without vertices, of packages that have Coefficients: what makes vertices alone is not run.
         /// Then there are no blinks, no gaze and no head sway, and nothing that needs vertices can be asked for.</summary>
         public bool SkipVertices;
-        /// <summary>Strength, smoothing and shift in time; null = as the model gives it.</summary>
+        /// <summary>Strengths, smoothing, offsets and shift in time; null = as the model gives it.</summary>
         public MotionControls Controls;
         public LayerMode Blinks = LayerMode.Automatic;
         /// <summary>When they come; characters that are seen together need different seeds.</summary>
@@ -184,6 +230,16 @@ namespace EmoFace
                         UpperSmoothing = options.Controls.UpperSmoothing,
                         LowerSmoothing = options.Controls.LowerSmoothing,
                         SyncOffset = options.Controls.SyncOffset,
+                        MaskLevel = options.Controls.MaskLevel,
+                        MaskSoftness = options.Controls.MaskSoftness,
+                        SkinStrength = options.Controls.SkinStrength,
+                        BlinkStrength = options.Controls.BlinkStrength,
+                        BlinkOffset = options.Controls.BlinkOffset,
+                        EyelidOpenOffset = options.Controls.EyelidOpenOffset,
+                        LipOpenOffset = options.Controls.LipOpenOffset,
+                        TongueStrength = options.Controls.TongueStrength,
+                        TongueHeightOffset = options.Controls.TongueHeightOffset,
+                        TongueDepthOffset = options.Controls.TongueDepthOffset,
                     },
                 });
             var conditions = new List<NativeCondition>();

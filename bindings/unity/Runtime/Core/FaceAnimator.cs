@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using System.Runtime.InteropServices;
 using System.Threading;
 
@@ -17,6 +18,7 @@ namespace EmoFace
         private readonly SampleFormat _format;
         private readonly IntPtr _bare;
         private readonly string _package;
+        private readonly IReadOnlyList<string> _emotions;
         // The audio thread never waits: it enters where the gate is open, and whoever closes the gate waits for it.
         private int _open;
         private int _pushing;
@@ -29,6 +31,7 @@ namespace EmoFace
             options = options ?? new AnimatorOptions();
             _format = options.SampleFormat;
             _package = package.Digest;
+            _emotions = package.Emotions;
             CheckVoice(options.Calibration);
             using (var config = new NativeOptions(options))
             {
@@ -178,6 +181,57 @@ namespace EmoFace
             fixed (float* first = values)
                 Failure.Check(NativeMethods.emoface_set_condition(_handle, Text.ToUtf8(condition, "a condition"), first,
                                                                   values == null ? 0 : values.Length, at));
+        }
+
+        /// <summary>Let emotions hold at times: each key begins to act at its time and is reached a transition later, from
+        /// wherever the emotion then is.</summary>
+        /// <param name="keys">In the order of their times.</param>
+        /// <param name="blending">Null = the defaults.</param>
+        /// <exception cref="ConditionException">Another order, a computed frame, an unknown emotion, a weight out of range;
+        /// nothing changed.</exception>
+        public unsafe void SetEmotionKeys(IList<EmotionKey> keys, EmotionBlending blending = null)
+        {
+            if (keys == null) throw new ArgumentNullException("keys");
+            blending = blending ?? new EmotionBlending();
+            var names = new List<string>(_emotions);
+            var weights = new float[keys.Count * names.Count];
+            for (var i = 0; i < keys.Count; ++i)
+            {
+                if (keys[i] == null) throw new ArgumentNullException("keys");
+                if (keys[i].Emotions == null) continue;
+                foreach (var given in keys[i].Emotions)
+                {
+                    var place = names.IndexOf(given.Key);
+                    if (place < 0)
+                        throw new ConditionException("got the emotion '" + given.Key + "'; expected one of " +
+                                                     string.Join(", ", names) + ". Names are case-sensitive.");
+                    weights[i * names.Count + place] = given.Value;
+                }
+            }
+            fixed (float* first = weights)
+            fixed (byte* rest = Text.ToUtf8(blending.Rest, "an emotion"))
+            {
+                var native = new NativeEmotionBlending
+                {
+                    StructSize = (uint)Marshal.SizeOf(typeof(NativeEmotionBlending)),
+                    MaxEmotions = blending.MaxEmotions,
+                    TransitionSeconds = blending.TransitionSeconds,
+                    Strength = blending.Strength,
+                    Contrast = blending.Contrast,
+                    NeutralAfter = blending.NeutralAfter,
+                    Rest = (IntPtr)rest,
+                };
+                var given = new NativeEmotionKey[keys.Count];
+                for (var i = 0; i < given.Length; ++i)
+                {
+                    var empty = keys[i].Emotions == null || keys[i].Emotions.Count == 0;
+                    given[i].Time = keys[i].Time;
+                    given[i].Weights = empty ? IntPtr.Zero : (IntPtr)(first + i * names.Count);
+                    given[i].Count = empty ? 0 : names.Count;
+                }
+                fixed (NativeEmotionKey* place = given)
+                    Failure.Check(NativeMethods.emoface_set_emotion_keys(_handle, place, given.Length, ref native));
+            }
         }
 
         /// <summary>Learn a voice that the model was not trained on, from its neutral speech: emotions are told better from

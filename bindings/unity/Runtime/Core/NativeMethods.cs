@@ -101,6 +101,9 @@ namespace EmoFace
         internal static extern int emoface_set_condition(AnimatorHandle animator, byte[] condition, float* values,
                                                          long count, double at);
         [DllImport(Name, CallingConvention = C)]
+        internal static extern int emoface_set_emotion_keys(AnimatorHandle animator, NativeEmotionKey* keys, long count,
+                                                            ref NativeEmotionBlending blending);
+        [DllImport(Name, CallingConvention = C)]
         internal static extern int emoface_calibrate(AnimatorHandle animator, float* samples, long count, int rate,
                                                      double at, ref NativeCalibration result);
         [DllImport(Name, CallingConvention = C)]

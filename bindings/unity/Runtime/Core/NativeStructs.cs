@@ -97,6 +97,36 @@ namespace EmoFace
         public double UpperSmoothing;
         public double LowerSmoothing;
         public double SyncOffset;
+        public double MaskLevel;
+        public double MaskSoftness;
+        public double SkinStrength;
+        public double BlinkStrength;
+        public double BlinkOffset;
+        public double EyelidOpenOffset;
+        public double LipOpenOffset;
+        public double TongueStrength;
+        public double TongueHeightOffset;
+        public double TongueDepthOffset;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct NativeEmotionBlending
+    {
+        public uint StructSize;
+        public int MaxEmotions;
+        public double TransitionSeconds;
+        public double Strength;
+        public double Contrast;
+        public double NeutralAfter;
+        public IntPtr Rest;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct NativeEmotionKey
+    {
+        public double Time;
+        public IntPtr Weights;
+        public long Count;
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -1,5 +1,6 @@
 #include "EmoFaceVoice.h"
 
+#include <cstddef>
 #include <thread>
 
 namespace emoface {
@@ -53,7 +54,8 @@ std::unique_ptr<Voice> Voice::start(const Api& api, std::shared_ptr<VoicePackage
     config.level = text_or_null(options.level);
     config.person = text_or_null(options.person);
     emoface_controls controls{};
-    controls.struct_size = sizeof(controls);
+    // The later ones stay at their defaults, which are not zero.
+    controls.struct_size = offsetof(emoface_controls, mask_level);
     controls.upper_strength = options.upper_strength;
     controls.lower_strength = options.lower_strength;
     controls.upper_smoothing = options.upper_smoothing;
