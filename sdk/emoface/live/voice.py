@@ -170,10 +170,10 @@ class LiveVoice:
         self._ended = False
         now = self._start / self.fps
         for name, changes in self._set.items():
-            past = [(min(at, now), value) for at, value in changes if at <= max(now, heard)]
+            past = [(min(when, now), value) for when, value in changes if when <= max(now, heard)]
             changes[:] = past[-1:] + [change for change in changes if change[0] > max(now, heard)]
-            for at, value in changes:
-                self.animator.set_condition(name, value, max(0.0, at - now))
+            for when, value in changes:
+                self.animator.set_condition(name, value, max(0.0, when - now))
         return self._shown(LiveFrames(first, self._timed(first, batch)))
 
     def _withdraw(self, at: int) -> None:
