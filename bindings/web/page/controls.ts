@@ -66,8 +66,10 @@ export function buildControls(panel: HTMLElement, info: VoiceInfo, events: Contr
   if (can.headSway) {
     panel.append(slider("head_sway", "Head", [0, 2, 0.1], 1, factor, (value) => events.rig({ headSway: value < 0.1 ? false : value })));
   }
-  group("View");
-  if (can.weight) panel.append(check("weight_map", "Where emotion moves the face", false, events.weightMap));
+  if (can.weight) {
+    group("View");
+    panel.append(check("weight_map", "Where emotion moves the face", false, events.weightMap));
+  }
   const own = document.createElement("button");
   own.type = "button";
   own.id = "own_head";

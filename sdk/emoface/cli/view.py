@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import webbrowser
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from emoface.cli.web import PACKAGE_NAME, SPEECH, SPEECH_NAME, check_streams, packed, page_files
 from emoface.errors import OutputError
+
+if TYPE_CHECKING:
+    from http.server import ThreadingHTTPServer
 
 HOST = "127.0.0.1"
 TYPES = {
@@ -40,6 +41,8 @@ def register(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Serve until Ctrl-C."""
+    import webbrowser
+
     from emoface.package import Package
 
     page = page_files()
@@ -59,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 def open_server(files: dict[str, Path | bytes], port: int = 0) -> ThreadingHTTPServer:
     """A server of these files, and of nothing else, on the loopback; OutputError where the port is not free."""
+    from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
     class Handler(BaseHTTPRequestHandler):
         server_version, sys_version = "emoface", ""

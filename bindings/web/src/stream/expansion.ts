@@ -8,19 +8,24 @@ import type { Manifest } from "../manifest.ts";
 
 type Floats = Float32Array<ArrayBuffer>;
 
+/** One shape: its values that are not 0 and their places, or all of them where most are not. */
+interface Row {
+  values: Floats;
+  places: Int32Array | null;
+}
+const SPARSE = 0.6;
+
 export class Expansion {
   private readonly other: Floats;
-  private readonly size: number;
-  private readonly rank: number;
+  private readonly rows: Row[];
 
   /** @param shapes (R, V, 3), offsets at coefficient 1. */
-  constructor(
-    private readonly shapes: Floats,
-    vertices: number,
-  ) {
-    this.size = vertices * 3;
-    this.rank = shapes.length / this.size;
-    this.other = new Float32Array(this.size);
+  constructor(shapes: Floats, vertices: number) {
+    const size = vertices * 3;
+    this.other = new Float32Array(size);
+    this.rows = Array.from({ length: shapes.length / size }, (_, row) =>
+      rowOf(shapes.subarray(row * size, (row + 1) * size)),
+    );
   }
 
   /** Fill one frame's offsets (V, 3); `emotion` is null where nothing is fused. */
@@ -34,15 +39,29 @@ export class Expansion {
     }
   }
 
+  /** What a shape does not move, and what has no weight, adds nothing: leaving it out changes no bit but a zero's sign. */
   private sum(coefficients: Floats, out: Floats): void {
-    const { shapes, size } = this;
-    for (let row = 0; row < this.rank; row++) {
+    out.fill(0);
+    this.rows.forEach(({ values, places }, row) => {
       const coefficient = coefficients[row];
-      const at = row * size;
-      if (row === 0) for (let i = 0; i < size; i++) out[i] = shapes[i] * coefficient;
-      else for (let i = 0; i < size; i++) out[i] += Math.fround(shapes[at + i] * coefficient);
-    }
+      if (coefficient === 0) return;
+      if (places) for (let i = 0; i < places.length; i++) out[places[i]] += Math.fround(values[i] * coefficient);
+      else for (let i = 0; i < values.length; i++) out[i] += Math.fround(values[i] * coefficient);
+    });
   }
+}
+
+function rowOf(shape: Floats): Row {
+  let moved = 0;
+  for (let i = 0; i < shape.length; i++) if (shape[i] !== 0) moved += 1;
+  if (moved > SPARSE * shape.length) return { values: shape, places: null };
+  const [values, places] = [new Float32Array(moved), new Int32Array(moved)];
+  for (let i = 0, at = 0; i < shape.length; i++) {
+    if (shape[i] === 0) continue;
+    values[at] = shape[i];
+    places[at++] = i;
+  }
+  return { values, places };
 }
 
 /** Where a stream's vertex offsets come from: the stages, where one has the role, or the coefficients. */
