@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import pickle
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from emotion_cases import BLENDING, KEYS
 from emoface import FrameBatch
 from emoface.cli.main import main
 from emoface.errors import ConditionError
+from emoface.live.voice import LiveVoice
 from emoface.rig import EmotionBlend, EmotionBlending, EmotionTimeline
 from emoface.stream.conditions import condition_vector
 
@@ -110,6 +112,27 @@ def test_files(package, start, tmp_path, sound):
         with package.animator(emotion=emotion) as animator:
             frames.append(animator.step(audio).vertices.tobytes())
     assert len(set(frames)) == 1
+
+
+def test_a_voice_that_is_interrupted_keeps_its_keys_at_their_times(package, sound):
+    keys = EmotionTimeline(((0.9, "sad"),), EmotionBlending(transition_s=0.2))
+    assert pickle.loads(pickle.dumps(keys)) == keys
+    told, keyed = (LiveVoice(package, emotion=emotion, backend="ort-cpu") for emotion in ("auto", keys))
+    for at, vector in keys.changes(package.manifest, condition_vector(package.manifest, "emotion", "auto")):
+        told.set("emotion", vector, at)
+    audio = sound(1.5)
+    for _ in range(2):
+        for voice in (told, keyed):
+            voice.feed(audio[:8000])
+            voice.interrupt()
+        first, second = (voice.feed(audio[8000:]).batch for voice in (told, keyed))
+        assert len(first) > 15 and first.vertices.tobytes() == second.vertices.tobytes()
+        with LiveVoice(package, backend="ort-cpu").animator as plain:
+            assert plain.step(audio[8000:]).vertices.tobytes() != second.vertices.tobytes()
+        keyed.reset()
+        told = LiveVoice(package, backend="ort-cpu")
+        for at, vector in keys.changes(package.manifest, condition_vector(package.manifest, "emotion", "auto")):
+            told.set("emotion", vector, at)
 
 
 def test_the_command_takes_a_file_of_keys(package_path, tmp_path, sound, capsys):

@@ -23,6 +23,8 @@ from emoface.frames import FRAME_ARRAYS, FrameBatch
 from emoface.live.codes import LiveError
 from emoface.options import AnimatorOptions
 from emoface.package import Package
+from emoface.rig.timeline import Change, given_timeline
+from emoface.stream.conditions import condition_vector
 
 REST_S = 0.2
 """Seconds in which an interrupted face returns to rest."""
@@ -83,6 +85,12 @@ class LiveVoice:
 
     def __init__(self, package: Package, *, kept_s: float = KEPT_S, **options: Any) -> None:
         chosen: AnimatorOptions = {**options}  # type: ignore[typeddict-item]
+        # Keys in time are the voice's: an animator would begin with them anew after an interruption.
+        keys = given_timeline(chosen.get("emotion"), package.manifest.choices("emotion"))
+        self._keys: list[Change] = []
+        if keys is not None:
+            chosen["emotion"] = keys.start
+            self._keys = keys.changes(package.manifest, condition_vector(package.manifest, "emotion", keys.start))
         self.animator = Animator(package, **chosen)
         self.fps, self.sample_rate = self.animator.fps, self.animator.sample_rate
         self._kept_frames = max(1, math.ceil(kept_s * self.fps))
@@ -95,7 +103,10 @@ class LiveVoice:
         self._rising = 0  # frames over which a stretch after an interruption rises from rest
         self._samples = 0  # fed in this stretch
         self.next_frame = 0
-        self._set: dict[str, list[tuple[float, Any]]] = {}  # conditions by voice's time, in the order of setting
+        # Conditions by voice's time, in the order of setting.
+        self._set: dict[str, list[tuple[float, Any]]] = {"emotion": [*self._keys]} if self._keys else {}
+        for at, emotion in self._keys:
+            self.animator.set_condition("emotion", emotion, at)
         self._last: FrameBatch | None = None
         self._ended = False
         self._kept: deque[LiveFrames] = deque()

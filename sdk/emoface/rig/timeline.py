@@ -247,6 +247,11 @@ class EmotionTimeline:
             checked.append((float(time), held))
         object.__setattr__(self, "keys", tuple(checked))
 
+    def __reduce__(self) -> tuple[type[EmotionTimeline], tuple[Any, ...]]:
+        # A mapping proxy cannot be pickled.
+        keys = tuple((time, emotion if isinstance(emotion, str) else dict(emotion)) for time, emotion in self.keys)
+        return EmotionTimeline, (keys, self.blending, self.start)
+
     def changes(self, manifest: Manifest, start: Vector) -> list[Change]:
         """All changes of the condition `emotion`, in order: (seconds, vector). `start` holds before.
 
