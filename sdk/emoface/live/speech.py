@@ -70,6 +70,7 @@ class LiveSpeech:
         self._start = 0  # number of the utterance's first frame
         self._speaking = False
         self._hears = True  # the voice is where an utterance can begin
+        self._held = False  # between `drop` and the end of `rest`
         self._more = asyncio.Event()
 
     def say(self, sound: Sound) -> None:
@@ -94,18 +95,23 @@ class LiveSpeech:
             LiveError: of the voice; see `left` for what was not handed out.
         """
         while not self._out:
-            if not self._in:
+            if not self._in or self._held:
                 self._more.clear()
                 try:
                     await asyncio.wait_for(self._more.wait(), STALL_S if self._speaking else None)
                 except TimeoutError:
                     self._in.append(None)
-            await self._advance()
+            else:
+                await self._advance()
         return self._out.popleft()
 
     def drop(self) -> list[Any]:
-        """An interruption: nothing that was said before comes out any more; the values of the marks among it."""
+        """An interruption: nothing that was said before comes out any more; the values of the marks among it.
+
+        To be followed by `rest`: what is said from now on waits for it.
+        """
         self.turn += 1
+        self._held = True
         marks = [item for item in self._out if isinstance(item, Mark)]
         marks += [mark for _, mark in self._marks] + [item for item in self._in if isinstance(item, Mark)]
         self._in.clear()
@@ -116,12 +122,17 @@ class LiveSpeech:
     async def rest(self, at: int | None = None) -> None:
         """After `drop`: let the face return to rest. at: number of the first frame that was not shown."""
         turn, channels = self.turn, self._said.shape[1]
-        self._hears = True  # requests are answered in their order
-        frames = await self.voice.interrupt(at)
+        try:
+            frames = await self.voice.interrupt(at)
+        finally:
+            if turn == self.turn:
+                self._held = False
+                self._more.set()
         if turn == self.turn:
-            resting = [self._silent(frames, number, channels) for number in range(frames.first, frames.end)]
+            self._hears = True
+            start = frames.first
+            resting = [self._silent(frames, number, start, channels) for number in range(start, frames.end)]
             self._out.extendleft(reversed(resting))
-            self._more.set()
 
     def left(self) -> list[Sound | Mark]:
         """All sound and marks that were not handed out, for those who go on without a face."""
@@ -140,8 +151,6 @@ class LiveSpeech:
 
     async def _advance(self) -> None:
         """Take one thing that was put in."""
-        if not self._in:
-            return
         turn, item = self.turn, self._in[0]
         if isinstance(item, Mark):
             self._in.popleft()
@@ -179,9 +188,9 @@ class LiveSpeech:
                 self._start = frames.first if first else self._start
                 self._sounding(frames, frames.end)
 
-    def _edge(self, number: int) -> int:
-        """Samples of the utterance before frame `number`."""
-        return (number - self._start) * self._rate // self._fps
+    def _edge(self, number: int, start: int | None = None) -> int:
+        """Samples before frame `number`, from the utterance's first frame on, or from `start`."""
+        return (number - (self._start if start is None else start)) * self._rate // self._fps
 
     def _sounding(self, frames: LiveFrames, end: int) -> None:
         for number in range(frames.first, end):
@@ -196,7 +205,8 @@ class LiveSpeech:
         """The last frames of an utterance: with sound while there is a whole frame of it, then to rest."""
         last = self._start + self._heard * self._fps // self._rate
         self._sounding(frames, last)
-        rest = [self._silent(frames, number, self._said.shape[1]) for number in range(last, frames.end)]
+        channels = self._said.shape[1]
+        rest = [self._silent(frames, number, self._start, channels) for number in range(last, frames.end)]
         if len(self._said) and rest:  # less than a frame
             rest[0].sound[: len(self._said)] = self._said
             rest[0] = rest[0]._replace(speech=True)
@@ -205,7 +215,7 @@ class LiveSpeech:
         self._out.extend(rest[1:])
         self._forget()
 
-    def _silent(self, frames: LiveFrames, number: int, channels: int) -> Spoken:
-        count = (number + 1) * self._rate // self._fps - number * self._rate // self._fps
+    def _silent(self, frames: LiveFrames, number: int, start: int, channels: int) -> Spoken:
+        count = self._edge(number + 1, start) - self._edge(number, start)
         sound, last = np.zeros((count, channels), np.int16), number + 1 == frames.end
         return Spoken(frames.part(number, number + 1), sound, False, self.turn, last)
