@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -54,6 +55,7 @@ def register(subparsers: Any) -> None:
     parser.set_defaults(run=run)
 
 
+_SWITCH_S = 0.0005
 _OF_SINKS = {
     "livelink": ("subject", "device", "angles"),
     "vmc": ("names", "expressions", "no_head"),
@@ -85,7 +87,9 @@ def run(args: argparse.Namespace) -> int:
             controls=options.controls(args),
         )
         to = LiveSink(sink, voice.blendshape_names, package.manifest.emotions, args.host, args.port, args.delay)
-        drain = False
+        drain, switching = False, sys.getswitchinterval()
+        # The thread that sends must not wait long for the one that computes.
+        sys.setswitchinterval(_SWITCH_S)
         try:
             for piece in source.pieces:
                 to.send(voice.feed(piece, source.dtype), wait=True)
@@ -93,6 +97,7 @@ def run(args: argparse.Namespace) -> int:
             drain = True
         finally:
             to.close(drain)
+            sys.setswitchinterval(switching)
     sent = to.sent
     if args.json:
         print(json.dumps({"to": args.to, "host": args.host, "port": args.port or sink.port, **vars(sent)}))
