@@ -1,6 +1,6 @@
 """Run by the tests in an environment with Pipecat: what leaves the processor, as one line of JSON.
 
-python speak_pipecat.py plain|interrupted|refused|lost|pictures SPEECH.wav
+python speak_pipecat.py plain|interrupted|rates|refused|lost|pictures SPEECH.wav
 """
 
 from __future__ import annotations
@@ -77,6 +77,9 @@ async def main(case: str, wav: str) -> None:
         if case == "interrupted":
             frames += [SleepFrame(sleep=1.2), InterruptionFrame(), SleepFrame(sleep=1.0)]
             frames += [TTSStartedFrame(), parts[0], TTSStoppedFrame()]
+        elif case == "rates":
+            other = np.repeat(sound[: RATE // 2 : 3], 2)  # 8 kHz, two channels
+            frames = [TTSStartedFrame(), parts[0], TTSAudioRawFrame(other.tobytes(), 8000, 2), TTSStoppedFrame()]
         elif case == "lost":
             frames = [*frames[:3], SleepFrame(sleep=0.5), *frames[3:]]
             asyncio.get_running_loop().call_later(0.4, os.kill, host._workers[0].process.pid, signal.SIGKILL)

@@ -92,6 +92,18 @@ def test_an_interruption_ends_the_old_frames_and_rests() -> None:
     assert [row["type"] for row in rows].count("TTSStoppedFrame") == 1 and answer["ended"]
 
 
+def test_another_rate_and_channels_begin_another_voice() -> None:
+    answer = spoken("pipecat", "rates")
+    said = np.frombuffer(bytes.fromhex(answer["said"]), np.int16)
+    first, other = np.array_split(said, 7)[0], np.repeat(said[: 24000 // 2 : 3], 2)
+    for rate, samples in ((24000, first), (8000, other)):
+        out = b"".join(bytes.fromhex(row["bytes"]) for row in of(answer, "sound") if row["rate"] == rate)
+        assert out[: 2 * len(samples)] == samples.tobytes() and not any(out[2 * len(samples) :])
+    kinds = [row["type"] for row in answer["rows"]]
+    assert kinds.count("emoface.voice") == 2 and kinds[-1] == "TTSStoppedFrame" and not answer["up"]
+    assert [row["first"] for row in of(answer, "emoface.frames")].count(0) == 2
+
+
 @pytest.mark.parametrize("case", ["refused", "lost"])
 def test_an_agent_without_a_face_speaks_on(case: str) -> None:
     answer = spoken("pipecat", case)
