@@ -46,7 +46,6 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 # The page of `emoface web` and `emoface view`: built where Node.js is, shipped in wheels.
-WEB := bindings/web
 web:
 	@command -v npm >/dev/null || { echo "make web needs Node.js with npm: apt-get install nodejs npm" >&2; exit 1; }
 	@test -d $(WEB)/node_modules/three || (cd $(WEB) && npm install --silent --no-save --no-package-lock --no-fund --no-audit)
@@ -86,15 +85,23 @@ $(BIN)/python:
 # pip hides what a build says: the parts that were left out are said here.
 SAY_LEFT_OUT = @sed 2>/dev/null 's/\(.*\)\t\(.*\)\t\(.*\)/left out of the build: \1 (\2): \3/' sdk/emoface/_lib/left_out.txt || true
 
+# Built where Node.js and the packages are that `make test` or `make web` installed; else said.
+WEB := bindings/web
+BUILD_PAGE = @if command -v node >/dev/null && test -d $(WEB)/node_modules/esbuild -a -d $(WEB)/node_modules/three \
+	&& node $(WEB)/build.mjs sdk/emoface/_web --page; \
+	then :; else echo "left out of the build: the page of emoface web and emoface view (make web builds it with Node.js)"; fi
+
 $(VENV)/.runtime: pyproject.toml setup.py build/needs-present | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable '.[view]'
 	$(SAY_LEFT_OUT)
+	$(BUILD_PAGE)
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml setup.py build/needs-present | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable \
 		".[$$(grep -qx compiler build/needs-present && grep -qx python-headers build/needs-present && echo dev || echo tests)]"
 	$(SAY_LEFT_OUT)
+	$(BUILD_PAGE)
 	@touch $@ $(VENV)/.runtime
 
 clean:

@@ -45,8 +45,35 @@ async function notices() {
   for (const name of ["onnxruntime-web", "onnxruntime-common", "three", "@pixiv/three-vrm"]) {
     const folder = path.join(here, "node_modules", name);
     const about = JSON.parse(await readFile(path.join(folder, "package.json"), "utf8"));
-    const file = ["LICENSE", "LICENSE.txt", "LICENSE.md"].map((each) => path.join(folder, each)).find(existsSync);
-    parts.push(`${name} ${about.version} (${about.license})\n\n${file ? await readFile(file, "utf8") : ""}`);
+    const file = path.join(folder, "LICENSE");
+    // ONNX Runtime's packages name their licence and leave out its text.
+    const text = existsSync(file) ? await readFile(file, "utf8") : mit("Microsoft Corporation");
+    parts.push(`${name} ${about.version} (${about.license})\n\n${text}`);
   }
   await writeFile(path.join(out, "THIRD_PARTY.txt"), parts.join(`\n${"-".repeat(78)}\n\n`));
+}
+
+function mit(holder) {
+  return `MIT License
+
+Copyright (c) ${holder}
+
+Permission is hereby granted, free of charge, to any person obtaining a copy
+of this software and associated documentation files (the "Software"), to deal
+in the Software without restriction, including without limitation the rights
+to use, copy, modify, merge, publish, distribute, sublicense, and/or sell
+copies of the Software, and to permit persons to whom the Software is
+furnished to do so, subject to the following conditions:
+
+The above copyright notice and this permission notice shall be included in all
+copies or substantial portions of the Software.
+
+THE SOFTWARE IS PROVIDED "AS IS", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR
+IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY,
+FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE
+AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER
+LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM,
+OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE
+SOFTWARE.
+`;
 }

@@ -1,4 +1,5 @@
-// node page.mjs < {playwright, chromium, address, folder, files, audio}: the page in a browser; what was seen as JSON.
+// node page.mjs < {playwright, chromium, address, folder, audio, long, models, damaged, pictures, apart}: the page in a
+// browser; what was seen as JSON.
 import { readFileSync, writeFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
@@ -61,15 +62,22 @@ const watch = async (page, name, count) => {
   }
 };
 
+/** Wait for the end of what sounds, and hasten it. */
+const quiet = async (page) => {
+  while ((await state(page, "state")) !== "ready") {
+    await page.keyboard.press("Escape");
+    await page.waitForTimeout(100);
+  }
+};
+
 // A file, without CSP being passed over.
 let page = await open();
 await ready(page);
 said.loadMs = Number(await state(page, "load-ms"));
 await shot(page, "rest");
-await page.setInputFiles("#file", job.audio);
+await page.setInputFiles("#file", job.long);
 await page.waitForSelector('body[data-state="playing"][data-frame]', LONG);
 await watch(page, "file", job.pictures);
-await page.screenshot({ path: `${job.folder}/page.png` });
 said.figures = await page.textContent("#figures");
 await page.click("#interrupt");
 await page.waitForSelector('body[data-state="ready"]', LONG);
@@ -105,8 +113,7 @@ for (const [name, file] of Object.entries(job.models)) {
   await page.setInputFiles("#file", job.audio);
   await page.waitForSelector('body[data-state="playing"]', LONG);
   await watch(page, name, 6);
-  await page.click("#interrupt");
-  await page.waitForSelector('body[data-state="ready"]', LONG);
+  await quiet(page);
 }
 await page.click("#own_head");
 await page.check("#weight_map");

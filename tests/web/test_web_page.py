@@ -15,6 +15,7 @@ from typing import Any
 import models
 import numpy as np
 import pytest
+import soundfile
 from needs import lacking
 
 import emoface
@@ -75,6 +76,8 @@ def seen(page_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Seen:
     }
     for name, data in made.values():
         (folder / name).write_bytes(data)
+    sound, rate = soundfile.read(SPEECH, dtype="int16")
+    soundfile.write(folder / "long.wav", np.tile(sound, 3), rate)  # a slow machine must not miss its end
     damaged = bytearray(web.packed(package, "default"))
     damaged[len(damaged) // 2] ^= 1
     (folder / "damaged.emoface").write_bytes(damaged)
@@ -87,6 +90,7 @@ def seen(page_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Seen:
             "address": f"http://{view.HOST}:{server.server_address[1]}/",
             "folder": str(folder),
             "audio": str(SPEECH),
+            "long": str(folder / "long.wav"),
             "models": {kind: str(folder / name) for kind, (name, _) in made.items()},
             "damaged": str(folder / "damaged.emoface"),
             "pictures": PICTURES,
@@ -156,6 +160,22 @@ def test_faults_are_said_in_words(fault: str, kind: str, words: list[str], seen:
     found, text = seen.said[fault]
     assert found == kind
     assert all(word in text for word in words), text
+
+
+def test_the_terms_of_what_is_bundled_lie_beside_it(page_folder: Path) -> None:
+    terms = (page_folder / "THIRD_PARTY.txt").read_text(encoding="utf-8")
+    assert terms.count("Permission is hereby granted, free of charge") == 4
+    listed = (WEB.parents[1] / "THIRD_PARTY.md").read_text(encoding="utf-8")
+    for name in ("onnxruntime-web", "three", "@pixiv/three-vrm"):
+        version = json.loads((WEB / "node_modules" / name / "package.json").read_text(encoding="utf-8"))["version"]
+        assert f"{name} {version}" in terms
+        assert f"| {name} {version}" in listed
+
+
+def test_the_types_hold(page_folder: Path) -> None:
+    compiler = WEB / "node_modules" / "typescript" / "bin" / "tsc"
+    done = subprocess.run(["node", compiler, "-p", WEB / "page"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_shapes_are_arkits() -> None:

@@ -11,6 +11,7 @@ const START_S = 0.25; // of frames before a clip begins to sound
 const SLACK = 1.15;
 const MARGIN_S = 0.05; // beyond the declared latency: the browser's own hand-overs
 const TAIL_S = 0.4;
+const REST_MS = 300; // of pictures that lead to rest, which takes 200
 const LONGEST_S = 600;
 
 export interface SpeakerEvents {
@@ -32,7 +33,8 @@ export class Speaker {
   private base = 0; // context time at which audio time was `from`
   private from = 0;
   private delay = 0;
-  private resting = false;
+  private resting = false; // on the way to rest, after an interruption
+  private frozen: Frame | null = null; // what is shown until the worker has answered the interruption
   live = false;
 
   constructor(
@@ -41,17 +43,19 @@ export class Speaker {
   ) {}
 
   get active(): boolean {
-    return this.source !== null || this.captured !== null;
+    return this.source !== null || this.captured !== null || this.resting;
   }
 
   /** Audio time of the picture, in seconds; null while nothing sounds. */
   get time(): number | null {
-    if (!this.context || (!this.active && !this.resting)) return null;
+    if (!this.context || !this.active) return null;
+    if (this.frozen) return this.frozen.time;
     return this.context.currentTime - this.base + this.from - this.delay;
   }
 
   /** The frame to show; null for the face at rest. */
   frame(): Frame | null {
+    if (this.frozen) return this.frozen;
     const { time } = this;
     return time === null ? null : this.playout.at(time);
   }
@@ -170,16 +174,24 @@ export class Speaker {
 
   /** Barge-in: silence at once, and the face at rest within 200 ms. */
   async interrupt(): Promise<void> {
-    if (!this.active) return;
+    if (!this.active || this.resting) return;
     const shown = this.frame();
     this.halt();
     this.resting = true;
-    const run = this.run;
+    this.frozen = shown;
+    const { run, context } = this;
     const rest = await this.voice.interrupt((shown?.number ?? -1) + 1);
-    this.playout.cut(shown?.time ?? 0);
+    if (run !== this.run) return;
+    this.playout.clear();
     this.playout.add(rest);
-    await pause(400);
-    if (run === this.run) this.resting = false;
+    // The clock goes on from the frame that was shown.
+    this.base = context?.currentTime ?? 0;
+    this.from = shown?.time ?? 0;
+    this.delay = 0;
+    this.frozen = null;
+    await pause(REST_MS);
+    if (run !== this.run) return;
+    this.resting = false;
     this.events.changed();
   }
 
@@ -188,6 +200,7 @@ export class Speaker {
     const active = this.active;
     this.halt();
     this.resting = false;
+    this.frozen = null;
     if (active) {
       await this.voice.interrupt();
       this.events.changed();

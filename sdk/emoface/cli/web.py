@@ -59,8 +59,8 @@ def page_files() -> dict[str, Path]:
     if not all((PAGE / name).is_file() for name in names):
         raise UsageError(
             f"an installation without the page ({PAGE})",
-            "the page, which `make web` builds with Node.js, and which released wheels hold",
-            "In a source tree: make web. Then install, or try again.",
+            "the page, which `make web` builds with Node.js, and which wheels that are built after it hold",
+            "In a source tree: make web. Then try again.",
         )
     return {path.name: path for path in sorted(PAGE.iterdir()) if path.is_file()}
 
