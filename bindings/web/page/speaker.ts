@@ -180,7 +180,13 @@ export class Speaker {
     this.resting = true;
     this.frozen = shown;
     const { run, context } = this;
-    const rest = await this.voice.interrupt((shown?.number ?? -1) + 1);
+    let rest: FrameBatch;
+    try {
+      rest = await this.voice.interrupt((shown?.number ?? -1) + 1);
+    } catch (error) {
+      if (run === this.run) await this.stop();
+      throw error;
+    }
     if (run !== this.run) return;
     this.playout.clear();
     this.playout.add(rest);

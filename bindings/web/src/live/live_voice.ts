@@ -10,7 +10,7 @@ import type { Engine } from "../stream/engine.ts";
 
 type Floats = Float32Array<ArrayBuffer>;
 const REST_S = 0.2; // in which an interrupted face returns to rest
-const KEPT_S = 3; // of frames that an interruption may go back to
+const KEPT_S = 10; // of frames that an interruption may go back to
 const FADING = ["blendshapeWeights", "coefficients", "emotionCoefficients", "headTranslation"] as const;
 const ARRAYS = [
   "vertices", "emotion", "emotionWeight", "headRotation", "arousal", "valence", "confidence", ...FADING,
@@ -64,7 +64,7 @@ export class LiveVoice {
    *
    * @param at number of the first frame that was handed out and not shown: it and the later ones are withdrawn, and
    *   their numbers used again. null: all were shown.
-   * @throws UsageError: a frame that was not handed out, or longer ago than 3 s.
+   * @throws UsageError: a frame that was not handed out. One from longer ago than 10 s leaves no way to rest: no frames.
    */
   interrupt(at: number | null = null): FrameBatch {
     const { animator } = this;
@@ -97,9 +97,8 @@ export class LiveVoice {
   }
 
   private withdraw(at: number): void {
-    const oldest = this.held[0]?.first ?? this.nextFrame;
-    if (!Number.isInteger(at) || at > this.nextFrame || (at < oldest && oldest > 0)) {
-      throw new UsageError(`frame ${at}`, `${oldest} to ${this.nextFrame}`, "Name a frame of the last seconds.");
+    if (!Number.isInteger(at) || at < 0 || at > this.nextFrame) {
+      throw new UsageError(`frame ${at}`, `0 to ${this.nextFrame}`, "Name the first frame that was not shown.");
     }
     this.held = this.held.filter((frame) => frame.first < at);
     this.nextFrame = at;
