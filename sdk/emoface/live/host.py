@@ -17,7 +17,7 @@ import contextlib
 import multiprocessing
 import queue
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Literal
@@ -179,6 +179,10 @@ class HostedVoice:
         """See `LiveVoice.set`."""
         await self._call("set", name, value, at)
 
+    async def set_changes(self, name: str, changes: Sequence[tuple[float, Any]]) -> None:
+        """See `LiveVoice.set_changes`."""
+        await self._call("set_changes", name, list(changes))
+
     async def interrupt(self, at: int | None = None, rest_s: float = REST_S) -> LiveFrames:
         """See `LiveVoice.interrupt`."""
         return await self._call("interrupt", at, rest_s)  # type: ignore[no-any-return]
@@ -201,7 +205,7 @@ class HostedVoice:
 
     async def _call(
         self,
-        call: Literal["finish", "set", "interrupt", "reset", "frames_from", "snapshot", "restore"],
+        call: Literal["finish", "set", "set_changes", "interrupt", "reset", "frames_from", "snapshot", "restore"],
         *arguments: Any,
     ) -> Any:
         return (await self._answer(call, *arguments)).result

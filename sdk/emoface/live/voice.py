@@ -10,7 +10,7 @@ import json
 import math
 import struct
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -152,7 +152,15 @@ class LiveVoice:
         at = self.position if at is None else at
         self.animator.set_condition(name, value, max(0.0, at - self._start / self.fps))
         changes = self._set.setdefault(name, [])
-        changes[:] = [change for change in changes if change[0] < at] + [(at, value)]
+        # Of what was changed before the kept frames only the last still matters
+        shown = (self.next_frame - self._kept_frames) / self.fps
+        past = [change for change in changes if change[0] <= shown]
+        changes[:] = past[-1:] + [change for change in changes if shown < change[0] < at] + [(at, value)]
+
+    def set_changes(self, name: str, changes: Iterable[tuple[float, Any]]) -> None:
+        """`set` for several (seconds, value), in the order of their times: see `emoface.rig.EmotionBlend`."""
+        for at, value in changes:
+            self.set(name, value, at)
 
     def interrupt(self, at: int | None = None, rest_s: float = REST_S) -> LiveFrames:
         """Barge-in: forget what was heard and not yet shown; the face returns to rest within `rest_s` seconds.

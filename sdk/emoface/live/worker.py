@@ -13,7 +13,7 @@ from emoface.live.codes import LiveError, code_of
 from emoface.live.voice import LiveVoice
 from emoface.package import Package
 
-CALLS = ("feed", "finish", "set", "interrupt", "reset", "frames_from", "snapshot", "restore")
+CALLS = ("feed", "finish", "set", "set_changes", "interrupt", "reset", "frames_from", "snapshot", "restore")
 """Methods of `LiveVoice` that a request may name."""
 
 
