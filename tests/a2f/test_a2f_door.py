@@ -50,18 +50,18 @@ def end() -> Any:
     return made
 
 
-async def call(channel: Any, requests: Sequence[Any], metadata: tuple[tuple[str, str], ...] = ()) -> list[Any]:
-    method = channel.stream_stream(
+def method_of(channel: Any) -> Any:
+    return channel.stream_stream(
         f"/{messages.SERVICE}/{messages.METHOD}",
         request_serializer=messages.AudioStream.SerializeToString,
         response_deserializer=messages.AnimationDataStream.FromString,
     )
-    stream = method(metadata=metadata)
+
+
+async def call(channel: Any, requests: Sequence[Any], metadata: tuple[tuple[str, str], ...] = ()) -> list[Any]:
+    stream = method_of(channel)(metadata=metadata)
     for request in requests:
-        try:
-            await stream.write(request)
-        except grpc.aio.AioRpcError:
-            break  # reading says why
+        await stream.write(request)
     answers = []
     while (answer := await stream.read()) is not grpc.aio.EOF:
         answers.append(answer)
@@ -243,7 +243,7 @@ def test_a_silent_client_is_ended_and_a_stopped_door_says_so(with_door: WithDoor
             answer = await stub.Check(health_pb2.HealthCheckRequest(service=name))
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
         with pytest.raises(LiveError, match="free port"):
-            await serve(LiveHost(door.package), DoorSettings(port=door.port))
+            await serve(LiveHost("default"), DoorSettings(port=door.port))
 
     with_door(work, idle_s=0.5)
 
@@ -253,7 +253,7 @@ def test_a_token_is_demanded(with_door: WithDoor) -> None:
         requests = [header(), audio_of(sound(0.2)), end()]
         for metadata in ((), (("authorization", "Bearer no"),)):
             with pytest.raises(grpc.aio.AioRpcError) as caught:
-                await call(channel, requests, metadata)
+                _ = [answer async for answer in method_of(channel)(iter(()), metadata=metadata)]
             assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
         answers = await call(channel, requests, (("authorization", "Bearer s3cret"),))
         assert answers[-1].status.code == messages.SUCCESS
