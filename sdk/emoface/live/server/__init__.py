@@ -1,0 +1,1 @@
+"""Doors for voices over the network; needs `websockets`."""
