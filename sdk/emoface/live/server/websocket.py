@@ -32,7 +32,7 @@ from emoface.live.codes import CODES, LiveError, code_of
 from emoface.live.host import HostedVoice, LiveHost
 from emoface.live.voice import LiveFrames
 
-FORMATS = {"pcm16": np.dtype("<i2"), "float32": np.dtype("<f4")}
+FORMATS: dict[str, np.dtype[Any]] = {"pcm16": np.dtype("<i2"), "float32": np.dtype("<f4")}
 HEAD = struct.Struct("<qII")
 LARGEST = 1 << 20  # bytes of a message
 _CHOICES = ("emotion", "style", "level")
@@ -161,7 +161,7 @@ class WebSocketDoor:
                 raise LiveError("bad_condition", repr(told.get("name")), ", ".join(_CHOICES), "Correct the name.")
             await voice.set(told["name"], told.get("value"), at)
             return False
-        ends = told["type"] == "end"
+        ends = bool(told["type"] == "end")
         frames = await (voice.finish(_seconds(told, "tail", 0.0) or 0.0) if ends else voice.interrupt())
         if len(frames):
             await connection.send(packed(frames))
