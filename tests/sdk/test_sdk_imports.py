@@ -13,7 +13,7 @@ import pytest
 import emoface
 
 ROOT = Path(emoface.__file__).parent
-ALLOWED = {"numpy", "onnxruntime", "soundfile", "emoface", "pygltflib", "av", "PIL", "cuda", "sounddevice"}
+ALLOWED = {"numpy", "onnxruntime", "soundfile", "emoface", "pygltflib", "av", "PIL", "cuda", "sounddevice", "websockets"}
 # The optional libraries of writers, renderer, the plot of a profile and the GPU backends stay inside them.
 ONLY_IN = {
     "pygltflib": ("writers",),
@@ -21,6 +21,7 @@ ONLY_IN = {
     "PIL": ("writers", "render", "profile"),
     "cuda": ("backends",),
     "sounddevice": ("audio",),
+    "websockets": ("live",),
 }
 LAZY = {"onnxruntime", "soundfile", "pygltflib", "av", "PIL", "cuda", "sounddevice"}
 
