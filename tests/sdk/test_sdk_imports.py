@@ -13,7 +13,18 @@ import pytest
 import emoface
 
 ROOT = Path(emoface.__file__).parent
-ALLOWED = {"numpy", "onnxruntime", "soundfile", "emoface", "pygltflib", "av", "PIL", "cuda", "sounddevice", "websockets"}
+ALLOWED = {
+    "numpy",
+    "onnxruntime",
+    "soundfile",
+    "emoface",
+    "pygltflib",
+    "av",
+    "PIL",
+    "cuda",
+    "sounddevice",
+    "websockets",
+}
 # The optional libraries of writers, renderer, the plot of a profile and the GPU backends stay inside them.
 ONLY_IN = {
     "pygltflib": ("writers",),
