@@ -17,6 +17,7 @@ grpc = pytest.importorskip("grpc", reason="needs grpcio (pip install 'emoface[se
 from grpc_health.v1 import health_pb2, health_pb2_grpc  # noqa: E402
 
 from emoface import Package  # noqa: E402
+from emoface.errors import UsageError  # noqa: E402
 from emoface.live.a2f import messages  # noqa: E402
 from emoface.live.a2f.door import Door, DoorSettings, serve  # noqa: E402
 from emoface.live.codes import LiveError  # noqa: E402
@@ -204,6 +205,8 @@ def test_emotions_at_times_change_the_face_from_then_on(with_door: WithDoor) -> 
         ("bad_audio", [header(), audio_of(b"abc")]),
         ("bad_condition", [header(), audio_of(sound(0.1), (0.0, {"joy": 7.0}))]),
         ("bad_condition", [header(), audio_of(sound(0.1), (0.0, {"joy": float("nan")}))]),
+        ("bad_condition", [header(), audio_of(sound(0.1), (float("nan"), {"joy": 1.0}))]),
+        ("bad_condition", [header(), audio_of(sound(0.1), (1e12, {"joy": 1.0}))]),
     ],
 )
 def test_wrong_calls_end_with_an_error_that_says_why(with_door: WithDoor, code: str, requests: list[Any]) -> None:
@@ -291,3 +294,48 @@ def test_clients_without_a_certificate_stay_outside(with_door: WithDoor, tmp_pat
 
     files = {"certificate": "server.crt", "key": "server.key", "client_authority": "ca.crt"}
     with_door(work, **{name: tmp_path / file for name, file in files.items()})
+
+
+@pytest.mark.parametrize("rate", [8000, 44100, 192000])
+def test_every_usual_rate_is_heard_and_nothing_may_be_said(with_door: WithDoor, rate: int) -> None:
+    async def work(channel: Any, _door: Door) -> None:
+        for samples in (sound(0.51, rate), sound(0.0)):
+            for requests in ([header(rate), audio_of(samples), end()], [header(rate), audio_of(samples)]):
+                stream = method_of(channel)(iter(requests))  # the second one just stops sending
+                answers = [answer async for answer in stream]
+                assert answers[-1].status.code == messages.SUCCESS
+                data = [answer.animation_data for answer in answers if answer.HasField("animation_data")]
+                assert sum(len(one.skel_animation.blend_shape_weights) for one in data) == len(samples) * 30 // rate
+                assert b"".join(one.audio.audio_buffer for one in data) == samples.tobytes()
+
+    with_door(work)
+
+
+def test_a_client_that_vanishes_frees_its_voice(with_door: WithDoor) -> None:
+    async def work(channel: Any, door: Door) -> None:
+        for _ in range(3):
+            stream = method_of(channel)()
+            await stream.write(header())
+            await stream.write(audio_of(sound(2)))
+            await stream.read()
+            assert door.host.voices == 1
+            stream.cancel()
+            for _ in range(200):
+                if door.host.voices == 0:
+                    break
+                await asyncio.sleep(0.02)
+            assert door.host.voices == 0
+
+    with_door(work)
+
+
+@pytest.mark.parametrize("given", [("certificate",), ("key",), ("client_authority",), ("key", "client_authority")])
+def test_half_of_tls_is_refused_instead_of_plain_text(given: tuple[str, ...]) -> None:
+    settings = DoorSettings(port=0, **{name: Path("somewhere.pem") for name in given})  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="certificate"):
+        asyncio.run(serve(LiveHost("default"), settings))
+
+
+def test_a_public_address_needs_a_token_or_certificates() -> None:
+    with pytest.raises(UsageError, match="without a token"):
+        asyncio.run(serve(LiveHost("default"), DoorSettings(host="0.0.0.0", port=0)))

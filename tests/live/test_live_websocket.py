@@ -116,7 +116,12 @@ def test_a_token_and_an_origin_are_asked_for(tiny_rank_package: Path) -> None:
             WebSocketDoor(host, port=0, token="right", origins=["https://a.b"]) as door,
         ):
             right = {"additional_headers": {"Authorization": "Bearer right"}}
-            assert await status(door.port) == 401
+            assert await status(door.port) == 101  # a page cannot send it, so its header message has to
+            for token, first in ((None, "error"), ("wrong", "error"), ("right", "ready")):
+                async with connect(f"ws://127.0.0.1:{door.port}") as wire:
+                    await wire.send(json.dumps({"type": "header", "token": token}))
+                    told = json.loads(await wire.recv())
+                    assert told["type"] == first and told.get("code", "unauthorised") == "unauthorised"
             assert await status(door.port, additional_headers={"Authorization": "Bearer wrong"}) == 401
             assert await status(door.port, origin="https://c.d", **right) == 403
             assert await status(door.port, origin="https://a.b", **right) == 101

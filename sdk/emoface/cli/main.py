@@ -17,7 +17,7 @@ from importlib.metadata import entry_points
 from typing import Any, NoReturn
 
 from emoface import __version__
-from emoface.cli import animate, demo, doctor, inspect, profile, send, verify, view, web
+from emoface.cli import animate, demo, doctor, inspect, profile, send, serve, verify, view, web
 from emoface.cli.process import raise_lost, run_process, say
 from emoface.errors import EmoFaceError
 
@@ -46,7 +46,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = Parser(prog="emoface", description="Speech in, moving face out.")
     parser.add_argument("--version", action="version", version=f"emoface {__version__}")
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (demo, animate, send, view, web, inspect, verify, profile, doctor):
+    for module in (demo, animate, send, serve, view, web, inspect, verify, profile, doctor):
         module.register(subparsers)
     for point in sorted(entry_points(group=COMMAND_GROUP), key=lambda point: point.name):
         try:

@@ -8,9 +8,9 @@ and a status out. The status comes last: WARNING where something was asked for t
 from __future__ import annotations
 
 import asyncio
-import hmac
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,13 +19,16 @@ import grpc  # type: ignore[import-untyped]
 import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
+from emoface.errors import EmoFaceError, UsageError
 from emoface.live.a2f import messages
 from emoface.live.a2f.parameters import Weights, Wishes, emotions_of, theirs, wishes_of
-from emoface.live.codes import CODES, LiveError
+from emoface.live.access import check_bind, may_enter
+from emoface.live.codes import CODES, LiveError, code_of
 from emoface.live.host import HostedVoice, LiveHost
 from emoface.live.voice import LiveFrames
 from emoface.package import Package
 from emoface.rig import EmotionBlend
+from emoface.rig.timeline import LATEST_S
 from emoface.stream.conditions import condition_vector
 
 PORT = 52000
@@ -58,11 +61,12 @@ class Door:
     """A running service.
 
     Attributes:
+        host: whose voices are served.
         port: where it listens.
     """
 
-    def __init__(self, server: Any, port: int, served: Any) -> None:
-        self._server, self.port, self._health = server, port, served
+    def __init__(self, host: LiveHost, server: Any, port: int, served: Any) -> None:
+        self.host, self._server, self.port, self._health = host, server, port, served
 
     async def stop(self, grace_s: float = 5.0) -> None:
         """Take no further calls, say so to those who watch its health, and wait for those that run."""
@@ -74,8 +78,17 @@ async def serve(host: LiveHost, settings: DoorSettings) -> Door:
     """Open the door.
 
     Raises:
+        UsageError: a public address without a token and without clients' certificates.
         LiveError: code "failed" where the port cannot be had or the certificates not be used.
     """
+    check_bind(settings.host, settings.token, settings.client_authority is not None)
+    files = (settings.certificate, settings.key, settings.client_authority)
+    if any(files) and not (settings.certificate and settings.key):
+        raise UsageError(
+            f"certificate {files[0]}, key {files[1]}, client authority {files[2]}",
+            "a certificate and its key, and with them perhaps a client authority",
+            "Give both, or none of the three.",
+        )
     server = grpc.aio.server(
         options=[("grpc.max_receive_message_length", LARGEST), ("grpc.so_reuseport", 0)],
     )
@@ -98,7 +111,7 @@ async def serve(host: LiveHost, settings: DoorSettings) -> Door:
     health_pb2_grpc.add_HealthServicer_to_server(served, server)
     address = f"{settings.host}:{settings.port}"
     try:
-        if settings.certificate is None or settings.key is None:
+        if not any(files):
             port = server.add_insecure_port(address)
         else:
             port = server.add_secure_port(address, _credentials(settings))
@@ -109,7 +122,7 @@ async def serve(host: LiveHost, settings: DoorSettings) -> Door:
     await server.start()
     for name in ("", messages.SERVICE):
         await served.set(name, health_pb2.HealthCheckResponse.SERVING)
-    return Door(server, port, served)
+    return Door(host, server, port, served)
 
 
 def _credentials(settings: DoorSettings) -> Any:
@@ -131,19 +144,20 @@ class _Service:
         """One call."""
         if self._settings.token is not None:
             given = dict(context.invocation_metadata()).get("authorization", "")
-            if not hmac.compare_digest(str(given).encode(), f"Bearer {self._settings.token}".encode()):
+            if not may_enter(str(given), self._settings.token):
                 await context.abort(grpc.StatusCode.UNAUTHENTICATED, CODES["unauthorised"].meaning)
         wishes = Wishes()
         try:
-            async for answer in self._frames(requests, wishes):
-                yield answer
-        except LiveError as error:
-            yield _status(messages.ERROR, f"{error.code}: {error}")
+            async with aclosing(self._frames(requests, wishes)) as answers:  # a client that is gone frees its voice now
+                async for answer in answers:
+                    yield answer
+        except EmoFaceError as error:
+            yield _status(messages.ERROR, f"{code_of(error)}: {error}")
             return
         text = f"{CODES['done'].meaning}; not there: {'; '.join(wishes.warnings)}" if wishes.warnings else "done"
         yield _status(messages.WARNING if wishes.warnings else messages.SUCCESS, text)
 
-    async def _frames(self, requests: AsyncIterator[Any], wishes: Wishes) -> AsyncIterator[Any]:
+    async def _frames(self, requests: AsyncIterator[Any], wishes: Wishes) -> AsyncGenerator[Any, None]:
         header = await self._next(requests)
         if header is None or header.WhichOneof("stream_part") != "audio_stream_header":
             got = "nothing" if header is None else header.WhichOneof("stream_part")
@@ -158,10 +172,10 @@ class _Service:
                 request = await self._next(requests)
                 part = None if request is None else request.WhichOneof("stream_part")
                 if part == "audio_with_emotion":
-                    async for answer in call.heard(request.audio_with_emotion):
+                    for answer in await call.heard(request.audio_with_emotion):
                         yield answer
                 elif part == "end_of_audio" or request is None:
-                    async for answer in call.ended():
+                    for answer in await call.ended():
                         yield answer
                     break
                 elif part == "audio_stream_header":
@@ -208,12 +222,13 @@ class _Call:
 
     async def _open(self) -> Any:
         """The voice with all controls that the package can have; the others become warnings."""
-        wishes, emotion = self._wishes, "auto" if not self._wishes.start else None
+        wishes = self._wishes
+        wishes.start = self._there(wishes.start)
         while True:
             given = self._host.open(
                 sample_rate=self._rate, channels=1, blendshapes=True, controls=wishes.rig_controls(),
                 auto_strength=wishes.auto_strength,
-                emotion=emotion or self._weights_by_name(wishes.start),
+                emotion=self._weights_by_name(wishes.start) if wishes.start else "auto",
             )  # fmt: skip
             try:
                 voice = await given.__aenter__()
@@ -228,6 +243,14 @@ class _Call:
                 continue
             return _Entered(given, voice)
 
+    def _there(self, emotion: dict[str, float]) -> dict[str, float]:
+        """Those of the emotions that the package has; the others are named in the warnings."""
+        choices = self._manifest.choices("emotion")
+        for name in [name for name in emotion if name not in choices]:
+            text = f"emotion {name}: the package has none"
+            self._wishes.warnings += [] if text in self._wishes.warnings else [text]
+        return {name: weight for name, weight in emotion.items() if name in choices}
+
     def _weights_by_name(self, emotion: dict[str, float]) -> dict[str, float]:
         vector = self._wishes.blending.vector(self._manifest, emotion)
         return dict(zip(self._manifest.choices("emotion"), vector.tolist(), strict=True))
@@ -241,7 +264,7 @@ class _Call:
         made.start_time_code_since_epoch = time.time()
         return answer
 
-    async def heard(self, message: Any) -> AsyncIterator[Any]:
+    async def heard(self, message: Any) -> Iterator[Any]:
         """Audio, with emotions at times."""
         samples = bytes(message.audio_buffer)
         if len(samples) % 2:
@@ -252,11 +275,13 @@ class _Call:
         end = self._voice.position + len(samples) // 2 / self._rate
         if self._blend is not None and (changes := self._blend.until(end)):
             await self._voice.set_changes("emotion", changes)
-        async for answer in self._answers(await self._voice.feed(samples, dtype="int16"), last=False):
-            yield answer
+        return self._answers(await self._voice.feed(samples, dtype="int16"), last=False)
 
     def _key(self, key: Any) -> None:
-        emotion = emotions_of(dict(key.emotion), self._wishes.warnings)
+        emotion = self._there(emotions_of(dict(key.emotion), self._wishes.warnings))
+        if not 0.0 <= key.time_code <= LATEST_S:
+            got = f"an emotion at {key.time_code!r} s"
+            raise LiveError("bad_condition", got, f"0 to {LATEST_S:g}", "Give seconds of the audio.")
         if self._blend is None:
             start = self._weights_by_name(self._wishes.start) if self._wishes.start else "auto"
             vector = condition_vector(self._manifest, "emotion", start)
@@ -268,12 +293,11 @@ class _Call:
 
     _earliest = 0.0
 
-    async def ended(self) -> AsyncIterator[Any]:
+    async def ended(self) -> Iterator[Any]:
         """The end of the audio."""
-        async for answer in self._answers(await self._voice.finish(), last=True):
-            yield answer
+        return self._answers(await self._voice.finish(), last=True)
 
-    async def _answers(self, frames: LiveFrames, last: bool) -> AsyncIterator[Any]:
+    def _answers(self, frames: LiveFrames, last: bool) -> Iterator[Any]:
         facts, batch = self._voice.facts, frames.batch
         weights = self._weights.sent(batch.blendshape_weights)
         for row in range(len(frames)):
