@@ -24,6 +24,9 @@ ALLOWED = {
     "cuda",
     "sounddevice",
     "websockets",
+    "grpc",
+    "grpc_health",
+    "google",
 }
 # The optional libraries of writers, renderer, the plot of a profile and the GPU backends stay inside them.
 ONLY_IN = {
@@ -33,6 +36,9 @@ ONLY_IN = {
     "cuda": ("backends",),
     "sounddevice": ("audio",),
     "websockets": ("live",),
+    "grpc": ("live",),
+    "grpc_health": ("live",),
+    "google": ("live",),
 }
 LAZY = {"onnxruntime", "soundfile", "pygltflib", "av", "PIL", "cuda", "sounddevice"}
 

@@ -70,12 +70,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _needs() -> None:
-    try:
-        import grpc  # type: ignore[import-untyped]  # noqa: F401
-        import grpc_health  # type: ignore[import-untyped]  # noqa: F401
-        import websockets  # noqa: F401
-    except ImportError as error:
-        raise UsageError(f"no package {error.name}", "the extra serve", "pip install 'emoface[serve]'") from None
+    from importlib.util import find_spec
+
+    for name in ("websockets", "grpc", "grpc_health"):
+        if find_spec(name) is None:
+            raise UsageError(f"no package {name}", "the extra serve", "pip install 'emoface[serve]'")
 
 
 def _token(path: str | None) -> str | None:
