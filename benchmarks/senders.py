@@ -54,8 +54,7 @@ def frames_of(seconds: float) -> tuple[list, int]:
     voice, size, blocks = LiveVoice(package, blendshapes=True, sample_rate=rate), int(BLOCK_S * rate), []
     for start in range(0, len(audio), size):
         made = voice.feed(audio[start : start + size])
-        weights = made.batch.blendshape_weights
-        blocks.append(list(split(made.batch, weights, voice.blendshape_names, package.manifest.emotions, made.first)))
+        blocks.append(list(split(made, voice.blendshape_names, package.manifest.emotions)))
     return blocks, voice.fps
 
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from emoface import head_pose
 from emoface.errors import SenderError
 from emoface.rig.names import ARKIT_52
 
+if TYPE_CHECKING:
+    from emoface.live.voice import LiveFrames
+
 Floats = npt.NDArray[np.float32]
-_SIZE = 9
 
 
 @dataclass(frozen=True)
@@ -38,40 +40,24 @@ class SentFrame:
     head_translation: Floats | None = None
 
 
-class SomeFrames(Protocol):
-    """What senders need of a batch, as `emoface.frames.FrameBatch` and the frames of a live voice have it."""
-
-    @property
-    def time(self) -> npt.NDArray[np.float64]: ...
-    @property
-    def emotion(self) -> Floats: ...
-    @property
-    def head_rotation(self) -> Floats: ...
-    @property
-    def head_translation(self) -> Floats: ...
-
-
-def split(
-    frames: SomeFrames, weights: Floats, names: tuple[str, ...], emotions: tuple[str, ...], first: int
-) -> Iterator[SentFrame]:
-    """The frames of a batch one by one.
+def split(frames: LiveFrames, names: tuple[str, ...], emotions: tuple[str, ...]) -> Iterator[SentFrame]:
+    """The frames of a live voice one by one.
 
     Args:
         frames: n frames.
-        weights: (n, K) of `names`.
-        names: of the shapes.
-        emotions: names of `frames.emotion`.
-        first: number of the first frame.
+        names: of their blendshape weights.
+        emotions: names of their probabilities.
     """
-    moved = frames.head_rotation.size == _SIZE * len(frames.time)
-    for place, time in enumerate(frames.time.tolist()):
+    batch = frames.batch
+    moved = batch.has_head_pose
+    for place, time in enumerate(batch.time.tolist()):
         yield SentFrame(
-            first + place,
+            frames.first + place,
             time,
-            dict(zip(names, weights[place].tolist(), strict=True)),
-            dict(zip(emotions, frames.emotion[place].tolist(), strict=False)),
-            frames.head_rotation[place] if moved else None,
-            frames.head_translation[place] if moved else None,
+            dict(zip(names, batch.blendshape_weights[place].tolist(), strict=True)),
+            dict(zip(emotions, batch.emotion[place].tolist(), strict=False)),
+            batch.head_rotation[place] if moved else None,
+            batch.head_translation[place] if moved else None,
         )
 
 
@@ -85,36 +71,11 @@ def require_shapes(names: tuple[str, ...]) -> None:
         )
 
 
-def angles(rotation: Floats | None) -> tuple[float, float, float]:
-    """Yaw (about +Y, to the face's left), pitch (about +X, down) and roll (about +Z, to its right shoulder), radians.
-
-    Turned by yaw first, then about the turned axes by pitch and roll; (0, 0, 0) for None.
-    """
-    if rotation is None:
-        return 0.0, 0.0, 0.0
-    r = np.asarray(rotation, np.float64)
-    pitch = math.asin(min(max(-float(r[1, 2]), -1.0), 1.0))
-    yaw = math.atan2(float(r[0, 2]), float(r[2, 2]))
-    roll = math.atan2(float(r[1, 0]), float(r[1, 1]))
-    return yaw, pitch, roll
+def angles(rotation: Floats | None) -> tuple[float, ...]:
+    """Yaw, pitch and roll of `emoface.head_pose.euler_angles`, radians; (0, 0, 0) for None."""
+    return (0.0, 0.0, 0.0) if rotation is None else tuple(head_pose.euler_angles(rotation[None])[0].tolist())
 
 
-def quaternion(rotation: Floats | None) -> tuple[float, float, float, float]:
+def quaternion(rotation: Floats | None) -> tuple[float, ...]:
     """x, y, z, w of a rotation, w >= 0; that of no rotation for None."""
-    if rotation is None:
-        return 0.0, 0.0, 0.0, 1.0
-    r = np.asarray(rotation, np.float64)
-    # The largest of the four is found first, so that nothing is divided by what is near 0.
-    squares = [1 + r[0, 0] - r[1, 1] - r[2, 2], 1 - r[0, 0] + r[1, 1] - r[2, 2], 1 - r[0, 0] - r[1, 1] + r[2, 2]]
-    squares.append(1 + r[0, 0] + r[1, 1] + r[2, 2])
-    largest = int(np.argmax(squares))
-    q = np.zeros(4)
-    q[largest] = math.sqrt(max(squares[largest], 0.0)) / 2
-    scale = 1 / (4 * q[largest])
-    if largest == 3:
-        q[:3] = (r[2, 1] - r[1, 2]) * scale, (r[0, 2] - r[2, 0]) * scale, (r[1, 0] - r[0, 1]) * scale
-    else:
-        i, j, k = largest, (largest + 1) % 3, (largest + 2) % 3
-        q[j], q[k], q[3] = (r[j, i] + r[i, j]) * scale, (r[k, i] + r[i, k]) * scale, (r[k, j] - r[j, k]) * scale
-    q = q if q[3] >= 0 else -q
-    return float(q[0]), float(q[1]), float(q[2]), float(q[3])
+    return (0.0, 0.0, 0.0, 1.0) if rotation is None else tuple(head_pose.quaternions(rotation[None])[0].tolist())

@@ -65,8 +65,7 @@ class LiveSink:
 
     def send(self, frames: LiveFrames, wait: bool = False) -> None:
         """Take the next frames; `wait` and errors as of `Paced.send`."""
-        weights = frames.batch.blendshape_weights
-        self._paced.send(list(split(frames.batch, weights, self._names, self._emotions, frames.first)), wait)
+        self._paced.send(list(split(frames, self._names, self._emotions)), wait)
 
     def forget(self) -> int | None:
         """Drop what waits when the voice is interrupted: `sink.send(voice.interrupt(sink.forget()))`."""
