@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstddef>
 #include <limits>
-#include <sstream>
 
 #include "failure.h"
 #include "handles.h"
@@ -18,12 +17,7 @@ constexpr int kBlurRounds = 24;
 constexpr double kLeastSoftness = 0.001;
 
 double checked(double value, double low, double high, const char* name) {
-    if (value >= low && value <= high) return value;
-    std::ostringstream got, expected;
-    got << name << " = " << value;
-    expected << "a number from " << low << " to " << high;
-    fail(EMOFACE_ERROR_ARGUMENT, got.str(), expected.str(),
-         "Choose a value in range; emoface_controls_init() fills in the defaults.");
+    return checked_number(value, low, high, name, "emoface_controls_init()");
 }
 
 std::vector<float> blend(double upper, double lower, const std::vector<float>& share) {

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
-#include <sstream>
 
 #include "failure.h"
 #include "handles.h"
@@ -17,12 +16,7 @@ constexpr double kLatestKey = 1e6, kSmallestSum = 1e-9;
 constexpr double kNever = std::numeric_limits<double>::infinity();
 
 double checked(double value, double low, double high, const char* name) {
-    if (value >= low && value <= high) return value;
-    std::ostringstream got, expected;
-    got << name << " = " << value;
-    expected << "a number from " << low << " to " << high;
-    fail(EMOFACE_ERROR_ARGUMENT, got.str(), expected.str(),
-         "Choose a value in range; emoface_emotion_blending_init() fills in the defaults.");
+    return checked_number(value, low, high, name, "emoface_emotion_blending_init()");
 }
 
 // The emotion while one key after another acts.

@@ -4,6 +4,7 @@
 #include <mutex>
 #include <new>
 #include <shared_mutex>
+#include <sstream>
 #include <stdexcept>
 
 namespace emoface::runtime {
@@ -89,6 +90,15 @@ Failure::Failure(emoface_status status, Fault fault) : status_(status), fault_(s
 
 void fail(emoface_status status, const std::string& got, const std::string& expected, const std::string& remedy) {
     throw Failure(status, {got, expected, remedy, {}, {}});
+}
+
+double checked_number(double value, double low, double high, const char* name, const char* initialiser) {
+    if (value >= low && value <= high) return value;
+    std::ostringstream got, expected;
+    got << name << " = " << value;
+    expected << "a number from " << low << " to " << high;
+    fail(EMOFACE_ERROR_ARGUMENT, got.str(), expected.str(),
+         std::string("Choose a value in range; ") + initialiser + " fills in the defaults.");
 }
 
 void manifest_fault(const std::string& file, const std::string& field, const std::string& got,

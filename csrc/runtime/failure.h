@@ -30,6 +30,9 @@ private:
 [[noreturn]] void fail(emoface_status status, const std::string& got, const std::string& expected,
                        const std::string& remedy);
 
+// The value; a failure for one out of its range. initialiser: the function that fills in the defaults.
+double checked_number(double value, double low, double high, const char* name, const char* initialiser);
+
 // A field of manifest.json, or an array it describes, at fault.
 [[noreturn]] void manifest_fault(const std::string& file, const std::string& field, const std::string& got,
                                  const std::string& expected);
