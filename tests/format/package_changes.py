@@ -114,6 +114,16 @@ def changed_files(base: Files, changes: list[list[Any]]) -> Files:
     return files
 
 
+def expected_start(verdict: str, field: str) -> str:
+    """How the text of a case's error begins: with the place that it names."""
+    if verdict != "MANIFEST":
+        return field
+    file, colon, rest = field.partition(": ")
+    if not colon:
+        file, rest = MANIFEST, field
+    return f"{rest} = " if file == "package" else f"{file}: {rest} = "
+
+
 def entry(data: bytes) -> dict[str, Any]:
     return {"sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
 

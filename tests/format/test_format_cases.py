@@ -23,15 +23,6 @@ def bases() -> dict[str, dict[str, bytes]]:
     return {name: package_changes.base_files(table["base"]) for name, table in TABLES.items()}
 
 
-def expected_start(verdict: str, field: str) -> str:
-    if verdict != "MANIFEST":
-        return field
-    file, colon, rest = field.partition(": ")
-    if not colon:
-        file, rest = package_changes.MANIFEST, field
-    return f"{rest} = " if file == "package" else f"{file}: {rest} = "
-
-
 @pytest.mark.parametrize(("table", "case"), CASES)
 def test_every_reader_agrees(table: str, case: list[Any], bases, tmp_path: Path) -> None:
     _, changes, verdict, field, *others = case
@@ -45,7 +36,9 @@ def test_every_reader_agrees(table: str, case: list[Any], bases, tmp_path: Path)
     for name, answer in answers.items():
         wanted, start = others[0]["c"] if others and name.startswith("c") else (verdict, field)
         assert answer.verdict == wanted, f"{name}: {answer}"
-        assert answer.text.startswith(expected_start(wanted, start) if wanted != "OK" else ""), f"{name}: {answer}"
+        assert answer.text.startswith(package_changes.expected_start(wanted, start) if wanted != "OK" else ""), (
+            f"{name}: {answer}"
+        )
     if not others:
         assert len({answer.place for answer in answers.values()}) == 1, answers
 

@@ -24,15 +24,6 @@ KINDS = {
 OF_GRAPHS = ".onnx"
 
 
-def expected_start(verdict: str, field: str) -> str:
-    if verdict != "MANIFEST":
-        return field
-    file, colon, rest = field.partition(": ")
-    if not colon:
-        file, rest = package_changes.MANIFEST, field
-    return f"{rest} = " if file == "package" else f"{file}: {rest} = "
-
-
 @pytest.mark.parametrize("table", TABLES)
 def test_the_table_of_cases(table: str, node_reader, tmp_path: Path) -> None:
     base, wrong = package_changes.base_files(TABLES[table]["base"]), []
@@ -49,7 +40,7 @@ def test_the_table_of_cases(table: str, node_reader, tmp_path: Path) -> None:
         path.write_bytes(package_changes.change_zip(archive, changes))
         kind, text = node_reader(path)
         text = text.removeprefix("got ").removeprefix(f"{path}: ").replace(f"{path} ", "", 1)
-        if kind != KINDS[verdict] or not text.startswith(expected_start(verdict, field)):
+        if kind != KINDS[verdict] or not text.startswith(package_changes.expected_start(verdict, field)):
             wrong.append((name, verdict, field, kind, text))
     assert not wrong, "\n".join(map(str, wrong))
 

@@ -24,9 +24,7 @@ _DEFAULTS = {
 def register(subparsers: Any) -> None:
     """Add the command."""
     parser = subparsers.add_parser("inspect", help="show what a package holds", description="Show a package.")
-    parser.add_argument(
-        "package", nargs="?", default="default", metavar="PACKAGE", help="folder, .emoface file or name"
-    )
+    options.add_package_first(parser)
     options.add_json(parser)
     parser.set_defaults(run=run)
 

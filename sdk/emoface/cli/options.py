@@ -34,6 +34,13 @@ def add_package(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--package", default="default", metavar="P", help="package folder, .emoface file or name")
 
 
+def add_package_first(parser: argparse.ArgumentParser) -> None:
+    """The package as the command's own argument."""
+    parser.add_argument(
+        "package", nargs="?", default="default", metavar="PACKAGE", help="folder, .emoface file or name"
+    )
+
+
 def add_backend(parser: argparse.ArgumentParser) -> None:
     """--backend and --precision."""
     parser.add_argument("--backend", default="auto", metavar="B", help="auto, ort-cpu, ...; see `emoface doctor`")

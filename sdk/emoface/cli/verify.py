@@ -25,9 +25,7 @@ def register(subparsers: Any) -> None:
         help="prove a package on this machine",
         description="Compare with the golden vectors, feed random cuts, and with --checkpoint run PyTorch beside it.",
     )
-    parser.add_argument(
-        "package", nargs="?", default="default", metavar="PACKAGE", help="folder, .emoface file or name"
-    )
+    options.add_package_first(parser)
     parser.add_argument("--checkpoint", metavar="CKPT", help="checkpoint folder: whole-clip PyTorch as the reference")
     parser.add_argument("--seconds", type=float, default=60.0, metavar="S", help="audio compared with --checkpoint")
     options.add_backend(parser)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from emoface.cli import options
 from emoface.cli.web import PACKAGE_NAME, SPEECH, SPEECH_NAME, check_streams, packed, page_files
 from emoface.errors import OutputError
 
@@ -31,9 +32,7 @@ def register(subparsers: Any) -> None:
         help="watch a package speak in the browser",
         description="Open the page on this machine's loopback: drop a sound or talk. Nothing leaves the machine.",
     )
-    parser.add_argument(
-        "package", nargs="?", default="default", metavar="PACKAGE", help="folder, .emoface file or name"
-    )
+    options.add_package_first(parser)
     parser.add_argument("--port", type=int, default=0, metavar="N", help="port (default: a free one)")
     parser.add_argument("--no-open", action="store_true", help="print the address and open no browser")
     parser.set_defaults(run=run)
