@@ -176,7 +176,7 @@ def test_damaged_snapshots_change_nothing(package: Package, cut: int) -> None:
     voice.feed(sound(0.5))
     kept = voice.snapshot()
     before = voice.position
-    for data in (kept[:cut], b"x" + kept[1:], kept[:9] + b"\xff\xff\xff\x7f" + kept[13:]):
+    for data in (None, kept[:cut], b"x" + kept[1:], kept[:9] + b"\xff\xff\xff\x7f" + kept[13:]):
         with pytest.raises(SnapshotError):
             voice.restore(data)
     assert voice.position == before and voice.snapshot() == kept

@@ -6,7 +6,6 @@ A voice that is interrupted goes on counting; see `LiveVoice.interrupt`.
 
 from __future__ import annotations
 
-import json
 import math
 import struct
 from collections import deque
@@ -15,22 +14,25 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from emoface import head_pose
 from emoface.animator import Animator
-from emoface.errors import SnapshotError, StreamEndedError
+from emoface.errors import StreamEndedError
 from emoface.frames import FRAME_ARRAYS, FrameBatch
 from emoface.live.codes import LiveError
 from emoface.options import AnimatorOptions
 from emoface.package import Package
 from emoface.rig.timeline import Change, given_timeline
 from emoface.stream.conditions import condition_vector
+from emoface.stream.snapshot import integer, pack, refused, unpack
 
 REST_S = 0.2
 """Seconds in which an interrupted face returns to rest."""
 KEPT_S = 10.0
 """Seconds of frames that are kept for those who ask again."""
-_MAGIC = b"EFLV\x01"
+_LENGTH = struct.Struct("<Q")  # of the voice's own part of a snapshot; the animator's follows
+_HELD = tuple(name for name in FRAME_ARRAYS if name != "time")  # of the last frame, which is held at later times
 _FADING = ("blendshape_weights", "coefficients", "emotion_coefficients", "head_translation")
 
 
@@ -197,9 +199,11 @@ class LiveVoice:
 
     def _withdraw(self, at: int) -> None:
         """Take back the frames from number `at` on."""
-        self.frames_from(at)  # LiveError for one that is not there
-        self._last = self.frames_from(at - 1).part(at - 1, at).batch if at else None
+        self._require_kept(at)
+        if at:
+            self._require_kept(at - 1)
         self._kept = deque(part.part(part.first, at) for part in self._kept if part.first < at)
+        self._last = self._kept[-1].part(at - 1, at).batch if at else None
         self.next_frame = at
 
     def reset(self) -> None:
@@ -214,6 +218,12 @@ class LiveVoice:
             LiveError: code "not_kept" where they are older than `kept_s`, "out_of_order" for a frame that was not
                 handed out yet.
         """
+        self._require_kept(frame)
+        if frame == self.next_frame:
+            return LiveFrames(frame, self._nothing)
+        return LiveFrames.joined([part.part(frame, part.end) for part in self._kept if part.end > frame])
+
+    def _require_kept(self, frame: int) -> None:
         if not 0 <= frame <= self.next_frame:
             raise LiveError(
                 "out_of_order", f"frame {frame}", f"0 to {self.next_frame}", "Ask from a frame that was sent."
@@ -223,16 +233,12 @@ class LiveVoice:
             raise LiveError(
                 "not_kept", f"frame {frame}", f"one from {oldest} on", "Begin anew: older frames are not kept."
             )
-        if frame == self.next_frame:
-            return LiveFrames(frame, self._nothing)
-        return LiveFrames.joined([part.part(frame, part.end) for part in self._kept if part.end > frame])
 
     def snapshot(self) -> bytes:
         """The whole state but the kept frames: `restore` goes on here or on another machine.
 
         Conditions that were set hold numbers and names alone; arrays are stored as lists.
         """
-        last = {} if self._last is None else {name: getattr(self._last, name) for name in FRAME_ARRAYS}
         header = {
             "start": self._start,
             "rising": self._rising,
@@ -240,36 +246,29 @@ class LiveVoice:
             "next": self.next_frame,
             "ended": self._ended,
             "set": {name: [[at, _plain(value)] for at, value in changes] for name, changes in self._set.items()},
-            "last": [[name, str(array.dtype), list(array.shape)] for name, array in last.items()],
         }
-        text = json.dumps(header, sort_keys=True).encode()
-        arrays = b"".join(np.ascontiguousarray(array).tobytes() for array in last.values())
-        return _MAGIC + struct.pack("<II", len(text), len(arrays)) + text + arrays + self.animator.snapshot()
+        last = {} if self._last is None else {name: getattr(self._last, name) for name in _HELD}
+        mine = pack(header, last)
+        return _LENGTH.pack(len(mine)) + mine + self.animator.snapshot()
 
     def restore(self, data: bytes) -> None:
         """Go on from a snapshot. Raises SnapshotError for one that is damaged or of other options; nothing changes."""
-        head = len(_MAGIC) + 8
+        if not isinstance(data, bytes) or len(data) < _LENGTH.size:
+            raise refused("data", "no bytes of a voice", "what LiveVoice.snapshot() returned")
+        (size,) = _LENGTH.unpack_from(data)
+        header, arrays = unpack(data[_LENGTH.size : _LENGTH.size + size])
         try:
-            if data[: len(_MAGIC)] != _MAGIC:
-                raise ValueError("no snapshot of a voice")
-            text, size = struct.unpack("<II", data[len(_MAGIC) : head])
-            header = json.loads(data[head : head + text])
-            state = data[head + text + size :]
-            last = _unpacked(header["last"], data[head + text : head + text + size])
-            numbers = {name: int(header[name]) for name in ("start", "rising", "samples", "next")}
+            start, rising, samples, following = (
+                integer(header[name], name, 0, 1 << 53) for name in ("start", "rising", "samples", "next")
+            )
             changes = {name: [(float(at), value) for at, value in rows] for name, rows in header["set"].items()}
-            if min(numbers.values()) < 0:
-                raise ValueError("negative numbers")
             ended = bool(header["ended"])
-        except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
-            raise SnapshotError(
-                f"bytes that are no snapshot of a voice ({error})",
-                "what LiveVoice.snapshot() returned",
-                "Begin anew, or give the bytes as they were.",
-            ) from None
-        self.animator.restore(state)
-        self._start, self._rising, self._samples = numbers["start"], numbers["rising"], numbers["samples"]
-        self.next_frame, self._ended, self._last, self._set = numbers["next"], ended, last, changes
+            last = FrameBatch(time=np.zeros(1), **arrays) if arrays else None
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise refused("header", f"another one ({error})", "what LiveVoice.snapshot() wrote") from None
+        self.animator.restore(data[_LENGTH.size + size :])
+        self._start, self._rising, self._samples = start, rising, samples
+        self.next_frame, self._ended, self._last, self._set = following, ended, last, changes
         self._kept.clear()
 
     def close(self) -> None:
@@ -298,8 +297,7 @@ class LiveVoice:
         """`count` frames from the last one to the neutral face."""
         if self._last is None:
             return self._nothing
-        steps = np.arange(1, count + 1) / count
-        shares = (1.0 - steps * steps * (3.0 - 2.0 * steps)).astype(np.float32)
+        shares = (1.0 - _smoothstep(np.arange(1, count + 1) / count)).astype(np.float32)
         held = FrameBatch(**{name: np.repeat(getattr(self._last, name), count, axis=0) for name in FRAME_ARRAYS})
         return self._scaled(held, shares)
 
@@ -309,7 +307,7 @@ class LiveVoice:
         if not self._rising or not (numbers < self._rising).any():
             return batch
         steps = np.minimum(1.0, (numbers + 1) / self._rising)
-        return self._scaled(batch, (steps * steps * (3.0 - 2.0 * steps)).astype(np.float32))
+        return self._scaled(batch, _smoothstep(steps).astype(np.float32))
 
     def _scaled(self, batch: FrameBatch, shares: np.ndarray) -> FrameBatch:
         """Frames of whose motion a share (n,) is left."""
@@ -321,6 +319,10 @@ class LiveVoice:
         return replace(batch, **changed)
 
 
+def _smoothstep(steps: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    return steps * steps * (3.0 - 2.0 * steps)
+
+
 def _plain(value: Any) -> Any:
     """A condition's value as JSON has it."""
     if isinstance(value, Mapping):
@@ -328,18 +330,3 @@ def _plain(value: Any) -> Any:
     if value is None or isinstance(value, str):
         return value
     return np.asarray(value, np.float32).tolist()
-
-
-def _unpacked(described: list[Any], data: bytes) -> FrameBatch | None:
-    if not described:
-        return None
-    arrays, at = {}, 0
-    for name, kind, shape in described:
-        if name not in FRAME_ARRAYS or kind not in ("float32", "float64"):
-            raise ValueError(f"an array {name!r} of {kind}")
-        size = math.prod(shape) * np.dtype(kind).itemsize
-        if size < 0 or at + size > len(data):
-            raise ValueError("arrays cut short")
-        arrays[name] = np.frombuffer(data[at : at + size], kind).reshape(shape).copy()
-        at += size
-    return FrameBatch(**arrays)
