@@ -7,8 +7,6 @@ from typing import NamedTuple
 from emoface.errors import (
     AudioError,
     ConditionError,
-    EmoFaceError,
-    PackageError,
     RuntimeFailure,
     StreamEndedError,
     UsageError,
@@ -68,24 +66,17 @@ class LiveError(RuntimeFailure):
         self.args = (code, got, expected, remedy)  # how it travels between processes
         self.code = code
 
-    def __str__(self) -> str:
-        return f"got {self.got}; expected {self.expected}. {self.remedy}"
-
 
 def code_of(error: BaseException) -> str:
     """The reason's name for an error."""
     if isinstance(error, LiveError):
         return error.code
-    for kinds, code in _BY_KIND:
-        if isinstance(error, kinds):
-            return code
-    return "failed"
+    return next((code for kind, code in _BY_KIND if isinstance(error, kind)), "failed")
 
 
-_BY_KIND: tuple[tuple[type[EmoFaceError] | tuple[type[EmoFaceError], ...], str], ...] = (
+_BY_KIND = (
     (ConditionError, "bad_condition"),
     (AudioError, "bad_audio"),
     (StreamEndedError, "out_of_order"),
     (UsageError, "bad_header"),
-    (PackageError, "failed"),
 )

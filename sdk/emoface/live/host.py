@@ -20,12 +20,12 @@ import threading
 from collections.abc import AsyncIterator, Sequence
 from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from emoface.errors import UsageError
 from emoface.live.codes import LiveError
 from emoface.live.voice import REST_S, LiveFrames
-from emoface.live.worker import CALLS, Answer, Opened, Request, run
+from emoface.live.worker import Answer, Call, Opened, Request, run
 from emoface.options import DEFAULTS
 
 FULL = 0.85
@@ -108,11 +108,6 @@ class LiveHost:
         free = sum(worker.room(self._full) for worker in self._workers)
         return free if self._most is None else max(0, min(free, self._most - self.voices))
 
-    @property
-    def load(self) -> tuple[float, ...]:
-        """Share of each worker's time that its voices need by measure."""
-        return tuple(worker.cost * len(worker.voices) for worker in self._workers)
-
     def drain(self) -> None:
         """Admit no further voices; those that are open go on."""
         self._draining = True
@@ -142,8 +137,8 @@ class LiveHost:
         worker.voices.add(number)
         try:
             chosen = {**self.options, **options} | ({} if kept_s is None else {"kept_s": kept_s})
-            facts = await worker.call(number, "open", options=chosen)
-            yield HostedVoice(worker, number, facts)
+            answer = await worker.ask(number, "open", (), chosen)
+            yield HostedVoice(worker, number, answer.result)
         finally:
             worker.voices.discard(number)
             worker.post(number, "close")
@@ -203,15 +198,10 @@ class HostedVoice:
         """See `LiveVoice.restore`."""
         await self._call("restore", data)
 
-    async def _call(
-        self,
-        call: Literal["finish", "set", "set_changes", "interrupt", "reset", "frames_from", "snapshot", "restore"],
-        *arguments: Any,
-    ) -> Any:
+    async def _call(self, call: Call, *arguments: Any) -> Any:
         return (await self._answer(call, *arguments)).result
 
-    async def _answer(self, call: str, *arguments: Any, **options: Any) -> Answer:
-        assert call in CALLS
+    async def _answer(self, call: Call, *arguments: Any, **options: Any) -> Answer:
         answer = await self._worker.ask(self._number, call, arguments, options)
         self.position = answer.position
         return answer
@@ -259,17 +249,13 @@ class _Worker:
             weight = min(1.0, _SLOWLY * audio_s)
             self.cost += weight * (busy_s / audio_s - self.cost)
 
-    async def call(self, voice: int, call: str, options: dict[str, Any]) -> Any:
-        return (await self.ask(voice, call, (), options)).result
-
     async def ask(self, voice: int, call: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Answer:
         """A request and its answer; LiveError for one that is an error."""
+        if self.gone:
+            raise _lost()
         future: asyncio.Future[Answer] = self._loop.create_future()
         number = self._number = self._number + 1
         self._asked[number] = future
-        if self.gone:
-            del self._asked[number]
-            raise _lost()
         self._out.put(Request(number, voice, call, arguments, options))
         answer = await future
         if isinstance(answer.result, LiveError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from multiprocessing.connection import Connection
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -13,12 +13,12 @@ from emoface.live.codes import LiveError, code_of
 from emoface.live.voice import LiveVoice
 from emoface.package import Package
 
-CALLS = ("feed", "finish", "set", "set_changes", "interrupt", "reset", "frames_from", "snapshot", "restore")
+Call = Literal["feed", "finish", "set", "set_changes", "interrupt", "reset", "frames_from", "snapshot", "restore"]
 """Methods of `LiveVoice` that a request may name."""
 
 
 class Request(NamedTuple):
-    """number: returned with the answer. call: "open", "close", "stop", "measure", or one of `CALLS`."""
+    """number: returned with the answer. call: "open", "close", "stop", or one of `Call`."""
 
     number: int
     voice: int

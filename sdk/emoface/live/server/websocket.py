@@ -114,9 +114,9 @@ class WebSocketDoor:
         given = request.headers.get_all("Authorization")
         later = not given and request.path != "/readyz"  # pages cannot set it: the header message holds the token
         if not later and not may_enter(given[0] if len(given) == 1 else "", self._token):
-            return connection.respond(http.HTTPStatus.UNAUTHORIZED, CODES["unauthorised"].meaning + "\n")
+            return _refusal(connection, "unauthorised")
         if any(origin not in self._origins for origin in request.headers.get_all("Origin")):
-            return connection.respond(http.HTTPStatus.FORBIDDEN, CODES["forbidden"].meaning + "\n")
+            return _refusal(connection, "forbidden")
         if request.path == "/readyz":
             ready = self._host.room > 0
             status = http.HTTPStatus.OK if ready else http.HTTPStatus.SERVICE_UNAVAILABLE
@@ -197,6 +197,10 @@ class WebSocketDoor:
             return await asyncio.wait_for(source.recv(), self._idle_s)
         except TimeoutError:
             raise LiveError("idle", f"{self._idle_s:g} s of nothing", "audio", "Connect again.") from None
+
+
+def _refusal(connection: ServerConnection, code: str) -> Response:
+    return connection.respond(http.HTTPStatus(CODES[code].http), CODES[code].meaning + "\n")
 
 
 class _Inbox:
