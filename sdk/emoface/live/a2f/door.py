@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,8 @@ import grpc  # type: ignore[import-untyped]
 import numpy as np
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc  # type: ignore[import-untyped]
 
-from emoface.errors import EmoFaceError, UsageError
+from emoface.audio.chunk import check_rate
+from emoface.errors import AudioFormatError, EmoFaceError, UsageError
 from emoface.live.a2f import messages
 from emoface.live.a2f.parameters import Weights, Wishes, emotions_of, theirs, wishes_of
 from emoface.live.access import check_bind, may_enter
@@ -145,28 +146,29 @@ class _Service:
         if self._settings.token is not None:
             given = dict(context.invocation_metadata()).get("authorization", "")
             if not may_enter(str(given), self._settings.token):
-                await context.abort(grpc.StatusCode.UNAUTHENTICATED, CODES["unauthorised"].meaning)
-        wishes = Wishes()
+                code = CODES["unauthorised"]
+                await context.abort(grpc.StatusCode[code.grpc], code.meaning)
+        warnings = list[str]()
         try:
-            async with aclosing(self._frames(requests, wishes)) as answers:  # a client that is gone frees its voice now
+            async with aclosing(
+                self._frames(requests, warnings)
+            ) as answers:  # a client that is gone frees its voice now
                 async for answer in answers:
                     yield answer
         except EmoFaceError as error:
             yield _status(messages.ERROR, f"{code_of(error)}: {error}")
             return
-        text = f"{CODES['done'].meaning}; not there: {'; '.join(wishes.warnings)}" if wishes.warnings else "done"
-        yield _status(messages.WARNING if wishes.warnings else messages.SUCCESS, text)
+        text = f"{CODES['done'].meaning}; not there: {'; '.join(warnings)}" if warnings else "done"
+        yield _status(messages.WARNING if warnings else messages.SUCCESS, text)
 
-    async def _frames(self, requests: AsyncIterator[Any], wishes: Wishes) -> AsyncGenerator[Any, None]:
+    async def _frames(self, requests: AsyncIterator[Any], warnings: list[str]) -> AsyncGenerator[Any, None]:
         header = await self._next(requests)
         if header is None or header.WhichOneof("stream_part") != "audio_stream_header":
             got = "nothing" if header is None else header.WhichOneof("stream_part")
             raise LiveError("out_of_order", got, "audio_stream_header", "Send the header first.")
         header = header.audio_stream_header
         rate = _checked_rate(header.audio_header)
-        for name, value in vars(wishes_of(header)).items():
-            setattr(wishes, name, value)
-        async with _Call(self._host, self._manifest, rate, wishes) as call:
+        async with _Call(self._host, self._manifest, rate, wishes_of(header, warnings)) as call:
             yield call.header(header.audio_header)
             while True:
                 request = await self._next(requests)
@@ -207,31 +209,32 @@ class _Call:
         self._audio = bytearray()  # not echoed yet
         self._echoed = 0  # bytes
         self._blend: EmotionBlend | None = None
+        self._earliest = 0.0  # seconds, of a further key
+        self._open_things = AsyncExitStack()
 
     async def __aenter__(self) -> _Call:
-        self._opened = await self._open()
-        self._voice: HostedVoice = await self._opened.__aenter__()
+        self._voice = await self._open()
         self._weights = Weights(self._voice.facts.blendshapes, self._wishes)
         if not self._weights.names:
-            await self._opened.__aexit__(None, None, None)
+            await self._open_things.aclose()
             raise LiveError("failed", "a package without blendshapes", "one with them", "Serve another package.")
         return self
 
     async def __aexit__(self, *reason: Any) -> None:
-        await self._opened.__aexit__(*reason)
+        await self._open_things.aclose()
 
-    async def _open(self) -> Any:
+    async def _open(self) -> HostedVoice:
         """The voice with all controls that the package can have; the others become warnings."""
         wishes = self._wishes
         wishes.start = self._there(wishes.start)
         while True:
-            given = self._host.open(
+            opening = self._host.open(
                 sample_rate=self._rate, channels=1, blendshapes=True, controls=wishes.rig_controls(),
                 auto_strength=wishes.auto_strength,
                 emotion=self._weights_by_name(wishes.start) if wishes.start else "auto",
             )  # fmt: skip
             try:
-                voice = await given.__aenter__()
+                return await self._open_things.enter_async_context(opening)
             except LiveError as error:
                 unfit = next(
                     (name for name in wishes.controls if error.code == "bad_header" and name in str(error)), ""
@@ -240,8 +243,6 @@ class _Call:
                     raise
                 del wishes.controls[unfit]
                 wishes.warnings.append(f"{unfit}: {error.got}")
-                continue
-            return _Entered(given, voice)
 
     def _there(self, emotion: dict[str, float]) -> dict[str, float]:
         """Those of the emotions that the package has; the others are named in the warnings."""
@@ -291,8 +292,6 @@ class _Call:
         self._blend.key(at, emotion)
         self._keys.append(key)
 
-    _earliest = 0.0
-
     async def ended(self) -> Iterator[Any]:
         """The end of the audio."""
         return self._answers(await self._voice.finish(), last=True)
@@ -337,28 +336,15 @@ class _Call:
         audio.time_code, audio.audio_buffer = at, piece
 
 
-class _Entered:
-    """A context that was entered already."""
-
-    def __init__(self, context: Any, value: Any) -> None:
-        self._context, self._value = context, value
-
-    async def __aenter__(self) -> Any:
-        return self._value
-
-    async def __aexit__(self, *reason: Any) -> None:
-        await self._context.__aexit__(*reason)
-
-
 def _checked_rate(audio: Any) -> int:
     found = (audio.audio_format, audio.channel_count, audio.bits_per_sample)
     if found != (0, 1, 16):
         got = f"audio format {found[0]}, {found[1]} channels, {found[2]} bit"
         raise LiveError("bad_header", got, "PCM (0), 1 channel, 16 bit", "Convert the audio.")
-    rate = int(audio.samples_per_second)
-    if not 4000 <= rate <= 384_000:
-        raise LiveError("bad_header", f"{rate} samples per second", "4000 to 384000", "Convert the audio.")
-    return rate
+    try:
+        return check_rate(audio.samples_per_second)
+    except AudioFormatError as error:
+        raise LiveError("bad_header", error.got, error.expected, error.remedy) from None
 
 
 def _status(code: int, text: str) -> Any:

@@ -187,13 +187,8 @@ def _class(name: str) -> Any:
 
 
 AudioStream = _class("nvidia_ace.controller.v1.AudioStream")
-AudioStreamHeader = _class("nvidia_ace.controller.v1.AudioStreamHeader")
 AnimationDataStream = _class("nvidia_ace.controller.v1.AnimationDataStream")
-AudioHeader = _class("nvidia_ace.audio.v1.AudioHeader")
-AudioWithEmotion = _class("nvidia_ace.a2f.v1.AudioWithEmotion")
-EmotionWithTimeCode = _class("nvidia_ace.emotion_with_timecode.v1.EmotionWithTimeCode")
 EmotionAggregate = _class("nvidia_ace.emotion_aggregate.v1.EmotionAggregate")
-Any_ = _class(_ANY)
 
 SUCCESS, INFO, WARNING, ERROR = range(4)
 """Codes of a status."""

@@ -80,16 +80,17 @@ class Wishes:
         return RigControls(**self.controls) if self.controls else None
 
 
-def wishes_of(header: Any) -> Wishes:
+def wishes_of(header: Any, warnings: list[str]) -> Wishes:
     """Read a header's parameters.
 
     Args:
         header: their AudioStreamHeader.
+        warnings: the list that `Wishes.warnings` shall be.
 
     Raises:
         LiveError: code "bad_header" for a value out of its range.
     """
-    wishes = Wishes()
+    wishes = Wishes(warnings=warnings)
     try:
         _face(header.face_params, wishes)
         _emotion(header, wishes)
